@@ -1,0 +1,1 @@
+"""The domain: what a thumbnail is, how one is made and where it is kept. Knows neither Lambda nor Step Functions."""

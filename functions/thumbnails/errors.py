@@ -1,0 +1,81 @@
+"""Everything that can go wrong with a thumbnail, as one tree.
+
+The class names are the error names of the state machines (Step Functions matches a Lambda's ``errorType`` by name), so
+renaming a class here means renaming it in ``statemachine/``; a test holds the two together.
+
+    ThumbnailError
+    ├── InvalidBatch                 the request breaks the contract; nothing was paid
+    ├── AllImagesFailed              no image of the run could be made
+    ├── TransientError               worth another try; the state machine retries it
+    │   ├── ProviderRateLimited      HTTP 429
+    │   ├── ProviderUnavailable      HTTP 5xx
+    │   ├── ProviderTimeout          no answer in time
+    │   ├── ProviderUnreachable      no connection, or one cut off before the answer
+    │   └── StorageUnavailable       S3 could not be read or written
+    └── PermanentError               another try would end the same way
+        ├── PictureRefused           content policy
+        ├── ProviderMisconfigured    key missing or rejected, model not open to the account, quota used up
+        ├── ProviderRejectedRequest  any other HTTP 4xx
+        └── UnusableAnswer           the provider answered, and perhaps billed, but not with a picture
+            └── UnusablePicture      bytes that are no picture, a truncated one, or one too large to open
+"""
+
+
+class ThumbnailError(Exception):
+    """Base of every error that this product raises on purpose."""
+
+
+class InvalidBatch(ThumbnailError):
+    """The request breaks the contract. The message says what is wrong and what is right."""
+
+
+class AllImagesFailed(ThumbnailError):
+    """No image of the run could be made. The message says why, model by model."""
+
+
+class TransientError(ThumbnailError):
+    """Worth another try, by the state machine alone."""
+
+
+class ProviderRateLimited(TransientError):
+    """The provider answered 429: too many requests."""
+
+
+class ProviderUnavailable(TransientError):
+    """The provider answered with a 5xx status."""
+
+
+class ProviderTimeout(TransientError):
+    """The provider did not answer in time."""
+
+
+class ProviderUnreachable(TransientError):
+    """No connection to the provider, or one that broke before the answer was complete."""
+
+
+class StorageUnavailable(TransientError):
+    """S3 could not be read or written after its client's own retries."""
+
+
+class PermanentError(ThumbnailError):
+    """Another try would end the same way."""
+
+
+class PictureRefused(PermanentError):
+    """The provider's content policy refuses this picture."""
+
+
+class ProviderMisconfigured(PermanentError):
+    """The provider's key is missing or rejected, or the account may not use the model or has no quota left."""
+
+
+class ProviderRejectedRequest(PermanentError):
+    """The provider answered with a 4xx status that none of the other errors names."""
+
+
+class UnusableAnswer(PermanentError):
+    """The provider answered with success, and may have billed it, but not with a picture."""
+
+
+class UnusablePicture(UnusableAnswer):
+    """The answer's picture cannot be opened: no picture, cut short, or too large."""
