@@ -1,0 +1,49 @@
+"""Boots LocalStack in this process: ``python -m thumbs.localstack HOME PORT``."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+
+def settings(home: Path, port: int) -> dict[str, str]:
+    """LocalStack's configuration, for a stack that keeps all of its files under ``home``.
+
+    Args:
+        home: the folder for everything that the stack writes.
+        port: the port on 127.0.0.1 for every AWS service.
+    """
+    return {
+        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "LOCALSTACK_HOST": f"localhost:{port}",
+        # A virtual machine may pass for a container, and LocalStack in a container listens on every interface.
+        "OVERRIDE_IN_DOCKER": "0",
+        "FILESYSTEM_ROOT": str(home / "localstack"),
+        # Nothing is looked up or fetched on the internet.
+        "DISABLE_EVENTS": "1",
+        "SKIP_SSL_CERT_DOWNLOAD": "1",
+        "DNS_ADDRESS": "0",
+        "LAMBDA_RUNTIME_EXECUTOR": "process",
+        # Without it CloudFormation waits 5 s for each function.
+        "LAMBDA_SYNCHRONOUS_CREATE": "1",
+    }
+
+
+def main() -> None:
+    """Configure, patch and run LocalStack until SIGTERM."""
+    home, port = Path(sys.argv[1]).resolve(), int(sys.argv[2])
+    os.environ.update(settings(home, port))
+    # LocalStack unpacks the functions into Python's temporary folder.
+    tempfile.tempdir = str(home / "localstack" / "tmp")
+    Path(tempfile.tempdir).mkdir(parents=True, exist_ok=True)
+    # LocalStack reads its settings when it is imported, so after they are set.
+    from localstack.runtime.main import main as run_localstack
+
+    from thumbs.localstack import patches
+
+    patches.apply()
+    run_localstack()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""LocalStack's plugin: runs every Lambda execution environment as a process, and answers as Lambda does.
+
+The error shapes are Lambda's own: what the handler raises comes from awslambdaric as it is; what the process cannot
+report itself is ``Sandbox.Timedout`` (it ran out of time and was killed) and ``Runtime.ExitError`` (it ended).
+"""
+
+import json
+import math
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
+from localstack.services.lambda_.invocation.lambda_models import FunctionVersion, InvocationResult
+from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
+from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
+
+from thumbs.localstack.runtime_packages import link_runtime_packages
+from thumbs.localstack.sandbox import Event, Happening, Sandbox
+from thumbs.localstack.template import Template
+
+#: Lambda gives the initialisation 10 s of its own, and then the function's timeout once more.
+INIT_SECONDS = 10.0
+#: What a function needs of this machine to reach the outside; everything else it sees is what Lambda would show it.
+FROM_THE_HOST = ("PATH", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+
+_templates: dict[str, Template] = {}
+_templates_lock = threading.Lock()
+
+
+class ProcessExecutorPlugin(RuntimeExecutorPlugin):
+    """Found by its entry point, chosen by ``LAMBDA_RUNTIME_EXECUTOR=process``."""
+
+    name = "process"
+
+    def load(self, *_args: Any, **_kwargs: Any) -> type[RuntimeExecutor]:
+        return ProcessExecutor
+
+
+class ProcessExecutor(RuntimeExecutor):
+    """One execution environment: a sandbox that serves one invocation after the other, and its replacement when it ends."""
+
+    def __init__(self, id: str, function_version: FunctionVersion) -> None:  # noqa: A002 - LocalStack's name
+        super().__init__(id, function_version)
+        self._environment: dict[str, str] = {}
+        self._sandbox: Sandbox | None = None
+        self._sandboxes = 0
+
+    def start(self, env_vars: dict[str, str]) -> None:
+        """Fork the process and let it initialise; a failure there is the first invocation's answer, as on Lambda."""
+        self._environment = _process_environment(self.function_version, env_vars)
+        self._sandbox = self._fork()
+
+    def stop(self) -> None:
+        """End the process; an invocation that it is serving ends with ``Runtime.ExitError``."""
+        if self._sandbox:
+            self._sandbox.kill()
+
+    def get_address(self) -> str:
+        return "127.0.0.1"
+
+    def get_endpoint_from_executor(self) -> str:
+        return "127.0.0.1"
+
+    def get_runtime_endpoint(self) -> str:
+        return ""
+
+    def get_logs(self) -> str:
+        """What the process printed and no invocation has taken yet."""
+        return self._sandbox.output() if self._sandbox else ""
+
+    def invoke(self, payload: dict[str, str]) -> InvocationResult:
+        """Serve one invocation, whatever becomes of the process.
+
+        Args:
+            payload: LocalStack's ``invoke-id``, ``invoked-function-arn``, ``trace-id`` and ``payload``.
+        """
+        seconds = float(self.function_version.config.timeout)
+        event = Event(
+            request_id=payload["invoke-id"],
+            function_arn=payload["invoked-function-arn"],
+            trace_id=payload["trace-id"],
+            payload=payload["payload"].encode(),
+            seconds=seconds,
+        )
+        sandbox = self._living_sandbox()
+        cold, end = not sandbox.ready, None
+        log = [f"START RequestId: {event.request_id} Version: {self.function_version.id.qualifier}"]
+        if cold:
+            end = sandbox.initialise(INIT_SECONDS + seconds)
+            log.append(sandbox.import_output())
+        started = time.perf_counter()
+        if sandbox.ready:
+            sandbox.send(event)
+            end = sandbox.wait(seconds)
+        milliseconds = (time.perf_counter() - started) * 1000
+        memory = sandbox.peak_memory_mb()
+        if end is None or end.kind == "init_error":
+            sandbox.end()
+        if end is None or end.kind in ("exit", "init_error"):
+            self._sandbox = None
+        log.append(sandbox.output())
+        is_error, body, line = _answer(event, end)
+        report = (
+            f"REPORT RequestId: {event.request_id}\tDuration: {milliseconds:.2f} ms\t"
+            f"Billed Duration: {math.ceil(milliseconds)} ms\t"
+            f"Memory Size: {self.function_version.config.memory_size} MB\tMax Memory Used: {memory} MB"
+        )
+        if cold:
+            report += f"\tInit Duration: {(started - sandbox.started) * 1000:.2f} ms"
+        log += [line, f"END RequestId: {event.request_id}", report]
+        text = "".join(part if part.endswith("\n") else part + "\n" for part in log if part)
+        return InvocationResult(event.request_id, body, is_error=is_error, logs=text)
+
+    def _living_sandbox(self) -> Sandbox:
+        sandbox = self._sandbox
+        if sandbox is None or (sandbox.ready and sandbox.has_ended()):
+            sandbox = self._sandbox = self._fork()
+        return sandbox
+
+    def _fork(self) -> Sandbox:
+        self._sandboxes += 1
+        template = _template_for(self.function_version, lambda: self._environment)
+        return Sandbox(f"{self.id}-{self._sandboxes}", template, self._environment)
+
+    @classmethod
+    def prepare_version(cls, function_version: FunctionVersion) -> None:
+        """Unpack the code and start the template, so that the first invocation finds the handler imported."""
+        code = function_version.config.code
+        code.prepare_for_execution()
+
+        def environment() -> dict[str, str]:
+            # LocalStack's own account of the variables, for an environment that is never started.
+            probe = ExecutionEnvironment(function_version, "on-demand", lambda *_: None, "")
+            return _process_environment(function_version, probe.get_environment_variables())
+
+        _template_for(function_version, environment)
+
+    @classmethod
+    def cleanup_version(cls, function_version: FunctionVersion) -> None:
+        """End the version's template and with it every environment."""
+        with _templates_lock:
+            template = _templates.pop(_key(function_version), None)
+        if template:
+            template.stop()
+        function_version.config.code.destroy_cached()
+
+
+def _key(function_version: FunctionVersion) -> str:
+    return f"{function_version.qualified_arn}:{function_version.config.internal_revision}"
+
+
+def _template_for(function_version: FunctionVersion, environment: Callable[[], dict[str, str]]) -> Template:
+    key = _key(function_version)
+    with _templates_lock:
+        template = _templates.get(key)
+        if template is None or not template.alive:
+            runtime = Path(tempfile.gettempdir()) / "python-runtime"
+            link_runtime_packages(runtime)
+            code = Path(function_version.config.code.get_unzipped_code_location())
+            template = Template(function_version.config.handler, code, runtime, environment())
+            _templates[key] = template
+        return template
+
+
+def _process_environment(function_version: FunctionVersion, env_vars: dict[str, str]) -> dict[str, str]:
+    code = str(function_version.config.code.get_unzipped_code_location())
+    host = {name: os.environ[name] for name in FROM_THE_HOST if name in os.environ}
+    lambdas = {name: str(value) for name, value in env_vars.items()}
+    return {
+        **host,
+        "LANG": "en_US.UTF-8",
+        "TMPDIR": tempfile.gettempdir(),
+        # The person's own AWS profile is none of a function's business.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        **lambdas,
+        "LAMBDA_TASK_ROOT": code,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function_version.config.runtime}",
+    }
+
+
+def _answer(event: Event, end: Happening | None) -> tuple[bool, bytes, str]:
+    """Lambda's answer to how an invocation ended: is it an error, the payload, and a line for the log."""
+    if end is None:
+        message = f"Task timed out after {event.seconds:.2f} seconds"
+        error = {"errorType": "Sandbox.Timedout", "errorMessage": f"RequestId: {event.request_id} Error: {message}"}
+        return True, json.dumps(error).encode(), f"{event.request_id} {message}"
+    if end.kind == "exit":
+        reason = _exit_reason(end.status)
+        message = f"RequestId: {event.request_id} Error: Runtime exited {reason}"
+        error = {"errorType": "Runtime.ExitError", "errorMessage": message}
+        return True, json.dumps(error).encode(), message
+    return end.kind != "response", end.body, ""
+
+
+def _exit_reason(status: int | None) -> str:
+    if status is None:
+        return "with error: signal: killed"
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        return f"with error: signal: {'killed' if number == signal.SIGKILL else number}"
+    code = os.WEXITSTATUS(status)
+    return f"with error: exit status {code}" if code else "without providing a reason"

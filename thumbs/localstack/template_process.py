@@ -1,0 +1,152 @@
+"""The template process of one function version. Runs alone, on the standard library, in the function's own interpreter.
+
+It imports the handler once and then forks a child for every execution environment, as Lambda SnapStart does with its
+snapshot: fifty environments cost one import. Each child runs AWS's own runtime client (awslambdaric) against the Runtime
+API address that it is given.
+
+Protocol, over the seqpacket socket whose descriptor is ``argv[1]``, a JSON object a packet:
+
+    in   {"fork": id, "environment": {…}}  with the descriptor of the child's output file attached
+    in   {"kill": id}                      ends that child and its process group
+    out  {"imported": seconds}             once
+    out  {"forked": id, "pid": n}
+    out  {"exited": id, "status": n}       a child's wait status (os.WIFEXITED …)
+
+The end of the socket ends the template, and the end of the template ends every child.
+"""
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def import_handler(handler: str) -> float:
+    """Import the module that holds ``handler``; what fails here fails again, and is reported, in the child."""
+    started = time.perf_counter()
+    try:
+        # What awslambdaric imports, less its native client, which reads the Runtime API's address when it is imported.
+        for name in ("http.client", "logging", "simplejson", "snapshot_restore_py", "traceback"):
+            importlib.import_module(name)
+        importlib.import_module(handler.rpartition(".")[0].replace("/", "."))
+    except BaseException:  # noqa: BLE001, S110 - even SystemExit is the child's to report
+        pass
+    # Keep the collector from touching, and so copying, the pages that the children share.
+    gc.collect()
+    gc.freeze()
+    return time.perf_counter() - started
+
+
+def become_environment(environment: dict[str, str], output: int, parent: int, inherited: list[int]) -> None:
+    """Turn this fresh child into an execution environment; never returns.
+
+    Args:
+        environment: its whole environment, ``_HANDLER`` and ``AWS_LAMBDA_RUNTIME_API`` among it.
+        output: the descriptor that takes its standard output and error.
+        parent: the template's process id; the child ends with it.
+        inherited: the template's own descriptors, to close.
+    """
+    status = 1
+    try:
+        os.setsid()
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        for descriptor in (*inherited, output):
+            os.close(descriptor)
+        os.environ.clear()
+        os.environ.update(environment)
+        time.tzset()
+        from awslambdaric.__main__ import main
+
+        main(["bootstrap", environment["_HANDLER"]])
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def end(pid: int) -> None:
+    """Kill a child that is not reaped yet, and what it started."""
+    # The child makes itself its group's leader; before that, there is only itself to kill.
+    for kill in (os.kill, os.killpg):
+        try:
+            kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def serve(control: socket.socket) -> None:
+    """Fork and reap until the socket ends."""
+    children: dict[int, str] = {}
+    wake_read, wake_write = socket.socketpair()
+    wake_write.setblocking(False)
+    signal.set_wakeup_fd(wake_write.fileno())
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    selector = selectors.DefaultSelector()
+    selector.register(control, selectors.EVENT_READ)
+    selector.register(wake_read, selectors.EVENT_READ)
+    me = os.getpid()
+    own = [control.fileno(), wake_read.fileno(), wake_write.fileno(), selector.fileno()]
+    while True:
+        ready = {key.fileobj for key, _ in selector.select()}
+        if wake_read in ready:
+            wake_read.recv(4096)
+            while children:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    break
+                control.send(json.dumps({"exited": children.pop(pid), "status": status}).encode())
+        if control in ready:
+            packet, descriptors, _, _ = socket.recv_fds(control, 1 << 20, 1)
+            if not packet:
+                break
+            message = json.loads(packet)
+            if "fork" in message:
+                pid = os.fork()
+                if pid == 0:
+                    become_environment(message["environment"], descriptors[0], me, own)
+                children[pid] = message["fork"]
+                control.send(json.dumps({"forked": message["fork"], "pid": pid}).encode())
+            else:
+                for pid in [pid for pid, name in children.items() if name == message["kill"]]:
+                    end(pid)
+            for descriptor in descriptors:
+                os.close(descriptor)
+    for pid in children:
+        end(pid)
+
+
+def main() -> None:
+    """``template_process.py CONTROL_FD HANDLER PATH…``: import, say so, serve."""
+    # One Ctrl-C in a terminal reaches the whole group; LocalStack decides what ends here.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=int(sys.argv[1]))
+    handler, sys.path[:] = sys.argv[2], [*sys.argv[3:], *sys.path]
+    control.send(json.dumps({"imported": import_handler(handler)}).encode())
+    try:
+        serve(control)
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
