@@ -1,6 +1,7 @@
 """``python -m thumbs.image_api``: run the offline image API."""
 
 import argparse
+import errno
 import signal
 import sys
 
@@ -20,7 +21,9 @@ def main() -> int:
     try:
         listener = listen(options.host, options.port)
     except (OSError, OverflowError) as error:
-        print(f"The image API can't listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+        taken = getattr(error, "errno", None) == errno.EADDRINUSE
+        why = "the port is in use; choose another with --port, 0 for any free one" if taken else str(error)
+        print(f"The image API can't listen on {options.host}:{options.port}: {why}.", file=sys.stderr)
         return 1
     # uvicorn ends on these by itself, then raises them again; an orderly end is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -74,18 +74,13 @@ class GeminiDialect:
         prompt = _prompt_of(body)
         if not prompt.strip():
             raise error(400, "* GenerateContentRequest.contents: contents is not specified\n")
-        config = body.get("generationConfig") or {}
-        modalities = config.get("responseModalities") or ["TEXT", "IMAGE"] if isinstance(config, dict) else None
-        if not isinstance(modalities, list) or not set(map(str, modalities)) <= {"TEXT", "IMAGE"}:
+        config = _object(body, "generationConfig", "generation_config")
+        modalities = config.get("responseModalities") or ["TEXT", "IMAGE"]
+        if not isinstance(modalities, list) or any(modality not in ("TEXT", "IMAGE") for modality in modalities):
             raise error(400, "* GenerateContentRequest.generation_config.response_modalities: invalid value\n")
-        image = config.get("imageConfig") or {}
-        if not isinstance(image, dict):
-            raise error(400, "Invalid value at 'generation_config.image_config'.")
-        ratio, size = image.get("aspectRatio", "1:1"), image.get("imageSize", "1K")
-        if ratio not in _ASPECT_RATIOS:
-            raise error(400, f"Invalid aspect_ratio: {ratio}. Supported: {', '.join(_ASPECT_RATIOS)}.")
-        if size not in _IMAGE_SIZES:
-            raise error(400, f"Invalid image_size: {size}. Supported: {', '.join(_IMAGE_SIZES)}.")
+        image = _object(config, "imageConfig", "generation_config.image_config")
+        ratio = _one_of(_ASPECT_RATIOS, image.get("aspectRatio", "1:1"), "aspect_ratio")
+        size = _one_of(_IMAGE_SIZES, image.get("imageSize", "1K"), "image_size")
         width, height = (edge * _IMAGE_SIZES[size] for edge in _ASPECT_RATIOS[ratio])
         return Order(
             model=path_model,
@@ -183,6 +178,19 @@ def _prompt_of(body: Any) -> str:
     contents = contents if isinstance(contents, list) else [contents]
     parts = [part for content in contents if isinstance(content, dict) for part in _list(content.get("parts"))]
     return "\n".join(part["text"] for part in parts if isinstance(part, dict) and is_text(part.get("text")))
+
+
+def _object(body: dict[str, Any], name: str, shown: str) -> dict[str, Any]:
+    value = body.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise error(400, f"Invalid value at '{shown}': expected an object.")
+    return value or {}
+
+
+def _one_of(choices: Mapping[str, Any], value: Any, shown: str) -> str:
+    if not isinstance(value, str) or value not in choices:
+        raise error(400, f"Invalid {shown}: {value}. Supported: {', '.join(choices)}.")
+    return value
 
 
 def _list(value: Any) -> list[Any]:

@@ -195,6 +195,8 @@ def moderate(body: Any, marker: str) -> dict[str, Any]:
     if not isinstance(body, dict) or not body.get("input"):
         raise error(400, "Missing required parameter: 'input'.", code="missing_required_parameter", param="input")
     given = body["input"]
+    if not isinstance(given, str | list):
+        raise error(400, "Invalid type for 'input': expected a string or an array.", code="invalid_type", param="input")
     # One text, a list of texts, or one multi-modal input in parts: only a list of texts gives several results.
     texts = [given] if isinstance(given, str) else [_moderated_text(item) for item in given]
     if not isinstance(given, str) and not all(isinstance(item, str) for item in given):
