@@ -1,0 +1,102 @@
+"""One cell of the matrix: model call, overlay, upload, and never a second payment for a picture that is there."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from thumbnails.catalog import MODELS, Model
+from thumbnails.overlay.compose import draw_overlay
+from thumbnails.prompt import provider_prompt
+from thumbnails.request import Cell
+from thumbnails.store import Store, digest, image_key, original_key
+
+#: Calls a provider: (model, prompt) → the picture as it came.
+Generate = Callable[[Model, str], bytes]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A finished cell.
+
+    Attributes:
+        paid_calls: 1 where this execution paid for the picture, else 0.
+        provider_seconds: how long the model took, None where it was not called.
+        warnings: what the writer should look at, a sentence each.
+    """
+
+    cell: Cell
+    key: str
+    image_url: str
+    paid_calls: int
+    provider_seconds: float | None
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Keys and small metadata, for the state machine."""
+        cell = self.cell
+        return {
+            "run_id": cell.run_id,
+            "row": cell.row,
+            "column": cell.column,
+            "title": cell.title,
+            "model": cell.model,
+            "key": self.key,
+            "image_url": self.image_url,
+            "paid_calls": self.paid_calls,
+            "warnings": list(self.warnings),
+        }
+
+
+def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
+    """Make one image, or find it.
+
+    What this cell already has is taken in this order: its finished image, its own original, and, where the request says
+    ``reuse``, any run's original of the same picture. Only then is the model called, and its picture is stored before
+    anything is drawn on it.
+
+    Args:
+        cell: what to draw.
+        store: where to look and to keep.
+        generate: calls the model's provider.
+
+    Raises:
+        ThumbnailError: of any kind in ``thumbnails.errors``.
+    """
+    model = MODELS[cell.model]
+    prompt = provider_prompt(cell.title, cell.style, cell.context, cell.extra_prompt)
+    picture_digest = digest(model.id, model.parameters, prompt, [model.width, model.height])
+    image_digest = digest(picture_digest, cell.title, cell.template, cell.font)
+    key = image_key(cell.run_id, cell.row, cell.title, cell.model)
+
+    found = store.notes(key)
+    if found is not None and found.get("digest") == image_digest:
+        warnings = tuple(line for line in found.get("warnings", "").split("\n") if line)
+        return Image(cell, key, store.url(key), int(found.get("paid-by") == cell.execution), None, warnings)
+
+    own = original_key(picture_digest, cell.run_id, cell.row, cell.column)
+    original = store.get(own)
+    if original is None and cell.reuse and (other := store.first_key(f"originals/{picture_digest}/")):
+        original = store.get(other)
+    seconds = None
+    if original is None:
+        started = time.perf_counter()
+        picture = generate(model, prompt)
+        seconds = time.perf_counter() - started
+        paid_by = cell.execution
+        store.put(own, picture, _content_type(picture), {"model": model.id, "paid-by": paid_by})
+    else:
+        picture, paid_by = original.body, original.notes.get("paid-by", "")
+
+    finished = draw_overlay(picture, cell.title, cell.template, cell.font)
+    notes = {"digest": image_digest, "paid-by": paid_by, "warnings": "\n".join(finished.warnings)}
+    store.put(key, finished.jpeg, "image/jpeg", notes)
+    return Image(cell, key, store.url(key), int(paid_by == cell.execution), seconds, finished.warnings)
+
+
+def _content_type(picture: bytes) -> str:
+    if picture.startswith(b"\x89PNG"):
+        return "image/png"
+    if picture.startswith(b"\xff\xd8"):
+        return "image/jpeg"
+    return "image/webp" if picture[8:12] == b"WEBP" else "application/octet-stream"

@@ -1,0 +1,47 @@
+"""The image providers: one module each, imported only when a cell needs it.
+
+Every adapter has one function, ``generate(model, prompt, key, seconds) -> bytes``: it calls the provider once, without
+retries of its own, and raises the errors of ``thumbnails.errors``.
+"""
+
+import importlib
+import re
+from collections.abc import Callable
+
+from thumbnails.catalog import Model
+from thumbnails.errors import ProviderMisconfigured
+
+#: The environment variable (and the field of the secret) that holds each provider's key.
+KEY_NAMES = {"openai": "OPENAI_API_KEY", "google": "GEMINI_API_KEY"}
+
+
+def generate_picture(model: Model, prompt: str, key_for: Callable[[str], str | None], seconds: float) -> bytes:
+    """Have one picture made by the model's provider; this is the call that costs money.
+
+    Args:
+        model: which one.
+        prompt: the whole prompt.
+        key_for: the key stored under a name of ``KEY_NAMES``, or None.
+        seconds: how long the provider may take.
+
+    Returns:
+        The picture as the provider encoded it.
+
+    Raises:
+        TransientError: another try may succeed.
+        PermanentError: none would.
+    """
+    name = KEY_NAMES[model.provider]
+    key = key_for(name)
+    if not key:
+        raise ProviderMisconfigured(f"{model.id} needs a key and there is none: set {name}")
+    adapter = importlib.import_module(f"thumbnails.providers.{model.provider}")
+    picture: bytes = adapter.generate(model, prompt, key, seconds)
+    return picture
+
+
+def one_line(text: object, limit: int = 300) -> str:
+    """A provider's words as one short line without anything that looks like a key."""
+    line = " ".join(str(text).split())
+    line = re.sub(r"\b(sk-|AIza)[\w*-]{4,}", "[key]", line)
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,59 @@
+"""A run's beginning and its end: the request is stored when it is accepted, the result when all cells are there."""
+
+import re
+from typing import Any
+
+from thumbnails.errors import InvalidBatch
+from thumbnails.request import RUN_ID, Task, parse_request, unwrap_event
+from thumbnails.results import collect, refuse_total_failure
+from thumbnails.store import Store, run_prefix
+
+
+def open_run(task: Task, execution: str, event: object, store: Store, cap: int) -> dict[str, Any]:
+    """Check a request, store it, and say what is to be made.
+
+    A request that names a run under ``resume`` is that run's own, taken from the bucket: its prefix and id stay, and
+    cells that are finished are found there.
+
+    Args:
+        task: the state machine that was started.
+        execution: the execution's name; the run's id, unless it resumes another.
+        event: a request or an envelope around one.
+        store: where requests are kept.
+        cap: the most images that one run may make.
+
+    Raises:
+        InvalidBatch: the request breaks the contract; nothing was stored or paid.
+    """
+    value = unwrap_event(event, lambda bucket, key: store.read_request(key, bucket))
+    run_id = execution
+    if isinstance(value, dict) and value.get("resume") is not None:
+        value = dict(value)
+        run_id = value.pop("resume")
+        value = _resumed(task, run_id, value, store, cap)
+    request = parse_request(task, value, cap).model_dump()
+    store.put_json(run_prefix(run_id) + "request.json", request)
+    row = {"row": 0} if task == "generateThumbnails" else {}
+    return {"run_id": run_id, "execution": execution, **row, **request}
+
+
+def close_run(task: Task, run_id: str, cells: list[dict[str, Any]], store: Store) -> dict[str, Any]:
+    """Collect a run's cells, store the manifest and give the result.
+
+    Raises:
+        AllImagesFailed: no cell has an image; the manifest is stored all the same.
+    """
+    request = store.read_request(run_prefix(run_id) + "request.json")
+    result = collect(task, run_id, request, cells)
+    store.put_json(run_prefix(run_id) + "manifest.json", result)
+    refuse_total_failure(result)
+    return result
+
+
+def _resumed(task: Task, run_id: object, given: dict[str, Any], store: Store, cap: int) -> object:
+    if not isinstance(run_id, str) or not re.fullmatch(RUN_ID, run_id):
+        raise InvalidBatch("resume must be the id of a run")
+    stored = store.read_request(run_prefix(run_id) + "request.json")
+    if given and parse_request(task, given, cap).model_dump() != stored:
+        raise InvalidBatch(f"run {run_id!r} was asked for something else; resume it without a request of your own")
+    return stored

@@ -1,0 +1,197 @@
+"""The bucket: where everything is kept, under which key, and how it is read again.
+
+    runs/<run_id>/request.json               the checked request, which a resumed run starts from
+    runs/<run_id>/<row>-<slug>/<model>.jpg   a finished image
+    runs/<run_id>/manifest.json              the run's result
+    originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came
+
+The digest is taken over everything that decides the picture. A run's own originals stand under it apart from those of
+other runs, so that a retry never takes another run's picture for its own, and ``reuse`` finds any of them.
+"""
+
+import hashlib
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from urllib.parse import quote, unquote
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from thumbnails.errors import InvalidBatch, StorageUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SLUG_CHARACTERS = 60
+#: A request file holds at most a few kilobytes; what is larger is none.
+REQUEST_BYTES = 1 << 20
+
+
+def run_prefix(run_id: str) -> str:
+    """Where a run keeps everything of its own."""
+    return f"runs/{run_id}/"
+
+
+def image_key(run_id: str, row: int, title: str, model: str) -> str:
+    """The key of a finished image."""
+    return f"{run_prefix(run_id)}{row}-{slug(title)}/{model}.jpg"
+
+
+def original_key(digest: str, run_id: str, row: int, column: int) -> str:
+    """The key of the provider's own picture."""
+    return f"originals/{digest}/{run_id}/{row}-{column}"
+
+
+def slug(title: str) -> str:
+    """A title as part of a key: lower-case ASCII words; a digest where the title has none."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_CHARACTERS].rstrip("-")
+    return words or hashlib.sha256(title.encode()).hexdigest()[:12]
+
+
+def digest(*parts: object) -> str:
+    """SHA-256 over the parts' JSON, in hex."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=dict).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object's body, and what was noted with it: names in lower case, values as given."""
+
+    body: bytes
+    notes: dict[str, str]
+
+
+def _as_storage_error(call: Callable[P, R]) -> Callable[P, R]:
+    @wraps(call)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(*args, **kwargs)
+        except (BotoCoreError, ClientError) as error:
+            raise StorageUnavailable(f"S3 could not {call.__name__.replace('_', ' ')}: {error}") from error
+
+    return wrapper
+
+
+class Store:
+    """One bucket.
+
+    Args:
+        bucket: its name.
+        public_endpoint: the endpoint that the people who open a URL reach; empty for AWS's own. The host is part of a
+            presigned URL's signature, so it is signed for this one and never rewritten.
+        url_seconds: how long a URL opens, in seconds.
+    """
+
+    def __init__(self, bucket: str, public_endpoint: str, url_seconds: int) -> None:
+        # One attempt more than the least that rides out a hiccup; what lasts longer is the state machine's to retry.
+        config = Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path" if public_endpoint else "virtual"},
+            retries={"mode": "standard", "total_max_attempts": 3},
+            connect_timeout=5,
+            read_timeout=20,
+        )
+        self._bucket = bucket
+        self._url_seconds = url_seconds
+        self._client: S3Client = boto3.client("s3", config=config)
+        self._signer: S3Client = (
+            boto3.client("s3", config=config, endpoint_url=public_endpoint) if public_endpoint else self._client
+        )
+
+    @_as_storage_error
+    def put(self, key: str, body: bytes, content_type: str, notes: dict[str, str] | None = None) -> None:
+        """Store an object, whole or not at all."""
+        self._client.put_object(
+            Bucket=self._bucket,
+            Key=key,
+            Body=body,
+            ContentType=content_type,
+            Metadata={name: quote(value) for name, value in (notes or {}).items()},
+        )
+
+    def put_json(self, key: str, value: object) -> None:
+        """Store a value as JSON, readable by people."""
+        body = json.dumps(value, ensure_ascii=False, indent=2).encode()
+        self.put(key, body, "application/json")
+
+    @_as_storage_error
+    def notes(self, key: str) -> dict[str, str] | None:
+        """What was noted with an object, or None where there is none."""
+        try:
+            answer = self._client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            return _none_if_missing(error)
+        return _unquoted(answer["Metadata"])
+
+    @_as_storage_error
+    def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> Stored | None:
+        """An object (its first ``limit`` bytes), or None where there is none."""
+        try:
+            answer = self._client.get_object(Bucket=bucket or self._bucket, Key=key)
+        except ClientError as error:
+            return _none_if_missing(error)
+        return Stored(answer["Body"].read(limit), _unquoted(answer["Metadata"]))
+
+    @_as_storage_error
+    def first_key(self, prefix: str) -> str | None:
+        """Any one key under a prefix, or None."""
+        answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
+        return next((item["Key"] for item in answer.get("Contents", ())), None)
+
+    def read_request(self, key: str, bucket: str | None = None) -> Any:
+        """The JSON value of a request file.
+
+        Args:
+            key: the object's key.
+            bucket: its bucket, where that is another one.
+
+        Raises:
+            InvalidBatch: there is no such object, it is too large or it is not JSON.
+        """
+        place = f"s3://{bucket or self._bucket}/{key}"
+        stored = self.get(key, bucket, REQUEST_BYTES + 1)
+        if stored is None:
+            raise InvalidBatch(f"there is no {place}")
+        if len(stored.body) > REQUEST_BYTES:
+            raise InvalidBatch(f"{place} is larger than {REQUEST_BYTES} bytes")
+        try:
+            return json.loads(stored.body)
+        except (ValueError, RecursionError) as error:
+            raise InvalidBatch(f"{place} is not JSON: {error}") from None
+
+    def url(self, key: str) -> str:
+        """A presigned URL that opens an image in a browser."""
+        return self._signer.generate_presigned_url(
+            "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=self._url_seconds
+        )
+
+
+@lru_cache(maxsize=1)
+def bucket_store() -> Store:
+    """The application's bucket, as the environment names it; one client for the life of the process."""
+    return Store(
+        bucket=os.environ["BUCKET"],
+        public_endpoint=os.environ.get("PUBLIC_ENDPOINT_URL", ""),
+        url_seconds=int(os.environ["URL_SECONDS"]),
+    )
+
+
+def _none_if_missing(error: ClientError) -> None:
+    if error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey", "NotFound", "NoSuchBucket"):
+        return
+    raise error
+
+
+def _unquoted(metadata: dict[str, str]) -> dict[str, str]:
+    return {name: unquote(value) for name, value in metadata.items()}
