@@ -20,7 +20,8 @@ class Template:
 
     ``box`` holds all ink of the title. ``align`` is meant for left-to-right titles: a right-to-left title is set
     against the right edge of the box where the template says "left". Without a ``panel`` the title stands on the
-    picture itself, over a soft shadow and glow. ``anchor`` says where the lines stand in a box that they don't fill.
+    picture itself, over a soft shadow and a dark glow that is at its full strength for ``glow`` pixels beyond the ink
+    on the left, upper, right and lower side. ``anchor`` says where the lines stand in a box that they don't fill.
     """
 
     box: Box
@@ -29,12 +30,13 @@ class Template:
     anchor: Literal["middle", "bottom"] = "middle"
     panel: Box | None = None
     panel_opacity: float = 0.78
+    glow: Box = (60, 40, 60, 40)
 
 
 TEMPLATES: dict[str, Template] = {
     "bottom-bar": Template(panel=(0, 428, 1200, 630), box=(60, 458, 1140, 600), lines=3),
     "left-panel": Template(panel=(0, 0, 504, 630), box=(40, 40, 464, 590), lines=5),
     "center-box": Template(panel=(150, 142, 1050, 488), box=(200, 192, 1000, 438), lines=4, align="center"),
-    "overlay-bottom": Template(box=(60, 430, 1140, 590), lines=2, anchor="bottom"),
+    "overlay-bottom": Template(box=(60, 430, 1140, 590), lines=2, anchor="bottom", glow=(WIDTH, 30, WIDTH, HEIGHT)),
     "overlay-center": Template(box=(90, 158, 1110, 472), lines=3, align="center"),
 }

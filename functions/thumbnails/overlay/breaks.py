@@ -1,0 +1,292 @@
+"""Where a line of a title may end, and how willingly.
+
+The rules are those of UAX #14 (Unicode line breaking, revision 51), with strict kinsoku (class CJ as NS). Scripts that
+write no spaces are refined by BudouX, which finds phrases in Japanese and Chinese and words in Thai; Korean breaks
+between words. Character properties come from the ``regex`` library.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache, lru_cache
+from typing import Any, cast
+
+import regex  # type: ignore[import-untyped]
+
+
+class Tier(IntEnum):
+    """How fine a break is. A coarser tier is left only for a clearly larger title."""
+
+    WORD = 0  # between words and phrases
+    SYLLABLE = 1  # inside a CJK phrase, or at a hyphenation point
+    CLUSTER = 2  # anywhere between grapheme clusters
+
+
+@dataclass(frozen=True)
+class Break:
+    """A place where a line may end: before the character ``at``. ``cost`` is in squares of the line width."""
+
+    at: int
+    tier: Tier
+    cost: float
+    hyphen: bool = False
+
+
+_NAMES = (
+    "AI AK AL AP AS B2 BA BB CB CJ CL CM CP EB EM EX GL H2 H3 HH HL HY ID IN IS JL JT JV NS NU OP PO PR QU RI SA SP "
+    "SY VF VI WJ ZW ZWJ"
+)
+_CLASSES = _NAMES.split()
+_CLASS = regex.compile("|".join(rf"(?P<{name}>\p{{lb={name}}})" for name in _CLASSES))
+_WIDE = regex.compile(r"[\p{ea=W}\p{ea=F}\p{ea=H}]")
+_LETTER = {name: chr(0xE000 + i) for i, name in enumerate([*_CLASSES, "OPE", "CPE", "QUI", "QUF", "DOT"])}
+
+
+@cache
+def _line_break_class(character: str) -> str:
+    """The line breaking class of UAX #14, table 1, resolved by rule LB1, with the subsets that later rules name."""
+    if character == "\u25cc":
+        return "DOT"
+    found = _CLASS.match(character)
+    name: str = found.lastgroup if found else "AL"
+    if name == "SA":
+        return "CM" if unicodedata.category(character) in ("Mn", "Mc") else "AL"
+    if name in ("OP", "CP") and _WIDE.match(character):
+        return name + "E"
+    if name == "QU":
+        return {"Pi": "QUI", "Pf": "QUF"}.get(unicodedata.category(character), "QU")
+    return {"AI": "AL", "CJ": "NS"}.get(name, name)
+
+
+def _rule(before: str, after: str) -> Any:
+    def letters(pattern: str) -> str:
+        return cast(str, regex.sub(r"[A-Z][A-Z0-9]+", lambda name: _LETTER[name[0]], pattern)).replace(" ", "")
+
+    return regex.compile((f"(?<={letters(before)})" if before else "") + (f"(?={letters(after)})" if after else ""))
+
+
+_EAST = "[ID NS CL CPE OPE H2 H3 EX]"
+_HANGUL_PARTS = "[JL JV JT H2 H3]"
+# The rules of UAX #14 in their order, as (rule, text before, text after, may break). The first that fits decides.
+_RULES = tuple(
+    (_rule(before, after), allowed)
+    for before, after, allowed in (
+        ("", "[SP ZW]", False),  # LB7
+        ("ZW SP*", "", True),  # LB8
+        ("", "WJ", False),  # LB11
+        ("WJ", "", False),
+        ("GL", "", False),  # LB12
+        ("[^SP BA HY HH]", "GL", False),  # LB12a
+        ("", "[CL CP CPE EX SY]", False),  # LB13
+        ("[OP OPE] SP*", "", False),  # LB14
+        ("(?:^|[OP OPE QU QUI QUF GL SP ZW]) QUI SP*", "", False),  # LB15a
+        ("", "QUF (?:[SP GL WJ CL QU QUI QUF CP CPE EX IS SY ZW]|$)", False),  # LB15b
+        ("SP", "IS NU", True),  # LB15c
+        ("", "IS", False),  # LB15d
+        ("[CL CP CPE] SP*", "NS", False),  # LB16
+        ("B2 SP*", "B2", False),  # LB17
+        ("SP", "", True),  # LB18
+        ("", "[QU QUF]", False),  # LB19
+        ("[QU QUI]", "", False),
+        (f"{_EAST}", f"QUI {_EAST}", True),  # LB19a: a break before the opening and after the closing quote
+        (f"{_EAST} QUF", f"{_EAST}", True),
+        ("", "QUI", False),
+        ("QUF", "", False),
+        ("", "CB", True),  # LB20
+        ("CB", "", True),
+        ("(?:^|[SP ZW CB GL]) [HY HH]", "[AL HL DOT]", False),  # LB20a
+        ("", "[BA HH HY NS]", False),  # LB21
+        ("BB", "", False),
+        ("HL [HY HH BA]", "[^HL]", False),  # LB21a
+        ("SY", "HL", False),  # LB21b
+        ("", "IN", False),  # LB22
+        ("[AL HL DOT]", "NU", False),  # LB23
+        ("NU", "[AL HL DOT]", False),
+        ("PR", "[ID EB EM]", False),  # LB23a
+        ("[ID EB EM]", "PO", False),
+        ("[PR PO]", "[AL HL DOT]", False),  # LB24
+        ("[AL HL DOT]", "[PR PO]", False),
+        ("NU [SY IS]* [CL CP CPE]?", "[PO PR]", False),  # LB25
+        ("[PO PR]", "[OP OPE]? IS? NU", False),
+        ("[HY IS]", "NU", False),
+        ("NU [SY IS]*", "NU", False),
+        ("JL", "[JL JV H2 H3]", False),  # LB26
+        ("[JV H2]", "[JV JT]", False),
+        ("[JT H3]", "JT", False),
+        (_HANGUL_PARTS, "PO", False),  # LB27
+        ("PR", _HANGUL_PARTS, False),
+        ("[AL HL DOT]", "[AL HL DOT]", False),  # LB28
+        ("AP", "[AK DOT AS]", False),  # LB28a
+        ("[AK DOT AS]", "[VF VI]", False),
+        ("[AK DOT AS] VI", "[AK DOT]", False),
+        ("[AK DOT AS]", "[AK DOT AS] VF", False),
+        ("IS", "[AL HL DOT]", False),  # LB29
+        ("[AL HL NU DOT]", "OP", False),  # LB30
+        ("CP", "[AL HL NU DOT]", False),
+        ("(?:^|[^RI]) (?:RI RI)* RI", "RI", False),  # LB30a
+        ("EB", "EM", False),  # LB30b
+    )
+)
+
+
+def uax14_breaks(text: str) -> list[int]:
+    """The indices before which UAX #14 allows a break in ``text``, which holds no hard line break."""
+    names: list[str] = []
+    places: list[int] = []
+    fixed: set[int] = set()
+    for i, character in enumerate(text):
+        name = _line_break_class(character)
+        if i and text[i - 1] == "\u200d":  # LB8a
+            fixed.add(i)
+        if name in ("CM", "ZWJ"):
+            if names and names[-1] not in ("SP", "ZW"):  # LB9
+                continue
+            name = "AL"  # LB10
+        names.append(name)
+        places.append(i)
+    classes = "".join(_LETTER[name] for name in names)
+    decided: dict[int, bool] = {}
+    for rule, allowed in _RULES:
+        for found in rule.finditer(classes):
+            decided.setdefault(found.start(), allowed)
+    return [places[k] for k in range(1, len(places)) if decided.get(k, True) and places[k] not in fixed]
+
+
+_HAN_OR_KANA = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆]")
+_EAST_ASIAN_RUN = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆、。，．！？：；・「」『』（）【】]+")
+_KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
+_HANGUL = regex.compile(r"\p{Hangul}")
+_THAI_RUN = regex.compile(r"\p{Thai}+")
+_CLUSTER = regex.compile(r"\X")
+_WORD = regex.compile(r"[\p{L}\p{M}'’]+")
+
+# Words that lean on the next one, in the languages most titles come in; a line should not end with them.
+_LEANING_WORDS = (
+    "a an the of to in on at by for from with and or nor but as is it its my our your vs "
+    "der die das dem den des ein eine einen und oder im am zu zum zur von vom mit für auf bei aus "
+    "le la les l un une des du de d et ou à au aux en dans pour par sur "
+    "el los las unos una y o e u del al con por para se su sus que "
+    "il lo gli i uno di da nel nella col per tra fra che os um uma do dos das no na em com "
+    "het een van op te met voor w z się od ze v s k ve ke "
+    "и в во на с со к ко о об от до за из у по не для без а но или "
+    "και το τα του της τον την ο η οι των σε με για από ως "
+    "की का के में से को पर और है"
+)
+_LEANING = frozenset(_LEANING_WORDS.split())
+_AFTER_CONNECTOR = 0.08
+_AFTER_PAUSE = -0.04
+_AFTER_HYPHEN = 0.04
+_INSIDE_PHRASE = 0.10
+_HYPHENATION = 0.25
+_ANYWHERE = 0.60
+
+
+@lru_cache(maxsize=4)
+def _phrases(language: str) -> Any:
+    import budoux
+
+    return {
+        "ja": budoux.load_default_japanese_parser,
+        "zh": budoux.load_default_simplified_chinese_parser,
+        "th": budoux.load_default_thai_parser,
+    }[language]()
+
+
+def _phrase_ends(text: str, runs: Any, language: str) -> set[int]:
+    ends: set[int] = set()
+    for run in runs.finditer(text):
+        at = run.start()
+        for phrase in _phrases(language).parse(run[0]):
+            at += len(phrase)
+            ends.add(at)
+    return ends
+
+
+@cache
+def _hyphenator(language: str) -> Any:
+    import pyphen  # type: ignore[import-untyped]
+
+    return pyphen.Pyphen(lang=language, left=3, right=3)
+
+
+def _language(word: str) -> str | None:
+    """The dictionary that hyphenates ``word``: told by script and by letters that only some languages have."""
+    lower = word.lower()
+    for letters, language in (
+        (r"\p{Cyrillic}*[іїєґ]", "uk_UA"),
+        (r"\p{Cyrillic}", "ru_RU"),
+        (r"\p{Greek}", "el_GR"),
+        (r"[äöüß]|.*(?:schaft|ung|keit|heit|lich|isch)", "de_DE"),
+        (r"[ąćęłńśźż]", "pl_PL"),
+        (r"[ěřů]", "cs_CZ"),
+        (r"[ãõ]", "pt_PT"),
+        (r"[ñ]|.*ción", "es"),
+        (r"[éèêëàâçîïôœ]", "fr"),
+        (r"[a-z]", "en_US"),
+    ):
+        if regex.search(letters, lower):
+            return language
+    return None
+
+
+def _hyphenation_points(text: str) -> set[int]:
+    points: set[int] = set()
+    for word in _WORD.finditer(text):
+        language = _language(word[0]) if len(word[0]) >= 8 else None
+        if language:
+            points |= {word.start() + position for position in _hyphenator(language).positions(word[0])}
+    return points
+
+
+def _cost_of_ending(text: str, at: int) -> float:
+    """What a line that ends with ``text[:at]`` costs beyond its length."""
+    head = text[:at].rstrip()
+    if head.endswith((":", "—", "–", "?", "!", ".", ";", "：", "？", "！", "。", "，", "、", "|", "،", "؟")):
+        return _AFTER_PAUSE
+    if head.endswith((",", ")")):
+        return _AFTER_PAUSE / 2
+    if head.endswith(("-", "‐", "/")):
+        return _AFTER_HYPHEN
+    word = regex.search(r"[\p{L}\p{M}'’]+$", head)
+    return _AFTER_CONNECTOR if word and word[0].lower() in _LEANING else 0.0
+
+
+@lru_cache(maxsize=256)
+def find_breaks(text: str) -> tuple[Break, ...]:
+    """All breaks of ``text``, in order, without one at its end. No break is inside a grapheme cluster (UAX #29)."""
+    allowed = set(uax14_breaks(text))
+    words = {at for at in allowed if not _splits_a_phrase(text, at)}
+    phrases = _phrase_ends(text, _EAST_ASIAN_RUN, "ja" if _KANA.search(text) else "zh")
+    thai = _phrase_ends(text, _THAI_RUN, "th")
+    syllables: set[int] | None = None
+    found: list[Break] = []
+    at = 0
+    for cluster in _CLUSTER.findall(text)[:-1]:
+        at += len(cluster)
+        if at in words or (at in allowed and at in phrases) or (at in thai and text[at] not in _THAI_NO_START):
+            found.append(Break(at, Tier.WORD, _cost_of_ending(text, at)))
+        elif at in allowed:
+            found.append(Break(at, Tier.SYLLABLE, _INSIDE_PHRASE))
+        elif text[at].isspace() or text[at - 1].isspace():
+            continue
+        else:
+            if syllables is None:
+                syllables = _hyphenation_points(text)
+            if at in syllables:
+                found.append(Break(at, Tier.SYLLABLE, _HYPHENATION, hyphen=True))
+            elif _line_break_class(text[at]) not in ("CL", "CP", "CPE", "EX", "IS", "SY", "NS"):
+                joined = bool(_WORD.match(text[at]) and _WORD.match(text[at - 1]))
+                latin = joined and not (_THAI_RUN.match(text[at]) or _HAN_OR_KANA.match(text[at]))
+                found.append(Break(at, Tier.CLUSTER, _ANYWHERE, hyphen=latin))
+    return tuple(found)
+
+
+# Thai vowels and marks that follow their consonant, and the repetition mark.
+_THAI_NO_START = frozenset("ะาำๅๆฯ์็ิีึืุู่้๊๋ั")
+
+
+def _splits_a_phrase(text: str, at: int) -> bool:
+    before, after = text[at - 1], text[at]
+    if _HAN_OR_KANA.match(before) and _HAN_OR_KANA.match(after):
+        return True
+    return bool(_HANGUL.match(before) and _HANGUL.match(after))

@@ -1,0 +1,196 @@
+"""A picture and a title → a finished thumbnail."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+from typing import cast
+
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
+
+from thumbnails.overlay import picture as pictures
+from thumbnails.overlay.layout import Layout, measure
+from thumbnails.overlay.templates import HEIGHT, TEMPLATES, WIDTH, Box
+from thumbnails.overlay.typefaces import render
+
+# WCAG 2.2 asks for 4.5 : 1 (SC 1.4.3); the rest is room for what the JPEG does to the darkened picture.
+CONTRAST = 5.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished thumbnail: the JPEG file, and what the person who gave the title should know about it."""
+
+    jpeg: bytes
+    warnings: tuple[str, ...]
+
+
+def draw_overlay(picture: bytes, title: str, template: str, font: str) -> Finished:
+    """Cut ``picture`` to 1200 × 630, set ``title`` over it in white and encode it as a JPEG.
+
+    ``template`` and ``font`` are names of the catalogue (KeyError for others). Warnings name what could not be shown
+    as asked. Raises UnusablePicture for bytes that are no picture, cut short or too large to open.
+    """
+    layout = measure(title, template, font)
+    canvas = pictures.open_picture(picture)
+    darken(canvas, layout)
+    sharp = _chroma_would_bleed(canvas, layout)
+    draw_title(canvas, layout)
+    return Finished(pictures.encode(canvas, sharp), _warnings(layout))
+
+
+def _warnings(layout: Layout) -> tuple[str, ...]:
+    warnings = []
+    if layout.missing:
+        named = ", ".join(f"{character!r} (U+{ord(character[0]):04X})" for character in layout.missing)
+        warnings.append(f"no shipped font has {named}; left out of the title")
+    if layout.shortened:
+        warnings.append(f"the title is too long for {layout.template} even at the least size; it ends in an ellipsis")
+    return tuple(warnings)
+
+
+# --- light and dark -----------------------------------------------------------------------------------------------
+
+
+def _linear(value: float) -> float:
+    """sRGB 0–1 → linear light 0–1 (IEC 61966-2-1, as WCAG 2.2 takes it up under "relative luminance")."""
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+
+def _encoded(light: float) -> float:
+    """Linear light 0–1 → sRGB 0–1."""
+    return light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
+
+
+# The luminance behind white text that gives CONTRAST: (1 + 0.05) / (L + 0.05).
+_DARK_ENOUGH = 1.05 / CONTRAST - 0.05
+_TO_LINEAR = [min(255, ceil(255 * _linear(value / 255))) for value in range(256)] * 3
+_LUMINANCE = (0.2126, 0.7152, 0.0722, 0.0)
+
+
+def _brightest(picture: Image.Image) -> float:
+    """The relative luminance (WCAG 2.2) of the brightest pixel, 0–1, rounded up."""
+    return min(1.0, (_extremes(picture.point(_TO_LINEAR).convert("L", _LUMINANCE))[0][1] + 1) / 255)
+
+
+def _extremes(picture: Image.Image) -> list[tuple[int, int]]:
+    """The least and the greatest value of each band."""
+    found = cast(list[tuple[int, int]] | tuple[int, int], picture.getextrema())
+    return [cast(tuple[int, int], found)] if len(picture.getbands()) == 1 else list(cast(list[tuple[int, int]], found))
+
+
+def _needed_darkness(picture: Image.Image) -> float:
+    """How opaque black must be over ``picture`` for white text to reach CONTRAST on every pixel, 0–1."""
+    light = _brightest(picture)
+    return 0.0 if light <= _DARK_ENOUGH else 1 - _encoded(_DARK_ENOUGH) / _encoded(light)
+
+
+def _grown(box: Box, by: Box) -> Box:
+    left, top, right, bottom = box
+    return max(0, left - by[0]), max(0, top - by[1]), min(WIDTH, right + by[2]), min(HEIGHT, bottom + by[3])
+
+
+def _around(boxes: list[Box]) -> Box:
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def darken(canvas: Image.Image, layout: Layout) -> None:
+    """Put the template's panel, or its shadow and glow, on the canvas: as dark as the title needs on this picture."""
+    template = TEMPLATES[layout.template]
+    if template.panel:
+        behind = canvas.crop(template.panel)
+        opacity = max(template.panel_opacity, _needed_darkness(behind))
+        canvas.paste(behind.point([int(value * (1 - opacity) + 0.5) for value in range(256)] * 3), template.panel)
+    elif layout.lines:
+        _glow(canvas, layout)
+
+
+def draw_title(canvas: Image.Image, layout: Layout) -> None:
+    """Set the title's runs on their baselines, in white."""
+    if layout.lines:
+        box, mask = _title_mask(layout)
+        canvas.paste((255, 255, 255), box, mask)
+
+
+@lru_cache(maxsize=8)
+def _title_mask(layout: Layout) -> tuple[Box, Image.Image]:
+    box = _around([line.ink for line in layout.lines])
+    mask = Image.new("L", (box[2] - box[0], box[3] - box[1]))
+    for line in layout.lines:
+        for run in line.runs:
+            ink, (left, top) = render(run.text, run.font, run.direction, layout.size)
+            # Light adds up where two runs overlap, as it does inside one.
+            mask.paste(255, (run.x + left - box[0], line.baseline + top - box[1]), ink)
+    return box, mask
+
+
+# --- shadow and glow ----------------------------------------------------------------------------------------------
+
+_GLOW_BLUR = 34
+_GLOW_LEAST = 0.28
+_GLOW_SCALE = 8
+_SHADOW_BLUR = 9
+_SHADOW_DROP = 4
+_SHADOW_STRENGTH = 0.6
+# What is measured around the ink.
+_EDGE = (3, 3, 3, 3)
+# Where the blur has faded to nothing.
+_FADE = 3 * _GLOW_BLUR
+
+
+@lru_cache(maxsize=8)
+def _glow_masks(layout: Layout) -> tuple[Box, Image.Image, Image.Image, float]:
+    """Where the glow reaches, its mask, the mask of the shadow, and the least value of the glow behind the ink, 0-1.
+
+    The glow is smooth enough to be blurred at an eighth of its size, the shadow at a half.
+    """
+    glow = TEMPLATES[layout.template].glow
+    ink = _around([line.ink for line in layout.lines])
+    full = (ink[0] - glow[0], ink[1] - glow[1], ink[2] + glow[2], ink[3] + glow[3])
+    reach = _grown(full, (_FADE, _FADE, _FADE, _FADE))
+    size = reach[2] - reach[0], reach[3] - reach[1]
+    # Drawn with a margin all around, so that the blur sees what lies beyond the canvas.
+    left, top = reach[0] - _FADE, reach[1] - _FADE
+    small = Image.new("L", ((size[0] + 2 * _FADE) // _GLOW_SCALE, (size[1] + 2 * _FADE) // _GLOW_SCALE))
+    corners = [((x - left) / _GLOW_SCALE, (y - top) / _GLOW_SCALE) for x, y in (full[:2], full[2:])]
+    ImageDraw.Draw(small).rounded_rectangle(corners, radius=_GLOW_BLUR / _GLOW_SCALE, fill=255)
+    small = small.filter(ImageFilter.GaussianBlur(_GLOW_BLUR / _GLOW_SCALE))
+    margin = _FADE / _GLOW_SCALE
+    box = (margin, margin, margin + size[0] / _GLOW_SCALE, margin + size[1] / _GLOW_SCALE)
+    glow_mask = small.resize(size, Image.Resampling.BICUBIC, box=box)
+    behind = [_within(line.ink, reach) for line in layout.lines]
+    least = min(_extremes(glow_mask.crop(place))[0][0] for place in behind)
+
+    title_box, title = _title_mask(layout)
+    shadow = Image.new("L", size)
+    shadow.paste(title, (title_box[0] - reach[0], title_box[1] - reach[1] + _SHADOW_DROP))
+    half = shadow.reduce(2).filter(ImageFilter.GaussianBlur(_SHADOW_BLUR / 2))
+    half = half.point([int(_SHADOW_STRENGTH * min(255, 2 * value)) for value in range(256)])
+    shadow = half.resize(size, Image.Resampling.BILINEAR)
+    return reach, glow_mask, shadow, least / 255
+
+
+def _within(box: Box, frame: Box) -> Box:
+    return box[0] - frame[0], box[1] - frame[1], box[2] - frame[0], box[3] - frame[1]
+
+
+def _glow(canvas: Image.Image, layout: Layout) -> None:
+    reach, glow, shadow, least = _glow_masks(layout)
+    needed = max(_needed_darkness(canvas.crop(_grown(line.ink, _EDGE))) for line in layout.lines)
+    strength = min(1.0, max(_GLOW_LEAST, needed / least))
+    dark = ImageChops.screen(glow.point([int(value * strength + 0.5) for value in range(256)]), shadow)
+    canvas.paste((0, 0, 0), reach, dark)
+
+
+# A difference in chroma that a quarter of the resolution smears visibly into white text (of 127).
+_VISIBLE_CHROMA = 20
+
+
+def _chroma_would_bleed(canvas: Image.Image, layout: Layout) -> bool:
+    """Whether the darkened picture around the title is so colourful that 4:2:0 would tint the edges of the text."""
+    for line in layout.lines:
+        around = canvas.crop(_grown(line.ink, _EDGE)).reduce(2).convert("YCbCr")
+        for lowest, highest in _extremes(around)[1:]:
+            if lowest < 128 - _VISIBLE_CHROMA or highest > 128 + _VISIBLE_CHROMA:
+                return True
+    return False

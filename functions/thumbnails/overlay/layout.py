@@ -1,0 +1,380 @@
+"""A title's layout: the largest size that fits its box, balanced lines, and every run's place on its baseline.
+
+All positions are in pixels of the canvas, measured from its upper left corner.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import bidi.algorithm as uax9  # type: ignore[import-untyped]
+import regex  # type: ignore[import-untyped]
+
+from thumbnails.overlay.breaks import Break, Tier, find_breaks
+from thumbnails.overlay.templates import LINE_HEIGHT, MAX_SIZE, MIN_SIZE, TEMPLATES, Box, Template
+from thumbnails.overlay.typefaces import Direction, choose_fonts, extent, render
+
+# Titles are measured once at this size and scaled: the fonts' outlines are linear, and the result is checked.
+_REFERENCE = 200
+# A finer break has to buy this much more size than the coarser one allows.
+_WORTH_A_FINER_BREAK = 1.4
+_ELLIPSIS = "…"
+
+_SPACES = regex.compile(r"[\t\n\v\f\r \u1680\u2000-\u200a\u2028\u2029\u205f\u3000]+")
+# Control characters, and the bidi controls that UAX #9 itself drops after use: a title is one plain paragraph.
+_UNSET = regex.compile(r"[\p{Cc}\p{Cs}\p{Co}\p{Cn}\ufeff\ufffc\u00ad\u202a-\u202e\u2060-\u2069]")
+_ZERO_WIDTH_SPACE = "\u200b"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Part of a line in one font and one direction. ``x`` is where its origin stands."""
+
+    text: str
+    font: str
+    direction: Direction
+    x: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: its text in reading order, its runs from left to right, its baseline and the box of its ink."""
+
+    text: str
+    runs: tuple[Run, ...]
+    baseline: int
+    ink: Box
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A title set into a template.
+
+    ``size`` is in pixels per em. ``missing`` are the characters that no shipped font has, and ``shortened`` says that
+    the title ends in an ellipsis.
+    """
+
+    template: str
+    font: str
+    size: int
+    lines: tuple[Line, ...]
+    missing: tuple[str, ...]
+    shortened: bool
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A title ready to be set: every character has a font and an embedding level (UAX #9)."""
+
+    text: str
+    fonts: tuple[str, ...]
+    levels: tuple[int, ...]
+    rtl: bool
+
+
+# One line of a title: from this character, up to that one, and what is set after it (a hyphen or an ellipsis).
+_Cut = tuple[int, int, str]
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """A shaped line at the origin: its runs and the box of its ink, all in pixels."""
+
+    runs: tuple[Run, ...]
+    ink: Box
+
+    @property
+    def width(self) -> int:
+        return self.ink[2] - self.ink[0]
+
+
+@lru_cache(maxsize=256)
+def measure(title: str, template: str, font: str) -> Layout:
+    """Set ``title`` into the box of ``template`` in ``font`` (names of the catalogue), without drawing it.
+
+    The size is the largest of 32–80 px at which the title fits; at 32 px a title that is still too long ends in an
+    ellipsis. Raises KeyError for a template that isn't in the catalogue.
+    """
+    return _Fit(TEMPLATES[template], template, font).layout(title)
+
+
+def normalise(title: str) -> str:
+    """The title as one line of composed characters (NFC), with single spaces and without control characters."""
+    one_line = _SPACES.sub(" ", unicodedata.normalize("NFC", title))
+    return str(_SPACES.sub(" ", _UNSET.sub("", one_line))).strip()
+
+
+def _embedding_levels(text: str) -> tuple[tuple[int, ...], bool]:
+    """Each character's embedding level by UAX #9, and whether the paragraph reads from right to left."""
+    if not any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in text):
+        return (0,) * len(text), False
+    storage: dict[str, Any] = uax9.get_empty_storage()
+    base = uax9.get_base_level(text)
+    storage.update(base_level=base, base_dir=("L", "R")[base])
+    uax9.get_embedding_levels(text, storage)
+    uax9.explicit_embed_and_overrides(storage)
+    uax9.resolve_weak_types(storage)
+    uax9.resolve_neutral_types(storage, False)
+    uax9.resolve_implicit_levels(storage, False)
+    return tuple(character["level"] for character in storage["chars"]), base == 1
+
+
+def _prepare(text: str, font: str) -> tuple[_Text, tuple[str, ...]]:
+    kept, fonts, missing = choose_fonts(text, font)
+    levels, rtl = _embedding_levels(kept)
+    return _Text(kept, tuple(fonts), levels, rtl), tuple(missing)
+
+
+def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tuple[str, str, int]]:
+    """The line ``text[start:end]`` + ``suffix`` as (characters, font, level), from left to right (UAX #9, rule L2)."""
+    runs: list[tuple[str, str, int]] = []
+    for i in range(start, end):
+        if runs and runs[-1][1:] == (text.fonts[i], text.levels[i]):
+            runs[-1] = (runs[-1][0] + text.text[i], *runs[-1][1:])
+        else:
+            runs.append((text.text[i], text.fonts[i], text.levels[i]))
+    if suffix:
+        # The suffix is set in the paragraph's direction, in the font of what it follows.
+        _, fonts, _ = choose_fonts(suffix, runs[-1][1])
+        base = int(text.rtl)
+        if fonts and runs[-1][1:] == (fonts[0], base):
+            runs[-1] = (runs[-1][0] + suffix, fonts[0], base)
+        elif fonts:
+            runs.append((suffix, fonts[0], base))
+    for level in range(max(run[2] for run in runs), 0, -1):
+        at = 0
+        while at < len(runs):
+            stop = at
+            while stop < len(runs) and runs[stop][2] >= level:
+                stop += 1
+            runs[at:stop] = runs[at:stop][::-1]
+            at = max(stop, at + 1)
+    yield from runs
+
+
+def _shape(text: _Text, cut: _Cut, size: int, exact: bool = False) -> _Shape:
+    """Shape one line. Only the ``exact`` ink box is that of the pixels; the other holds the advances too."""
+    x = 0.0
+    placed: list[Run] = []
+    inks: list[Box] = []
+    for characters, font, level in _visual_runs(text, *cut):
+        drawn = characters.replace(_ZERO_WIDTH_SPACE, "")
+        if not drawn:
+            continue
+        direction: Direction = "rtl" if level % 2 else "ltr"
+        width, (left, top, right, bottom) = extent(drawn, font, direction, size)
+        if exact:
+            mask, (left, top) = render(drawn, font, direction, size)
+            right, bottom = left + mask.width, top + mask.height
+        placed.append(Run(drawn, font, direction, round(x)))
+        if right > left and bottom > top:
+            inks.append((round(x) + left, top, round(x) + right, bottom))
+        x += width
+    lefts, tops, rights, bottoms = zip(*(inks or [(0, 0, round(x), 0)]), strict=True)
+    return _Shape(tuple(placed), (min(lefts), min(tops), max(rights), max(bottoms)))
+
+
+def _advance(text: _Text, start: int, end: int, suffix: str = "") -> float:
+    """The width of ``text[start:end]`` + ``suffix`` at 1 px per em."""
+    if start == end and not suffix:
+        return 0.0
+    total = 0.0
+    for characters, font, level in _visual_runs(text, start, end, suffix):
+        drawn = characters.replace(_ZERO_WIDTH_SPACE, "")
+        total += extent(drawn, font, "rtl" if level % 2 else "ltr", _REFERENCE)[0] if drawn else 0.0
+    return total / _REFERENCE
+
+
+def _step(size: int) -> int:
+    return round(LINE_HEIGHT * size)
+
+
+def _height(shapes: list[_Shape], size: int) -> int:
+    """From the upper edge of the first line's ink to the lower edge of the last line's."""
+    return (len(shapes) - 1) * _step(size) + shapes[-1].ink[3] - shapes[0].ink[1]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What lies between two breaks, measured at 1 px per em. ``space`` is the width of the spaces it ends with."""
+
+    width: float
+    space: float
+    end: int
+    cost: float
+    hyphen: float
+
+
+class _Fit:
+    """Finds size and breaks of one title in one box."""
+
+    def __init__(self, template: Template, name: str, font: str) -> None:
+        self._template, self._name, self._font = template, name, font
+        left, top, right, bottom = template.box
+        self._width, self._height = right - left, bottom - top
+
+    def layout(self, title: str) -> Layout:
+        text, missing = _prepare(normalise(title), self._font)
+        # Leaving characters out can leave spaces at an end, or two in a row.
+        if normalise(text.text) != text.text:
+            text, _ = _prepare(normalise(text.text), self._font)
+        if not text.text:
+            return Layout(self._name, self._font, MAX_SIZE, (), missing, shortened=False)
+        best: tuple[int, list[_Cut]] | None = None
+        for tier in Tier:
+            if best and (tier == Tier.CLUSTER or best[0] * _WORTH_A_FINER_BREAK > MAX_SIZE):
+                break
+            found = self._largest(text, tier)
+            if found and (best is None or found[0] >= best[0] * _WORTH_A_FINER_BREAK):
+                best = found
+        size, cuts = best or (MIN_SIZE, self._shorten(text))
+        return Layout(self._name, self._font, size, self._place(text, size, cuts), missing, shortened=best is None)
+
+    def _pieces(self, text: _Text, tier: Tier, end: int, suffix: str = "") -> list[_Piece]:
+        hyphen = extent("-", self._font, "ltr", _REFERENCE)[0] / _REFERENCE
+        pieces: list[_Piece] = []
+        start = 0
+        stops = [one for one in find_breaks(text.text) if one.tier <= tier and one.at < end]
+        for stop in [*stops, Break(end, Tier.WORD, 0.0)]:
+            bare = start + len(text.text[start : stop.at].rstrip())
+            width = _advance(text, start, bare, suffix if stop.at == end else "")
+            space = _advance(text, bare, stop.at)
+            pieces.append(_Piece(width, space, stop.at, stop.cost, hyphen if stop.hyphen else 0.0))
+            start = stop.at
+        return pieces
+
+    def _room(self, text: _Text, size: int) -> int:
+        """How many lines of ``size`` the box holds, by the tallest ink of the title and not by line boxes."""
+        _, top, _, bottom = _shape(text, (0, len(text.text), ""), _REFERENCE).ink
+        spare = self._height - 2 - (bottom - top) * size / _REFERENCE
+        return 0 if spare < 0 else min(self._template.lines, 1 + int(spare / _step(size)))
+
+    def _largest(self, text: _Text, tier: Tier) -> tuple[int, list[_Cut]] | None:
+        pieces = self._pieces(text, tier, len(text.text))
+        low, high = MIN_SIZE, MAX_SIZE
+        if not self._count(pieces, low, self._room(text, low)):
+            return None
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._count(pieces, middle, self._room(text, middle)):
+                low = middle
+            else:
+                high = middle - 1
+        # Shaping a whole line at its own size can differ from the scaled sum by a pixel or two: step down if it does.
+        for size in range(low, MIN_SIZE - 1, -1):
+            count = self._count(pieces, size, self._room(text, size))
+            lines = self._balance(text, pieces, size, count)
+            if lines and self._holds(text, size, lines):
+                return size, lines
+        return None
+
+    def _count(self, pieces: list[_Piece], size: int, room: int) -> int:
+        """The fewest lines that hold the pieces at ``size``, or 0 where ``room`` lines don't."""
+        limit = self._width / size
+        lines, at = 0, 0
+        while at < len(pieces):
+            if lines == room:
+                return 0
+            width, stop, k = 0.0, at, at
+            while k < len(pieces) and width + pieces[k].width <= limit:
+                if width + pieces[k].width + pieces[k].hyphen <= limit:
+                    stop = k + 1
+                width += pieces[k].width + pieces[k].space
+                k += 1
+            if stop == at:
+                return 0
+            at = stop
+            lines += 1
+        return lines
+
+    def _balance(self, text: _Text, pieces: list[_Piece], size: int, count: int) -> list[_Cut]:
+        """Break into exactly ``count`` lines so that the squares of their widths, plus the breaks' costs, are least.
+
+        For a given number of lines the sum of squares is least when they are equally long (Knuth and Plass, "Breaking
+        paragraphs into lines", 1981, minimise the same over a paragraph).
+        """
+        limit = self._width / size
+        total = len(pieces)
+        # best[k] is (cost, previous piece) for the pieces before k, after each number of lines.
+        best: list[dict[int, tuple[float, int]]] = [{0: (0.0, 0)}]
+        for line in range(1, count + 1):
+            reached: dict[int, tuple[float, int]] = {}
+            for start, (cost, _) in best[-1].items():
+                width = 0.0
+                for k in range(start, total):
+                    width += pieces[k].width
+                    if width > limit:
+                        break
+                    last = k + 1 == total
+                    filled = (width + (0.0 if last else pieces[k].hyphen)) / limit
+                    if filled <= 1 and last == (line == count):
+                        orphan = 0.06 if last and count > 1 and filled < 0.3 and start + 1 == total else 0.0
+                        sum_of_costs = cost + filled * filled + (orphan if last else pieces[k].cost)
+                        if k + 1 not in reached or sum_of_costs < reached[k + 1][0]:
+                            reached[k + 1] = (sum_of_costs, start)
+                    width += pieces[k].space
+            best.append(reached)
+        if total not in best[count]:
+            return []
+        lines: list[_Cut] = []
+        end = total
+        for line in range(count, 0, -1):
+            start = best[line][end][1]
+            hyphen = "-" if end < total and pieces[end - 1].hyphen else ""
+            first = pieces[start - 1].end if start else 0
+            lines.append((first, first + len(text.text[first : pieces[end - 1].end].rstrip()), hyphen))
+            end = start
+        return lines[::-1]
+
+    def _holds(self, text: _Text, size: int, cuts: list[_Cut]) -> bool:
+        shapes = [_shape(text, cut, size, exact=True) for cut in cuts]
+        return _height(shapes, size) <= self._height and all(shape.width <= self._width for shape in shapes)
+
+    def _shorten(self, text: _Text) -> list[_Cut]:
+        """As much of the title as the box holds at the least size, and an ellipsis."""
+        room = max(1, self._room(text, MIN_SIZE))
+        for tier in (Tier.WORD, Tier.SYLLABLE, Tier.CLUSTER):
+            ends = [one.at for one in find_breaks(text.text) if one.tier <= tier and not one.hyphen]
+            low, high = 0, len(ends)
+            found: list[_Cut] = []
+            while low < high:
+                middle = (low + high) // 2
+                end = len(text.text[: ends[middle]].rstrip(" ,;:–—-、，"))
+                lines = self._cut(text, tier, end, room) if end else []
+                if lines:
+                    found, low = lines, middle + 1
+                else:
+                    high = middle
+            # Words alone may waste most of the box when one of them is very long.
+            if found and (tier == Tier.CLUSTER or len(found) >= room):
+                return found
+        return found or [(0, 1, _ELLIPSIS)]
+
+    def _cut(self, text: _Text, tier: Tier, end: int, room: int) -> list[_Cut]:
+        pieces = self._pieces(text, tier, end, _ELLIPSIS)
+        count = self._count(pieces, MIN_SIZE, room)
+        lines = self._balance(text, pieces, MIN_SIZE, count) if count else []
+        if not lines:
+            return []
+        lines[-1] = (*lines[-1][:2], _ELLIPSIS)
+        return lines if self._holds(text, MIN_SIZE, lines) else []
+
+    def _place(self, text: _Text, size: int, cuts: list[_Cut]) -> tuple[Line, ...]:
+        shapes = [_shape(text, cut, size, exact=True) for cut in cuts]
+        left, top, right, _ = self._template.box
+        spare = self._height - _height(shapes, size)
+        baseline = round(top + (spare if self._template.anchor == "bottom" else spare / 2) - shapes[0].ink[1])
+        lines: list[Line] = []
+        for (start, end, suffix), shape in zip(cuts, shapes, strict=True):
+            if self._template.align == "center":
+                edge = left + (self._width - shape.width) // 2
+            else:
+                edge = right - shape.width if text.rtl else left
+            shift = edge - shape.ink[0]
+            ink = (edge, baseline + shape.ink[1], edge + shape.width, baseline + shape.ink[3])
+            runs = tuple(Run(run.text, run.font, run.direction, run.x + shift) for run in shape.runs)
+            lines.append(Line(text.text[start:end] + suffix, runs, baseline, ink))
+            baseline += _step(size)
+        return tuple(lines)

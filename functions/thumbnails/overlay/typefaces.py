@@ -1,0 +1,152 @@
+"""Which shipped font draws which part of a title.
+
+The chosen font draws what it has; the Noto fonts draw the rest. Coverage is read from each font's own ``cmap`` table,
+because FreeType through Pillow draws a missing character as a box and doesn't say so.
+"""
+
+import struct
+from bisect import bisect_right
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, cast
+
+import regex  # type: ignore[import-untyped]
+from PIL import Image, ImageFont
+
+from thumbnails.overlay.templates import Box
+
+Direction = Literal["ltr", "rtl"]
+
+FOLDER = Path(__file__).parent / "fonts"
+
+# Most titles need one of the first; the large CJK fonts come last, in an order that the title's own script decides.
+_FALLBACKS = ("noto-sans", "noto-sans-arabic", "noto-sans-hebrew", "noto-sans-thai", "noto-sans-devanagari")
+_CHINESE, _JAPANESE, _KOREAN = "noto-sans-sc", "noto-sans-jp", "noto-sans-kr"
+_EMOJI = "noto-emoji"
+_SYMBOLS = ("noto-sans-symbols", _EMOJI)
+
+_CLUSTER = regex.compile(r"\X")
+_IGNORABLE = regex.compile(r"\p{Default_Ignorable_Code_Point}")
+_KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
+_HANGUL = regex.compile(r"\p{Hangul}")
+# Drawn as an emoji by default, asked to be one (U+FE0F), or a keycap.
+_EMOJI_CLUSTER = regex.compile(r"\p{Emoji_Presentation}|\p{Emoji}\p{M}*\uFE0F|[0-9#*]\uFE0F?\u20E3")
+
+
+@lru_cache(maxsize=256)
+def face(font: str, size: int) -> ImageFont.FreeTypeFont:
+    """The font ``fonts/<font>.ttf`` at ``size`` pixels per em, shaped by HarfBuzz, kept open for the next title."""
+    return ImageFont.truetype(FOLDER / f"{font}.ttf", size, layout_engine=ImageFont.Layout.RAQM)
+
+
+# Kerning and standard ligatures are on in every shaper, but some fonts keep theirs for those who ask.
+_FEATURES = ["kern", "liga", "calt"]
+
+
+@lru_cache(maxsize=4096)
+def extent(text: str, font: str, direction: Direction, size: int) -> tuple[float, Box]:
+    """The advance of a run in pixels, and the box of its outlines and advance around its origin on the baseline."""
+    shaped = face(font, size)
+    width = shaped.getlength(text, direction=direction, features=_FEATURES)
+    box = shaped.getbbox(text, direction=direction, features=_FEATURES, anchor="ls")
+    return width, (int(box[0]), int(box[1]), int(box[2]), int(box[3]))
+
+
+@lru_cache(maxsize=64)
+def render(text: str, font: str, direction: Direction, size: int) -> tuple[Image.Image, tuple[int, int]]:
+    """The ink of a run as a mask, and where its upper left corner stands from the origin on the baseline."""
+    core, offset = face(font, size).getmask2(text, "L", direction=direction, features=_FEATURES, anchor="ls")
+    if not core.size[0] or not core.size[1]:
+        return Image.new("L", (0, 0)), (0, 0)
+    mask = Image.frombytes("L", core.size, bytes(core))
+    ink = mask.getbbox() or (0, 0, 0, 0)
+    return mask.crop(ink), (round(offset[0]) + ink[0], round(offset[1]) + ink[1])
+
+
+@lru_cache(maxsize=64)
+def _coverage(font: str) -> tuple[list[int], list[int]]:
+    """First and last code points of the ranges that ``font`` has glyphs for (OpenType ``cmap``, formats 4 and 12)."""
+    with (FOLDER / f"{font}.ttf").open("rb") as file:
+        tables = struct.unpack(">H", file.read(6)[4:])[0]
+        file.seek(12)
+        directory = [struct.unpack(">4sIII", file.read(16)) for _ in range(tables)]
+        _, _, start, length = next(entry for entry in directory if entry[0] == b"cmap")
+        file.seek(start)
+        table = file.read(length)
+    subtables = [struct.unpack_from(">HHI", table, 4 + 8 * i) for i in range(struct.unpack_from(">H", table, 2)[0])]
+    formats = {struct.unpack_from(">H", table, at)[0]: at for _, _, at in subtables}
+    if 12 in formats:
+        at = formats[12]
+        count = struct.unpack_from(">I", table, at + 12)[0]
+        groups = struct.unpack_from(f">{3 * count}I", table, at + 16)
+        return list(groups[0::3]), list(groups[1::3])
+    return _coverage_of_format_4(table, formats[4])
+
+
+def _coverage_of_format_4(table: bytes, at: int) -> tuple[list[int], list[int]]:
+    count = struct.unpack_from(">H", table, at + 6)[0] // 2
+    ends, starts, deltas, offsets = (
+        struct.unpack_from(f">{count}H", table, at + 14 + 2 * (i * count + (i > 0))) for i in range(4)
+    )
+    points = []
+    for i in range(count):
+        for point in range(starts[i], min(ends[i], 0xFFFE) + 1):
+            glyph = point
+            if offsets[i]:
+                place = at + 16 + 6 * count + 2 * i + offsets[i] + 2 * (point - starts[i])
+                glyph = struct.unpack_from(">H", table, place)[0]
+                if not glyph:
+                    continue
+            if (glyph + deltas[i]) & 0xFFFF:
+                points.append(point)
+    return points, points
+
+
+def _has(font: str, characters: str) -> bool:
+    starts, ends = _coverage(font)
+    for character in characters:
+        at = bisect_right(starts, ord(character)) - 1
+        if at < 0 or ord(character) > ends[at]:
+            return False
+    return True
+
+
+def _candidates(title: str, font: str) -> tuple[str, ...]:
+    if _KANA.search(title):
+        cjk: tuple[str, ...] = (_JAPANESE, _CHINESE, _KOREAN)
+    elif _HANGUL.search(title):
+        cjk = (_KOREAN, _CHINESE, _JAPANESE)
+    else:
+        cjk = (_CHINESE, _JAPANESE, _KOREAN)
+    return (font, *_FALLBACKS, *_SYMBOLS, *cjk)
+
+
+def choose_fonts(title: str, font: str) -> tuple[str, list[str], list[str]]:
+    """Give every character of ``title`` a font that can draw it.
+
+    Returns the title without the characters that no shipped font has, one font name per remaining character, and the
+    left-out characters in the order of their appearance. A grapheme cluster (UAX #29) is never split over two fonts.
+    """
+    candidates = _candidates(title, font)
+    kept: list[str] = []
+    fonts: list[str] = []
+    missing: list[str] = []
+    for cluster in cast(list[str], _CLUSTER.findall(title)):
+        visible = _IGNORABLE.sub("", cluster)
+        if cluster.isspace() or not visible:
+            name: str | None = fonts[-1] if fonts and _has(fonts[-1], " ") else font
+        else:
+            order = (_EMOJI, *candidates) if _EMOJI_CLUSTER.match(cluster) else candidates
+            name = next((candidate for candidate in order if _has(candidate, visible)), None)
+        if name is None:
+            # A mark that no font can set on this base is left out alone, so that the base still stands.
+            base = visible[0]
+            name = next((candidate for candidate in candidates if _has(candidate, base)), None)
+            missing += [c for c in visible if not any(_has(candidate, c) for candidate in candidates)] or [cluster]
+            if name:
+                kept.append(base)
+                fonts.append(name)
+        else:
+            kept.append(cluster)
+            fonts += [name] * len(cluster)
+    return "".join(kept), fonts, list(dict.fromkeys(missing))

@@ -1,0 +1,291 @@
+"""The overlay end to end: picture bytes in, finished JPEG out, looked at by its pixels."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+
+import pytest
+from PIL import Image, ImageCms, ImageDraw
+
+from thumbnails.catalog import FONTS, TEMPLATES
+from thumbnails.errors import UnusablePicture
+from thumbnails.overlay.compose import draw_overlay
+from thumbnails.overlay.layout import measure
+from thumbnails.overlay.picture import open_picture
+
+TITLE = "How we cut our AWS bill by 80% without losing a feature"
+
+
+def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def opened(jpeg: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(jpeg))
+    picture.load()
+    return picture
+
+
+def halves(width: int = 1600, height: int = 900) -> Image.Image:
+    """Red on the left, blue on the right."""
+    picture = Image.new("RGB", (width, height), "red")
+    picture.paste((0, 0, 255), (width // 2, 0, width, height))
+    return picture
+
+
+def pixel(picture: Image.Image, at: tuple[int, int]) -> tuple[int, ...]:
+    found = picture.getpixel(at)
+    assert isinstance(found, tuple)
+    return found
+
+
+def is_close(got: tuple[int, ...], wanted: tuple[int, ...], tolerance: int = 12) -> bool:
+    return all(abs(a - b) <= tolerance for a, b in zip(got, wanted, strict=True))
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_the_output_is_a_progressive_jpeg_of_the_canvas_size(template: str) -> None:
+    finished = draw_overlay(encoded(halves()), TITLE, template, "inter")
+    picture = opened(finished.jpeg)
+    assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (1200, 630))
+    assert picture.info.get("progressive")
+    assert len(finished.jpeg) <= 250_000
+    assert finished.warnings == ()
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_the_text_is_white_and_the_picture_outside_the_overlay_is_untouched(template: str) -> None:
+    picture = opened(draw_overlay(encoded(Image.new("RGB", (1200, 630), (30, 120, 60))), TITLE, template, "inter").jpeg)
+    ink = measure(TITLE, template, "inter").lines[0].ink
+    shades = sorted(picture.crop(ink).convert("L").tobytes())
+    assert shades[0] < 100 and shades[-1] > 245
+    corner = (1190, 10)
+    assert is_close(pixel(picture, corner), (30, 120, 60))
+
+
+@pytest.mark.parametrize("template", [name for name, one in TEMPLATES.items() if one.panel])
+def test_a_panel_is_black_at_78_percent(template: str) -> None:
+    picture = opened(draw_overlay(encoded(Image.new("RGB", (1200, 630), "white")), TITLE, template, "inter").jpeg)
+    panel = TEMPLATES[template].panel
+    assert panel
+    assert is_close(pixel(picture, (panel[0] + 8, panel[1] + 8)), (56, 56, 56), 3)
+    assert is_close(pixel(picture, (panel[2] - 8, panel[3] - 8)), (56, 56, 56), 3)
+
+
+@pytest.mark.parametrize(
+    "size", [(1536, 1024), (1024, 1536), (1376, 768), (2752, 1536), (400, 100), (1, 1), (630, 1200)]
+)
+def test_a_picture_of_any_shape_is_cut_to_its_middle(size: tuple[int, int]) -> None:
+    canvas = open_picture(encoded(halves(*size) if size[0] > 1 else Image.new("RGB", size, "red")))
+    assert canvas.size == (1200, 630)
+    assert pixel(canvas, (5, 315)) == (255, 0, 0)
+    if size[0] > 1:
+        assert pixel(canvas, (1194, 315)) == (0, 0, 255)
+        middle = next(x for x in range(1200) if pixel(canvas, (x, 315))[2] > 127)
+        assert abs(middle - 600) <= 3
+
+
+def test_a_tall_picture_loses_as_much_above_as_below() -> None:
+    picture = Image.new("RGB", (1200, 1200), "red")
+    picture.paste((0, 255, 0), (0, 600, 1200, 1200))
+    canvas = open_picture(encoded(picture))
+    assert pixel(canvas, (600, 312)) == (255, 0, 0)
+    assert pixel(canvas, (600, 317)) == (0, 255, 0)
+
+
+def rotated_by_exif(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright = halves(1200, 630)
+    stored = {
+        3: upright.transpose(Image.Transpose.ROTATE_180),
+        6: upright.transpose(Image.Transpose.ROTATE_90),
+        8: upright.transpose(Image.Transpose.ROTATE_270),
+    }[orientation]
+    return encoded(stored, "JPEG", exif=exif, quality=95)
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_exif_orientation_is_undone(orientation: int) -> None:
+    canvas = open_picture(rotated_by_exif(orientation))
+    assert canvas.size == (1200, 630)
+    assert is_close(pixel(canvas, (20, 315)), (254, 0, 0))
+    assert is_close(pixel(canvas, (1180, 315)), (0, 0, 254))
+
+
+def transparent() -> bytes:
+    picture = halves().convert("RGBA")
+    picture.paste((0, 0, 0, 0), (0, 0, 1600, 450))
+    return encoded(picture)
+
+
+def test_what_shows_through_becomes_white() -> None:
+    canvas = open_picture(transparent())
+    assert pixel(canvas, (100, 50)) == (255, 255, 255)
+    assert pixel(canvas, (100, 600)) == (255, 0, 0)
+
+
+def transparent_palette() -> bytes:
+    picture = halves().quantize(4)
+    index = picture.getpixel((10, 10))
+    return encoded(picture, transparency=index)
+
+
+def test_a_transparent_palette_entry_becomes_white() -> None:
+    canvas = open_picture(transparent_palette())
+    assert pixel(canvas, (100, 50)) == (255, 255, 255)
+    assert is_close(pixel(canvas, (1100, 50)), (0, 0, 255))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(halves().quantize(16)),
+        encoded(halves().convert("CMYK"), "JPEG", quality=95),
+        encoded(halves(), "JPEG", quality=95),
+        encoded(halves(), "WEBP", lossless=True),
+        encoded(halves(), "GIF"),
+        encoded(halves().convert("RGBA")),
+    ],
+    ids=["palette", "CMYK", "JPEG", "WebP", "GIF", "opaque alpha"],
+)
+def test_every_kind_of_input_keeps_its_colours(data: bytes) -> None:
+    canvas = open_picture(data)
+    assert canvas.mode == "RGB"
+    assert is_close(pixel(canvas, (100, 315)), (255, 0, 0), 25)
+    assert is_close(pixel(canvas, (1100, 315)), (0, 0, 255), 25)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Image.new("L", (1300, 700), 128),
+        Image.new("LA", (1300, 700), (128, 255)),
+        Image.new("I;16", (1300, 700), 128 * 257),
+    ],
+    ids=["grey", "grey and alpha", "16 bits"],
+)
+def test_grey_pictures_stay_grey(picture: Image.Image) -> None:
+    assert is_close(pixel(open_picture(encoded(picture)), (600, 315)), (128, 128, 128), 1)
+
+
+def test_black_and_white_pictures_open() -> None:
+    assert pixel(open_picture(encoded(Image.new("1", (1300, 700), 1))), (600, 315)) == (255, 255, 255)
+
+
+def test_an_embedded_profile_is_turned_into_srgb() -> None:
+    linear = _linear_light_profile()
+    canvas = open_picture(encoded(Image.new("RGB", (1200, 630), (55, 55, 55)), icc_profile=linear))
+    # 55/255 in linear light is 0.2157, which sRGB writes as 128.
+    assert is_close(pixel(canvas, (600, 315)), (128, 128, 128), 3)
+
+
+def _linear_light_profile() -> bytes:
+    """The sRGB profile of LittleCMS with its tone curves replaced by straight lines."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    count = struct.unpack_from(">I", profile, 128)[0]
+    for i in range(count):
+        name, at, _ = struct.unpack_from(">4sII", profile, 132 + 12 * i)
+        if name in (b"rTRC", b"gTRC", b"bTRC"):
+            profile[at : at + 12] = b"curv" + bytes(8)
+        if name == b"desc":
+            profile[at : at + 40] = (
+                bytes(profile[at : at + 40]).replace(b"s\0R\0G\0B", b"l\0i\0n\0e").replace(b"sRGB", b"line")
+            )
+    return bytes(profile)
+
+
+def test_an_unreadable_profile_is_passed_over() -> None:
+    canvas = open_picture(encoded(halves(), icc_profile=b"no profile"))
+    assert pixel(canvas, (100, 315)) == (255, 0, 0)
+
+
+def huge_header() -> bytes:
+    """A PNG whose header claims 40,000 x 40,000 pixels."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: b"", "not a JPEG"),
+        (lambda: b"<html>busy</html>", "not a JPEG"),
+        (lambda: encoded(halves(), "BMP"), "not a JPEG"),
+        (lambda: encoded(halves(), "JPEG")[:3000], "cut short"),
+        (lambda: encoded(halves())[:2000], "cut short"),
+        (lambda: encoded(Image.new("1", (8000, 7000))), "8000 x 7000"),
+        (huge_header, "pixels"),
+    ],
+    ids=["nothing", "HTML", "BMP", "cut JPEG", "cut PNG", "56 million pixels", "bomb"],
+)
+def test_an_unusable_picture_is_named_as_such(make: Callable[[], bytes], message: str) -> None:
+    with pytest.raises(UnusablePicture, match=message):
+        draw_overlay(make(), TITLE, "bottom-bar", "inter")
+
+
+def test_a_picture_too_busy_for_quality_85_still_keeps_to_250_kb() -> None:
+    noise = Image.merge("RGB", [Image.effect_noise((1536, 1024), 120) for _ in range(3)])
+    finished = draw_overlay(encoded(noise), TITLE, "overlay-center", "inter")
+    assert len(finished.jpeg) <= 250_000
+
+
+@pytest.mark.parametrize("font", FONTS)
+def test_each_font_draws_its_own_letters(font: str) -> None:
+    layout = measure("Hamburgefonts", "center-box", font)
+    assert {run.font for line in layout.lines for run in line.runs} == {font}
+    assert layout.missing == ()
+
+
+def test_a_title_that_does_not_fit_at_32_px_ends_in_an_ellipsis_and_a_warning() -> None:
+    title = " ".join(["word"] * 40)
+    finished = draw_overlay(encoded(halves()), title, "left-panel", "press-start-2p")
+    assert any("ellipsis" in warning for warning in finished.warnings)
+    layout = measure(title, "left-panel", "press-start-2p")
+    assert layout.size == 32
+    assert layout.lines[-1].text.endswith("…")
+
+
+def test_a_character_that_no_font_has_is_named() -> None:
+    finished = draw_overlay(encoded(halves()), "Cuneiform 𒀀 rocks", "bottom-bar", "inter")
+    assert any("U+12000" in warning for warning in finished.warnings)
+    assert measure("Cuneiform 𒀀 rocks", "bottom-bar", "inter").lines[0].text == "Cuneiform rocks"
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(KeyError):
+        draw_overlay(encoded(halves()), TITLE, "no-such-template", "inter")
+
+
+def test_drawing_is_repeatable() -> None:
+    data = encoded(halves())
+    assert draw_overlay(data, TITLE, "overlay-center", "lora") == draw_overlay(data, TITLE, "overlay-center", "lora")
+
+
+def test_the_ink_is_where_the_layout_says() -> None:
+    for template in TEMPLATES:
+        picture = opened(draw_overlay(encoded(Image.new("RGB", (1200, 630), "black")), TITLE, template, "inter").jpeg)
+        bright = picture.convert("L").point([0] * 100 + [255] * 156)
+        layout = measure(TITLE, template, "inter")
+        found = bright.getbbox()
+        assert found
+        wanted = (
+            min(line.ink[0] for line in layout.lines),
+            layout.lines[0].ink[1],
+            max(line.ink[2] for line in layout.lines),
+            layout.lines[-1].ink[3],
+        )
+        assert all(abs(a - b) <= 2 for a, b in zip(found, wanted, strict=True)), (template, found, wanted)
+        left, top, right, bottom = TEMPLATES[template].box
+        assert left <= found[0] and top <= found[1] and found[2] <= right and found[3] <= bottom
+        ImageDraw.Draw(bright).rectangle((left, top, right, bottom), fill=0)
+        assert bright.getbbox() is None
