@@ -6,12 +6,13 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from snapshot_restore_py import register_before_snapshot
 
 from thumbnails.catalog import Model
-from thumbnails.cell import Image, make_thumbnail
+from thumbnails.cell import Image, make_thumbnail, rehearse
 from thumbnails.errors import ThumbnailError
 from thumbnails.keys import provider_key
-from thumbnails.providers import generate_picture
+from thumbnails.providers import generate_picture, import_adapters
 from thumbnails.request import Cell
 from thumbnails.results import BILLED
 from thumbnails.store import bucket_store
@@ -42,6 +43,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         raise
     _report(image)
     return image.as_json()
+
+
+@register_before_snapshot
+def prepare() -> None:
+    """Do once, where a snapshot serves many environments (SnapStart), what each would do at its first image."""
+    import_adapters()
+    bucket_store()
+    rehearse()
 
 
 def _generate(model: Model, prompt: str) -> bytes:

@@ -1,11 +1,14 @@
 """One cell of the matrix: model call, overlay, upload, and never a second payment for a picture that is there."""
 
+import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from thumbnails.catalog import MODELS, Model
+from PIL import Image as Canvas
+
+from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, MODELS, Model
 from thumbnails.overlay.compose import draw_overlay
 from thumbnails.prompt import provider_prompt
 from thumbnails.request import Cell
@@ -92,6 +95,13 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     notes = {"digest": image_digest, "paid-by": paid_by, "warnings": "\n".join(finished.warnings)}
     store.put(key, finished.jpeg, "image/jpeg", notes)
     return Image(cell, key, store.url(key), int(paid_by == cell.execution), seconds, finished.warnings)
+
+
+def rehearse() -> None:
+    """Draw a title on a blank picture, ahead of the first image: fonts and codecs are loaded by use."""
+    blank = io.BytesIO()
+    Canvas.new("RGB", (64, 36)).save(blank, "JPEG")
+    draw_overlay(blank.getvalue(), "Title", DEFAULT_TEMPLATE, DEFAULT_FONT)
 
 
 def _content_type(picture: bytes) -> str:

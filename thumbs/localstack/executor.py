@@ -143,12 +143,11 @@ class ProcessExecutor(RuntimeExecutor):
 
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
-        """End the version's template and with it every environment."""
+        """End the version's template and with it every environment. The code stays: a successor may share it."""
         with _templates_lock:
             template = _templates.pop(_key(function_version), None)
         if template:
             template.stop()
-        function_version.config.code.destroy_cached()
 
 
 def _key(function_version: FunctionVersion) -> str:

@@ -31,7 +31,10 @@ LIBC = ctypes.CDLL(None)
 
 
 def import_handler(handler: str) -> float:
-    """Import the module that holds ``handler``; what fails here fails again, and is reported, in the child."""
+    """Import the module that holds ``handler``, and run its before-snapshot hooks as SnapStart does.
+
+    What fails in the import fails again, and is reported, in the child.
+    """
     started = time.perf_counter()
     try:
         # What awslambdaric imports, less its native client, which reads the Runtime API's address when it is imported.
@@ -40,10 +43,20 @@ def import_handler(handler: str) -> float:
         importlib.import_module(handler.rpartition(".")[0].replace("/", "."))
     except BaseException:  # noqa: BLE001, S110 - even SystemExit is the child's to report
         pass
+    else:
+        run_before_snapshot_hooks()
     # Keep the collector from touching, and so copying, the pages that the children share.
     gc.collect()
     gc.freeze()
     return time.perf_counter() - started
+
+
+def run_before_snapshot_hooks() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html"""
+    try:
+        importlib.import_module("awslambdaric.lambda_runtime_hooks_runner").run_before_snapshot()
+    except Exception:  # noqa: BLE001 - the environments start without what the hook would have prepared
+        importlib.import_module("traceback").print_exc()
 
 
 def become_environment(environment: dict[str, str], output: int, parent: int, inherited: list[int]) -> None:

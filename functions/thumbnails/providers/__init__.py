@@ -7,6 +7,7 @@ retries of its own, and raises the errors of ``thumbnails.errors``.
 import importlib
 import re
 from collections.abc import Callable
+from types import ModuleType
 
 from thumbnails.catalog import Model
 from thumbnails.errors import ProviderMisconfigured
@@ -35,9 +36,18 @@ def generate_picture(model: Model, prompt: str, key_for: Callable[[str], str | N
     key = key_for(name)
     if not key:
         raise ProviderMisconfigured(f"{model.id} needs a key and there is none: set {name}")
-    adapter = importlib.import_module(f"thumbnails.providers.{model.provider}")
-    picture: bytes = adapter.generate(model, prompt, key, seconds)
+    picture: bytes = _adapter(model.provider).generate(model, prompt, key, seconds)
     return picture
+
+
+def import_adapters() -> None:
+    """Import every provider's SDK ahead of the first call, for a process that others are made from."""
+    for provider in KEY_NAMES:
+        _adapter(provider)
+
+
+def _adapter(provider: str) -> ModuleType:
+    return importlib.import_module(f"thumbnails.providers.{provider}")
 
 
 def one_line(text: object, limit: int = 300) -> str:

@@ -1,0 +1,116 @@
+"""Builds the application and deploys it to the stack on this machine, by SAM, when something changed."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from thumbs.errors import CommandError
+from thumbs.stack import PROJECT, Report, Stack, last_line
+
+#: What the deployment is made from.
+SOURCES = ("functions", "statemachine", "template.yaml", "samconfig.toml")
+ARTIFACT_BUCKET = "fan-out-thumbnails-artifacts"
+REGION = "us-east-1"
+#: LocalStack takes any; these are the ones that everybody uses.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+
+
+def deploy(stack: Stack, report: Report, parameters: dict[str, str] | None = None) -> None:
+    """Deploy, unless the running stack holds just this already.
+
+    Args:
+        stack: a running stack.
+        report: is told what was done.
+        parameters: template parameters beside those that point the functions at the stack.
+
+    Raises:
+        CommandError: the build or the deployment failed.
+    """
+    with stack.alone():
+        values = {**_parameters(stack), **(parameters or {})}
+        sources = _digest()
+        wanted = hashlib.sha256(f"{sources} {sorted(values.items())}".encode()).hexdigest()
+        if stack.state().get("deployed") == wanted:
+            return
+        environment = _environment(stack.endpoint)
+        built = PROJECT / ".aws-sam" / "sources"
+        if not built.exists() or built.read_text() != sources:
+            _sam(["build"], environment, stack.logs / "build.log")
+            built.write_text(sources)
+            report("the functions are built")
+        _make_artifact_bucket(stack.endpoint)
+        overrides = [f"{name}={value}" for name, value in values.items()]
+        _sam(["deploy", "--parameter-overrides", *overrides], environment, stack.logs / "deploy.log")
+        stack.note(deployed=wanted)
+        report("the application is deployed")
+
+
+def _parameters(stack: Stack) -> dict[str, str]:
+    return {
+        "PublicEndpointUrl": stack.endpoint,
+        "OpenAIBaseUrl": f"{stack.image_api_url}/v1",
+        "GeminiBaseUrl": f"{stack.image_api_url}",
+        "OpenAIApiKey": "offline",
+        "GeminiApiKey": "offline",
+    }
+
+
+def _environment(endpoint: str) -> dict[str, str]:
+    # The person's own AWS settings must not lead a local deployment anywhere else.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    tools = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {
+        **kept,
+        **CREDENTIALS,
+        "AWS_ENDPOINT_URL": endpoint,
+        "PATH": tools,
+        "SAM_CLI_TELEMETRY": "0",
+        # SAM spends most of a deployment between two looks.
+        "SAM_CLI_POLL_DELAY": "0.5",
+    }
+
+
+def _sam(arguments: list[str], environment: dict[str, str], log: Path) -> None:
+    own = PROJECT / ".venv-sam" / "bin" / "sam"
+    sam = str(own) if own.exists() else shutil.which("sam")
+    if sam is None:
+        raise CommandError("the AWS SAM CLI is not installed", "run `make setup`")
+    with log.open("wb") as output:
+        done = subprocess.run(
+            [sam, arguments[0], "--config-env", "local", *arguments[1:]],
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        raise CommandError(f"sam {arguments[0]} failed", f"{last_line(log)} (all of it: {log})")
+
+
+def _make_artifact_bucket(endpoint: str) -> None:
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
+    )
+    try:
+        client.create_bucket(Bucket=ARTIFACT_BUCKET)
+    except (BotoCoreError, ClientError) as error:
+        raise CommandError("the bucket for the deployment could not be made", str(error)) from error
+
+
+def _digest() -> str:
+    found = hashlib.sha256()
+    for source in SOURCES:
+        path = PROJECT / source
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            if file.is_file() and "__pycache__" not in file.parts:
+                found.update(f"{file.relative_to(PROJECT)}\0".encode() + file.read_bytes())
+    return found.hexdigest()

@@ -1,0 +1,252 @@
+"""The stack on this machine: the embedded LocalStack and the offline image API, started, found again and stopped.
+
+Everything that it writes is under one folder, ``.thumbs/`` of the project unless ``THUMBS_HOME`` names another:
+
+    stack.json     the processes, by process id and start time, and their ports
+    log/           what they and the deployment printed
+    localstack/    LocalStack's own files
+"""
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import psutil
+
+from thumbs.errors import CommandError
+
+PROJECT = Path(__file__).resolve().parents[1]
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+
+#: Tells a person what is being done.
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process of the stack. The start time tells it from a later process with the same id."""
+
+    pid: int
+    started: float
+    port: int
+
+    @property
+    def process(self) -> psutil.Process | None:
+        """The living process, or None."""
+        try:
+            process = psutil.Process(self.pid)
+            alive = process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - self.started) < 0.01
+        except psutil.NoSuchProcess:
+            return None
+        return process if alive else None
+
+
+class Stack:
+    """One stack.
+
+    Args:
+        home: the folder for everything that it writes.
+        port: LocalStack's port on 127.0.0.1; the image API takes the next one that is free.
+        latency: seconds that the offline image API takes for a picture.
+    """
+
+    def __init__(self, home: Path, port: int, latency: float = 1.0) -> None:
+        self.home = home
+        self.port = port
+        self.latency = latency
+        self.logs = home / "log"
+
+    @classmethod
+    def of_this_project(cls) -> "Stack":
+        """The stack that ``THUMBS_HOME`` and ``THUMBS_PORT`` name, else the project's own on port 4566."""
+        port = os.environ.get("THUMBS_PORT", "4566")
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            raise CommandError(f"THUMBS_PORT is {port!r}", "give a port number from 1 to 65535")
+        return cls(Path(os.environ.get("THUMBS_HOME", PROJECT / ".thumbs")).resolve(), int(port))
+
+    @property
+    def endpoint(self) -> str:
+        """Where the AWS services are."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def image_api_url(self) -> str | None:
+        """Where the offline image API is, None where it does not run."""
+        service = self.service("image_api")
+        return f"http://127.0.0.1:{service.port}" if service and service.process else None
+
+    def service(self, name: str) -> Service | None:
+        """What was started under a name, alive or not."""
+        noted = self.state().get(name)
+        return Service(**noted) if noted else None
+
+    def is_up(self) -> bool:
+        """Whether both processes live."""
+        return all((service := self.service(name)) and service.process for name in ("localstack", "image_api"))
+
+    def state(self) -> dict[str, Any]:
+        """What ``stack.json`` says."""
+        try:
+            state: dict[str, Any] = json.loads((self.home / "stack.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return state
+
+    def note(self, **changes: object) -> None:
+        """Change entries of ``stack.json``, whole or not at all; None removes one."""
+        state = {name: value for name, value in {**self.state(), **changes}.items() if value is not None}
+        draft = self.home / "stack.json.part"
+        draft.write_text(json.dumps(state, indent=2) + "\n")
+        draft.replace(self.home / "stack.json")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep a second command from starting or stopping the stack meanwhile."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with (self.home / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def start(self, report: Report) -> None:
+        """Start what does not run yet.
+
+        Raises:
+            CommandError: a port is taken by something else, or a process does not come up.
+        """
+        with self.alone():
+            noted = self.service("localstack")
+            if noted and noted.process and noted.port != self.port:
+                raise CommandError(
+                    f"this stack already runs on port {noted.port}", "`thumbs down` stops it, or unset THUMBS_PORT"
+                )
+            if not (noted and noted.process):
+                self._refuse_taken_port()
+                command = ["thumbs.localstack", str(self.home), str(self.port)]
+                self._launch("localstack", command, self.port, "/_localstack/health")
+                report(f"LocalStack runs on {self.endpoint}")
+            image_api = self.service("image_api")
+            if not (image_api and image_api.process):
+                port = free_port(image_api.port if image_api else self.port + 1)
+                command = ["thumbs.image_api", "--port", str(port), "--latency", str(self.latency)]
+                self._launch("image_api", command, port, "/health")
+                report(f"the offline image API runs on {self.image_api_url}")
+
+    def stop(self, report: Report) -> bool:
+        """End both processes and what they started; whether there was anything to end."""
+        with self.alone():
+            ended = False
+            for name, label in (("localstack", "LocalStack"), ("image_api", "the offline image API")):
+                service = self.service(name)
+                process = service.process if service else None
+                if process:
+                    _end(process)
+                    report(f"{label} is stopped")
+                    ended = True
+            self.note(localstack=None, image_api=None, deployed=None)
+            return ended
+
+    def _launch(self, name: str, command: list[str], port: int, health: str) -> None:
+        log = self.logs / f"{name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=PROJECT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.note(**{name: asdict(Service(process.pid, psutil.Process(process.pid).create_time(), port))})
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(f"http://127.0.0.1:{port}{health}"):
+            if process.poll() is not None:
+                self.note(**{name: None})
+                raise CommandError(f"{name} ended while it started", f"{last_line(log)} (all of it: {log})")
+            if time.monotonic() > deadline:
+                _end(psutil.Process(process.pid))
+                self.note(**{name: None})
+                raise CommandError(f"{name} did not answer within {START_SECONDS:.0f} s", f"see {log}")
+            time.sleep(0.1)
+
+    def _refuse_taken_port(self) -> None:
+        if is_free(self.port):
+            return
+        raise CommandError(
+            f"port {self.port} is taken by {_holder(self.port)}, which is not this stack",
+            "stop it, or choose another port with THUMBS_PORT",
+        )
+
+
+def answers(url: str) -> bool:
+    """Whether a GET gets a 200."""
+    try:
+        with urlopen(url, timeout=2) as response:  # noqa: S310 - a URL of this module's own
+            return bool(response.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on 127.0.0.1 and this port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port(wanted: int = 0) -> int:
+    """``wanted`` if it is free, else one that the system chooses."""
+    if wanted and is_free(wanted):
+        return wanted
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def last_line(log: Path) -> str:
+    """The last line that says something."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it printed nothing"
+
+
+def _holder(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        pass  # Another user's processes are not ours to see.
+    return "another program"
+
+
+def _end(process: psutil.Process) -> None:
+    """End a process that leads its own session, and all that it started."""
+    family = [process, *process.children(recursive=True)]
+    try:
+        process.terminate()
+        process.wait(STOP_SECONDS)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.TimeoutExpired:
+        process.kill()
+    _, alive = psutil.wait_procs(family, timeout=3)
+    for left in alive:
+        left.kill()
+    psutil.wait_procs(alive, timeout=3)
