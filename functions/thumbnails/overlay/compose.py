@@ -63,6 +63,7 @@ def _encoded(light: float) -> float:
 
 # The luminance behind white text that gives CONTRAST: (1 + 0.05) / (L + 0.05).
 _DARK_ENOUGH = 1.05 / CONTRAST - 0.05
+_ENOUGH_ON_WHITE = 1 - _encoded(_DARK_ENOUGH)
 _TO_LINEAR = [min(255, ceil(255 * _linear(value / 255))) for value in range(256)] * 3
 _LUMINANCE = (0.2126, 0.7152, 0.0722, 0.0)
 
@@ -99,7 +100,9 @@ def darken(canvas: Image.Image, layout: Layout) -> None:
     template = TEMPLATES[layout.template]
     if template.panel:
         behind = canvas.crop(template.panel)
-        opacity = max(template.panel_opacity, _needed_darkness(behind))
+        opacity = template.panel_opacity
+        if opacity < _ENOUGH_ON_WHITE:
+            opacity = max(opacity, _needed_darkness(behind))
         canvas.paste(behind.point([int(value * (1 - opacity) + 0.5) for value in range(256)] * 3), template.panel)
     elif layout.lines:
         _glow(canvas, layout)
@@ -126,47 +129,47 @@ def _title_mask(layout: Layout) -> tuple[Box, Image.Image]:
 
 # --- shadow and glow ----------------------------------------------------------------------------------------------
 
-_GLOW_BLUR = 34
-_GLOW_LEAST = 0.28
-_GLOW_SCALE = 8
+# Standard deviations of the blurs, in pixels.
+_GLOW_BLUR = 42
 _SHADOW_BLUR = 9
+# Where the glow has faded to nothing.
+_FADE = round(2.6 * _GLOW_BLUR)
+_GLOW_LEAST = 0.3
 _SHADOW_DROP = 4
 _SHADOW_STRENGTH = 0.6
-# What is measured around the ink.
+# What is measured around the ink: as far as a JPEG lets neighbours mix.
 _EDGE = (3, 3, 3, 3)
-# Where the blur has faded to nothing.
-_FADE = 3 * _GLOW_BLUR
 
 
 @lru_cache(maxsize=8)
 def _glow_masks(layout: Layout) -> tuple[Box, Image.Image, Image.Image, float]:
-    """Where the glow reaches, its mask, the mask of the shadow, and the least value of the glow behind the ink, 0-1.
+    """Where the glow reaches, its mask, the mask of the shadow, and the least value of the glow behind the ink, 0–1.
 
-    The glow is smooth enough to be blurred at an eighth of its size, the shadow at a half.
+    Both are blurred at a fraction of their size and enlarged: nothing in them is finer than the blur.
     """
     glow = TEMPLATES[layout.template].glow
-    ink = _around([line.ink for line in layout.lines])
-    full = (ink[0] - glow[0], ink[1] - glow[1], ink[2] + glow[2], ink[3] + glow[3])
-    reach = _grown(full, (_FADE, _FADE, _FADE, _FADE))
-    size = reach[2] - reach[0], reach[3] - reach[1]
-    # Drawn with a margin all around, so that the blur sees what lies beyond the canvas.
-    left, top = reach[0] - _FADE, reach[1] - _FADE
-    small = Image.new("L", ((size[0] + 2 * _FADE) // _GLOW_SCALE, (size[1] + 2 * _FADE) // _GLOW_SCALE))
-    corners = [((x - left) / _GLOW_SCALE, (y - top) / _GLOW_SCALE) for x, y in (full[:2], full[2:])]
-    ImageDraw.Draw(small).rounded_rectangle(corners, radius=_GLOW_BLUR / _GLOW_SCALE, fill=255)
-    small = small.filter(ImageFilter.GaussianBlur(_GLOW_BLUR / _GLOW_SCALE))
-    margin = _FADE / _GLOW_SCALE
-    box = (margin, margin, margin + size[0] / _GLOW_SCALE, margin + size[1] / _GLOW_SCALE)
-    glow_mask = small.resize(size, Image.Resampling.BICUBIC, box=box)
-    behind = [_within(line.ink, reach) for line in layout.lines]
-    least = min(_extremes(glow_mask.crop(place))[0][0] for place in behind)
-
     title_box, title = _title_mask(layout)
-    shadow = Image.new("L", size)
-    shadow.paste(title, (title_box[0] - reach[0], title_box[1] - reach[1] + _SHADOW_DROP))
-    half = shadow.reduce(2).filter(ImageFilter.GaussianBlur(_SHADOW_BLUR / 2))
-    half = half.point([int(_SHADOW_STRENGTH * min(255, 2 * value)) for value in range(256)])
-    shadow = half.resize(size, Image.Resampling.BILINEAR)
+    full = (title_box[0] - glow[0], title_box[1] - glow[1], title_box[2] + glow[2], title_box[3] + glow[3])
+    reach = _grown(full, (_FADE, _FADE, _FADE, _FADE))
+    width, height = reach[2] - reach[0], reach[3] - reach[1]
+
+    # The eighth has a margin of the fade all around, so that the blur sees what lies beyond the canvas.
+    small = Image.new("L", ((width + 2 * _FADE) // 8 + 1, (height + 2 * _FADE) // 8 + 1))
+    left, top, right, bottom = ((at + _FADE) / 8 for at in _within(full, reach))
+    far = (max(left, -_FADE), max(top, -_FADE), min(right, small.width + _FADE), min(bottom, small.height + _FADE))
+    ImageDraw.Draw(small).rounded_rectangle(far, radius=_GLOW_BLUR / 8, fill=255)
+    small = small.filter(ImageFilter.GaussianBlur(_GLOW_BLUR / 8))
+    margin = _FADE / 8
+    part = (margin, margin, margin + width / 8, margin + height / 8)
+    glow_mask = small.resize((width, height), Image.Resampling.BILINEAR, box=part)
+    least = min(_extremes(glow_mask.crop(_within(line.ink, reach)))[0][0] for line in layout.lines)
+
+    quarter = Image.new("L", (width // 4 + 1, height // 4 + 1))
+    left, top = title_box[0] - reach[0], title_box[1] - reach[1] + _SHADOW_DROP
+    quarter.paste(title.reduce(4), (round(left / 4), round(top / 4)))
+    quarter = quarter.filter(ImageFilter.GaussianBlur(_SHADOW_BLUR / 4))
+    quarter = quarter.point([int(_SHADOW_STRENGTH * min(255, 2 * value)) for value in range(256)])
+    shadow = quarter.resize((width, height), Image.Resampling.BILINEAR, box=(0, 0, width / 4, height / 4))
     return reach, glow_mask, shadow, least / 255
 
 

@@ -6,7 +6,7 @@ All positions are in pixels of the canvas, measured from its upper left corner.
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import bidi.algorithm as uax9  # type: ignore[import-untyped]
@@ -14,7 +14,7 @@ import regex  # type: ignore[import-untyped]
 
 from thumbnails.overlay.breaks import Break, Tier, find_breaks
 from thumbnails.overlay.templates import LINE_HEIGHT, MAX_SIZE, MIN_SIZE, TEMPLATES, Box, Template
-from thumbnails.overlay.typefaces import Direction, choose_fonts, extent, render
+from thumbnails.overlay.typefaces import Direction, advance, choose_fonts, render, rise_and_fall
 
 # Titles are measured once at this size and scaled: the fonts' outlines are linear, and the result is checked.
 _REFERENCE = 200
@@ -73,6 +73,12 @@ class _Text:
     levels: tuple[int, ...]
     rtl: bool
 
+    @cached_property
+    def ink_height(self) -> float:
+        """From the highest to the lowest point of its outlines on one line, at 1 px per em."""
+        edges = [rise_and_fall(*run, _REFERENCE) for run in _visual_runs(self, 0, len(self.text), "")]
+        return (max(bottom for _, bottom in edges) - min(top for top, _ in edges)) / _REFERENCE
+
 
 # One line of a title: from this character, up to that one, and what is set after it (a hyphen or an ellipsis).
 _Cut = tuple[int, int, str]
@@ -127,8 +133,8 @@ def _prepare(text: str, font: str) -> tuple[_Text, tuple[str, ...]]:
     return _Text(kept, tuple(fonts), levels, rtl), tuple(missing)
 
 
-def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tuple[str, str, int]]:
-    """The line ``text[start:end]`` + ``suffix`` as (characters, font, level), from left to right (UAX #9, rule L2)."""
+def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tuple[str, str, Direction]]:
+    """The line ``text[start:end]`` + ``suffix`` as (characters, font, direction) from left to right (UAX #9, L2)."""
     runs: list[tuple[str, str, int]] = []
     for i in range(start, end):
         if runs and runs[-1][1:] == (text.fonts[i], text.levels[i]):
@@ -151,40 +157,33 @@ def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tup
                 stop += 1
             runs[at:stop] = runs[at:stop][::-1]
             at = max(stop, at + 1)
-    yield from runs
+    for characters, font, level in runs:
+        drawn = characters.replace(_ZERO_WIDTH_SPACE, "")
+        if drawn:
+            yield drawn, font, "rtl" if level % 2 else "ltr"
 
 
-def _shape(text: _Text, cut: _Cut, size: int, exact: bool = False) -> _Shape:
-    """Shape one line. Only the ``exact`` ink box is that of the pixels; the other holds the advances too."""
-    x = 0.0
+def _shape(text: _Text, cut: _Cut, size: int) -> _Shape:
+    """Shape and render one line: the box of its ink is that of its pixels."""
+    pen = 0.0
     placed: list[Run] = []
     inks: list[Box] = []
-    for characters, font, level in _visual_runs(text, *cut):
-        drawn = characters.replace(_ZERO_WIDTH_SPACE, "")
-        if not drawn:
-            continue
-        direction: Direction = "rtl" if level % 2 else "ltr"
-        width, (left, top, right, bottom) = extent(drawn, font, direction, size)
-        if exact:
-            mask, (left, top) = render(drawn, font, direction, size)
-            right, bottom = left + mask.width, top + mask.height
-        placed.append(Run(drawn, font, direction, round(x)))
-        if right > left and bottom > top:
-            inks.append((round(x) + left, top, round(x) + right, bottom))
-        x += width
-    lefts, tops, rights, bottoms = zip(*(inks or [(0, 0, round(x), 0)]), strict=True)
+    for characters, font, direction in _visual_runs(text, *cut):
+        x = round(pen)
+        mask, (left, top) = render(characters, font, direction, size)
+        placed.append(Run(characters, font, direction, x))
+        if mask.width:
+            inks.append((x + left, top, x + left + mask.width, top + mask.height))
+        pen += advance(characters, font, direction, size)
+    lefts, tops, rights, bottoms = zip(*(inks or [(0, 0, round(pen), 0)]), strict=True)
     return _Shape(tuple(placed), (min(lefts), min(tops), max(rights), max(bottoms)))
 
 
-def _advance(text: _Text, start: int, end: int, suffix: str = "") -> float:
-    """The width of ``text[start:end]`` + ``suffix`` at 1 px per em."""
+def _width(text: _Text, start: int, end: int, suffix: str = "") -> float:
+    """The advance of ``text[start:end]`` + ``suffix`` at 1 px per em."""
     if start == end and not suffix:
         return 0.0
-    total = 0.0
-    for characters, font, level in _visual_runs(text, start, end, suffix):
-        drawn = characters.replace(_ZERO_WIDTH_SPACE, "")
-        total += extent(drawn, font, "rtl" if level % 2 else "ltr", _REFERENCE)[0] if drawn else 0.0
-    return total / _REFERENCE
+    return sum(advance(*run, _REFERENCE) for run in _visual_runs(text, start, end, suffix)) / _REFERENCE
 
 
 def _step(size: int) -> int:
@@ -233,22 +232,21 @@ class _Fit:
         return Layout(self._name, self._font, size, self._place(text, size, cuts), missing, shortened=best is None)
 
     def _pieces(self, text: _Text, tier: Tier, end: int, suffix: str = "") -> list[_Piece]:
-        hyphen = extent("-", self._font, "ltr", _REFERENCE)[0] / _REFERENCE
+        hyphen = advance("-", self._font, "ltr", _REFERENCE) / _REFERENCE
         pieces: list[_Piece] = []
         start = 0
         stops = [one for one in find_breaks(text.text) if one.tier <= tier and one.at < end]
         for stop in [*stops, Break(end, Tier.WORD, 0.0)]:
             bare = start + len(text.text[start : stop.at].rstrip())
-            width = _advance(text, start, bare, suffix if stop.at == end else "")
-            space = _advance(text, bare, stop.at)
+            width = _width(text, start, bare, suffix if stop.at == end else "")
+            space = _width(text, bare, stop.at)
             pieces.append(_Piece(width, space, stop.at, stop.cost, hyphen if stop.hyphen else 0.0))
             start = stop.at
         return pieces
 
     def _room(self, text: _Text, size: int) -> int:
         """How many lines of ``size`` the box holds, by the tallest ink of the title and not by line boxes."""
-        _, top, _, bottom = _shape(text, (0, len(text.text), ""), _REFERENCE).ink
-        spare = self._height - 2 - (bottom - top) * size / _REFERENCE
+        spare = self._height - 2 - text.ink_height * size
         return 0 if spare < 0 else min(self._template.lines, 1 + int(spare / _step(size)))
 
     def _largest(self, text: _Text, tier: Tier) -> tuple[int, list[_Cut]] | None:
@@ -329,7 +327,7 @@ class _Fit:
         return lines[::-1]
 
     def _holds(self, text: _Text, size: int, cuts: list[_Cut]) -> bool:
-        shapes = [_shape(text, cut, size, exact=True) for cut in cuts]
+        shapes = [_shape(text, cut, size) for cut in cuts]
         return _height(shapes, size) <= self._height and all(shape.width <= self._width for shape in shapes)
 
     def _shorten(self, text: _Text) -> list[_Cut]:
@@ -362,7 +360,7 @@ class _Fit:
         return lines if self._holds(text, MIN_SIZE, lines) else []
 
     def _place(self, text: _Text, size: int, cuts: list[_Cut]) -> tuple[Line, ...]:
-        shapes = [_shape(text, cut, size, exact=True) for cut in cuts]
+        shapes = [_shape(text, cut, size) for cut in cuts]
         left, top, right, _ = self._template.box
         spare = self._height - _height(shapes, size)
         baseline = round(top + (spare if self._template.anchor == "bottom" else spare / 2) - shapes[0].ink[1])

@@ -79,8 +79,10 @@ def _resized(picture: Image.Image, target: tuple[int, int]) -> Image.Image:
     box = (left, top, width - left, height - top)
     if (width, height) == target:
         return picture
-    # A larger picture is first averaged down by whole factors, which costs far less than a wide filter.
-    return picture.resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=1.0)
+    # Hamming is as sharp as bicubic at these ratios and half its width. A much larger picture is averaged down by a
+    # whole factor first, which costs far less than a wide filter.
+    smooth = Image.Resampling.HAMMING if scale > 1 else Image.Resampling.BICUBIC
+    return picture.resize(target, smooth, box=box, reducing_gap=1.0)
 
 
 def _in_srgb(canvas: Image.Image, profile: bytes | None) -> Image.Image:
