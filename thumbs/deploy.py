@@ -17,23 +17,28 @@ from thumbs.stack import PROJECT, Report, Stack, last_line
 SOURCES = ("functions", "statemachine", "template.yaml", "samconfig.toml")
 ARTIFACT_BUCKET = "fan-out-thumbnails-artifacts"
 REGION = "us-east-1"
+#: As samconfig.toml names it.
+STACK_NAME = "fan-out-thumbnails"
 #: LocalStack takes any; these are the ones that everybody uses.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 
 
-def deploy(stack: Stack, report: Report, parameters: dict[str, str] | None = None) -> None:
+def deploy(
+    stack: Stack, report: Report, parameters: dict[str, str] | None = None, *, real_providers: bool = False
+) -> None:
     """Deploy, unless the running stack holds just this already.
 
     Args:
         stack: a running stack.
         report: is told what was done.
         parameters: template parameters beside those that point the functions at the stack.
+        real_providers: call OpenAI and Gemini, with the keys of the environment, in place of the offline image API.
 
     Raises:
         CommandError: the build or the deployment failed.
     """
     with stack.alone():
-        values = {**_parameters(stack), **(parameters or {})}
+        values = {**_parameters(stack, real_providers), **(parameters or {})}
         sources = _digest()
         wanted = hashlib.sha256(f"{sources} {sorted(values.items())}".encode()).hexdigest()
         if stack.state().get("deployed") == wanted:
@@ -51,13 +56,26 @@ def deploy(stack: Stack, report: Report, parameters: dict[str, str] | None = Non
         report("the application is deployed")
 
 
-def _parameters(stack: Stack) -> dict[str, str]:
+def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
+    if not real_providers:
+        return {
+            "PublicEndpointUrl": stack.endpoint,
+            "OpenAIBaseUrl": f"{stack.image_api_url}/v1",
+            "GeminiBaseUrl": f"{stack.image_api_url}",
+            "OpenAIApiKey": "offline",
+            "GeminiApiKey": "offline",
+        }
+    keys = {
+        "OpenAIApiKey": os.environ.get("OPENAI_API_KEY", ""),
+        "GeminiApiKey": os.environ.get("GEMINI_API_KEY", ""),
+    }
+    if not any(keys.values()):
+        raise CommandError("the real providers need a key", "set OPENAI_API_KEY, GEMINI_API_KEY or both")
     return {
         "PublicEndpointUrl": stack.endpoint,
-        "OpenAIBaseUrl": f"{stack.image_api_url}/v1",
-        "GeminiBaseUrl": f"{stack.image_api_url}",
-        "OpenAIApiKey": "offline",
-        "GeminiApiKey": "offline",
+        "OpenAIBaseUrl": os.environ.get("OPENAI_BASE_URL", ""),
+        "GeminiBaseUrl": os.environ.get("GOOGLE_GEMINI_BASE_URL", ""),
+        **keys,
     }
 
 
@@ -97,7 +115,11 @@ def _sam(arguments: list[str], environment: dict[str, str], log: Path) -> None:
 
 def _make_artifact_bucket(endpoint: str) -> None:
     client = boto3.client(
-        "s3", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
+        "s3",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
     )
     try:
         client.create_bucket(Bucket=ARTIFACT_BUCKET)

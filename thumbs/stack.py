@@ -69,12 +69,12 @@ class Stack:
         self.logs = home / "log"
 
     @classmethod
-    def of_this_project(cls) -> "Stack":
+    def of_this_project(cls, latency: float = 1.0) -> "Stack":
         """The stack that ``THUMBS_HOME`` and ``THUMBS_PORT`` name, else the project's own on port 4566."""
         port = os.environ.get("THUMBS_PORT", "4566")
         if not port.isdecimal() or not 0 < int(port) < 65536:
             raise CommandError(f"THUMBS_PORT is {port!r}", "give a port number from 1 to 65535")
-        return cls(Path(os.environ.get("THUMBS_HOME", PROJECT / ".thumbs")).resolve(), int(port))
+        return cls(Path(os.environ.get("THUMBS_HOME", PROJECT / ".thumbs")).resolve(), int(port), latency)
 
     @property
     def endpoint(self) -> str:
@@ -229,7 +229,7 @@ def last_line(log: Path) -> str:
 def _holder(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except psutil.Error:
         pass  # Another user's processes are not ours to see.

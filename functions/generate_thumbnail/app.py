@@ -31,15 +31,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Raises:
         ThumbnailError: of any kind in ``thumbnails.errors``; its class name is what the state machine matches.
     """
-    cell = Cell.parse(event, run_id=context.aws_request_id)
-    logger.append_keys(run_id=cell.run_id, row=cell.row, column=cell.column, model=cell.model)
-    metrics.add_dimension("model", cell.model)
     try:
+        cell = Cell.parse(event, run_id=context.aws_request_id)
+        logger.append_keys(run_id=cell.run_id, row=cell.row, column=cell.column, model=cell.model)
+        metrics.add_dimension("model", cell.model)
         image = make_thumbnail(cell, bucket_store(), _generate)
     except ThumbnailError as error:
-        logger.warning("image failed", extra={"error": type(error).__name__, "reason": str(error)})
+        name = type(error).__name__
+        logger.warning("image failed", extra={"error": name, "reason": str(error)})
         metrics.add_metric("ImagesFailed", MetricUnit.Count, 1)
-        metrics.add_metric("PaidCalls", MetricUnit.Count, int(type(error).__name__ in BILLED))
+        metrics.add_metric("PaidCalls", MetricUnit.Count, int(name in BILLED))
         raise
     _report(image)
     return image.as_json()

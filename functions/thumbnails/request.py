@@ -1,6 +1,6 @@
 """What may be asked for, and every check on it. A request that passes costs money; one that fails costs nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
@@ -182,12 +182,13 @@ def check_names(models: list[str], style: str, template: str, font: str) -> None
     Raises:
         InvalidBatch: names the bad value and lists the good ones.
     """
-    for kind, name, known in (
+    named: list[tuple[str, str, Mapping[str, object]]] = [
         *(("model", model, MODELS) for model in models),
         ("style", style, STYLES),
         ("template", template, TEMPLATES),
         ("font", font, FONTS),
-    ):
+    ]
+    for kind, name, known in named:
         if name not in known:
             raise InvalidBatch(f"unknown {kind} {_quoted(name)}; choose from: {', '.join(known)}")
     for model in models:
@@ -251,7 +252,8 @@ _WORDS = {
 
 
 def _fields(shape: str) -> list[str]:
-    return list({"Batch": Batch, "Thumbnails": Thumbnails, "Cell": Cell}[shape].model_fields)
+    shapes: dict[str, type[BaseModel]] = {"Batch": Batch, "Thumbnails": Thumbnails, "Cell": Cell}
+    return list(shapes[shape].model_fields)
 
 
 def _quoted(name: str) -> str:

@@ -131,7 +131,9 @@ class Store:
         try:
             answer = self._client.head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
-            return _none_if_missing(error)
+            if _is_missing(error):
+                return None
+            raise
         return _unquoted(answer["Metadata"])
 
     @_as_storage_error
@@ -140,7 +142,9 @@ class Store:
         try:
             answer = self._client.get_object(Bucket=bucket or self._bucket, Key=key)
         except ClientError as error:
-            return _none_if_missing(error)
+            if _is_missing(error):
+                return None
+            raise
         return Stored(answer["Body"].read(limit), _unquoted(answer["Metadata"]))
 
     @_as_storage_error
@@ -187,10 +191,8 @@ def bucket_store() -> Store:
     )
 
 
-def _none_if_missing(error: ClientError) -> None:
-    if error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey", "NotFound", "NoSuchBucket"):
-        return
-    raise error
+def _is_missing(error: ClientError) -> bool:
+    return error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey", "NotFound", "NoSuchBucket")
 
 
 def _unquoted(metadata: dict[str, str]) -> dict[str, str]:

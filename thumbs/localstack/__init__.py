@@ -1,10 +1,10 @@
 """LocalStack's open-source core as a plain process, with a Lambda executor that needs no Docker.
 
-    __main__.py          boots localstack-core in this process
-    patches.py           the two memoisations of Step Functions
-    executor.py          the plugin: LocalStack's execution environments, run as processes
-    sandbox.py           one execution environment's process, and the Lambda Runtime API that it talks to
-    template.py          the template process of a function version, seen from LocalStack
-    template_process.py  the same from inside: imports the handler once, forks a child for each environment
-    runtime_packages.py  the packages that AWS's Python runtime brings along
+__main__.py          boots localstack-core in this process
+patches.py           the two memoisations of Step Functions
+executor.py          the plugin: LocalStack's execution environments, run as processes
+sandbox.py           one execution environment's process, and the Lambda Runtime API that it talks to
+template.py          the template process of a function version, seen from LocalStack
+template_process.py  the same from inside: imports the handler once, forks a child for each environment
+runtime_packages.py  the packages that AWS's Python runtime brings along
 """

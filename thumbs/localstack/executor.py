@@ -43,9 +43,9 @@ class ProcessExecutorPlugin(RuntimeExecutorPlugin):
 
 
 class ProcessExecutor(RuntimeExecutor):
-    """One execution environment: a sandbox that serves one invocation after the other, and its replacement when it ends."""
+    """One execution environment: a sandbox that serves one invocation after the other, replaced when it ends."""
 
-    def __init__(self, id: str, function_version: FunctionVersion) -> None:  # noqa: A002 - LocalStack's name
+    def __init__(self, id: str, function_version: FunctionVersion) -> None:
         super().__init__(id, function_version)
         self._environment: dict[str, str] = {}
         self._sandbox: Sandbox | None = None

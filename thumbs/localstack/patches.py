@@ -1,6 +1,7 @@
 """What is patched in LocalStack's Step Functions, and why. Behaviour stays as it is; only repeated work goes."""
 
 from functools import lru_cache
+from typing import Any
 
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_task import lambda_eval_utils
 from localstack.services.stepfunctions.asl.utils import json_path
@@ -12,12 +13,12 @@ def memoise_json_path() -> None:
 
 
 def memoise_lambda_client() -> None:
-    """Make one Lambda client per region and role: a client for every task is the next largest cost; clients are thread-safe."""
+    """Make one Lambda client per region and role, for clients are thread-safe: one per task is the next largest cost."""
     make_client = lambda_eval_utils.boto_client_for
-    clients: dict[tuple[str, str, str], object] = {}
+    clients: dict[tuple[str, str, str], Any] = {}
 
-    def client_for(service: str, region: str, state_credentials: object) -> object:
-        key = (service, region, state_credentials.role_arn)  # type: ignore[attr-defined]
+    def client_for(service: str, region: str, state_credentials: Any) -> Any:
+        key = (service, region, state_credentials.role_arn)
         # Two threads that miss at once make two clients and keep one: harmless, and no lock in the way.
         return clients.get(key) or clients.setdefault(key, make_client(service, region, state_credentials))
 

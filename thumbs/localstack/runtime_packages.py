@@ -1,4 +1,4 @@
-"""The packages that AWS's Python runtime brings along, and none else, so that a forgotten requirement fails here too."""
+"""The packages that AWS's Python runtime brings along and no others: a forgotten requirement fails here too."""
 
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
@@ -10,7 +10,7 @@ PROVIDED = ("awslambdaric", "boto3")
 
 
 def link_runtime_packages(folder: Path) -> None:
-    """Fill ``folder`` with links to the runtime's packages and what they require, for use as one entry of ``sys.path``."""
+    """Fill ``folder``, an entry of ``sys.path``, with links to the runtime's packages and what they require."""
     folder.mkdir(parents=True, exist_ok=True)
     for dist in _closure(PROVIDED):
         for top in sorted({file.parts[0] for file in dist.files or () if file.parts[0] not in ("..", "__pycache__")}):

@@ -18,7 +18,6 @@ from typing import IO
 
 from thumbs.localstack.template import Template
 
-
 #: A killed process is gone at once; its template needs a moment to say so.
 END_SECONDS = 2.0
 

@@ -1,8 +1,8 @@
 """The template process of one function version. Runs alone, on the standard library, in the function's own interpreter.
 
 It imports the handler once and then forks a child for every execution environment, as Lambda SnapStart does with its
-snapshot: fifty environments cost one import. Each child runs AWS's own runtime client (awslambdaric) against the Runtime
-API address that it is given.
+snapshot: fifty environments cost one import. Each child runs AWS's own runtime client (awslambdaric) against the
+Runtime API address that it is given.
 
 Protocol, over the seqpacket socket whose descriptor is ``argv[1]``, a JSON object a packet:
 
@@ -19,6 +19,7 @@ import ctypes
 import gc
 import importlib
 import json
+import logging
 import os
 import selectors
 import signal
@@ -28,6 +29,27 @@ import time
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
+#: Stands for the runtime's log handler while the function is imported.
+RUNTIME_LOG = logging.NullHandler()
+
+
+class InheritedFilters(list[logging.Handler]):
+    """A logger's handlers; each that is added gets the filters that the import gave to the runtime's handler.
+
+    On Lambda the runtime's handler is there before the function is imported, and libraries put filters on it. Here it
+    is made after the fork.
+    """
+
+    def append(self, handler: logging.Handler) -> None:
+        for filter_ in RUNTIME_LOG.filters:
+            handler.addFilter(filter_)
+        super().append(handler)
+
+
+def inherit_log_filters() -> None:
+    """Let the runtime's handler take the place of its stand-in."""
+    root = logging.getLogger()
+    root.handlers = InheritedFilters(handler for handler in root.handlers if handler is not RUNTIME_LOG)
 
 
 def import_handler(handler: str) -> float:
@@ -36,12 +58,13 @@ def import_handler(handler: str) -> float:
     What fails in the import fails again, and is reported, in the child.
     """
     started = time.perf_counter()
+    logging.getLogger().addHandler(RUNTIME_LOG)
     try:
         # What awslambdaric imports, less its native client, which reads the Runtime API's address when it is imported.
-        for name in ("http.client", "logging", "simplejson", "snapshot_restore_py", "traceback"):
+        for name in ("http.client", "simplejson", "snapshot_restore_py", "traceback"):
             importlib.import_module(name)
         importlib.import_module(handler.rpartition(".")[0].replace("/", "."))
-    except BaseException:  # noqa: BLE001, S110 - even SystemExit is the child's to report
+    except BaseException:  # noqa: S110 - even SystemExit is the child's to report
         pass
     else:
         run_before_snapshot_hooks()
@@ -55,7 +78,7 @@ def run_before_snapshot_hooks() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html"""
     try:
         importlib.import_module("awslambdaric.lambda_runtime_hooks_runner").run_before_snapshot()
-    except Exception:  # noqa: BLE001 - the environments start without what the hook would have prepared
+    except Exception:
         importlib.import_module("traceback").print_exc()
 
 
@@ -83,13 +106,14 @@ def become_environment(environment: dict[str, str], output: int, parent: int, in
         os.environ.clear()
         os.environ.update(environment)
         time.tzset()
+        inherit_log_filters()
         from awslambdaric.__main__ import main
 
         main(["bootstrap", environment["_HANDLER"]])
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # noqa: BLE001
+    except BaseException:
         import traceback
 
         traceback.print_exc()

@@ -1,0 +1,68 @@
+# make run: set everything up and run the main job.   make test: set everything up and pass every test.
+# make down: stop what `make run` left running.       make check: the whole gate.
+
+PYTHON ?= python3.11
+export SAM_CLI_TELEMETRY = 0
+
+BIN = .venv/bin
+UV = $(BIN)/uv pip
+UV_VERSION = 0.13.9
+# The system's own certificates, for a network that has some of its own.
+export UV_SYSTEM_CERTS = true
+# A virtual environment of the caller's is none of ours.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+run: setup
+	@$(BIN)/thumbs up
+	@$(BIN)/thumbs start generateBatch --input-file examples/batch.json
+	@echo
+	@echo 'Open a picture: click its cell, or open its URL in a browser. All of them: .venv/bin/awslocal s3 sync s3://fan-out-thumbnails-000000000000-us-east-1/runs pictures'
+	@echo 'Another run:    .venv/bin/thumbs start generateBatch --input-file examples/batch.json'
+	@echo 'Stop the stack: make down'
+
+test: setup
+	@$(BIN)/python -m pytest
+
+check: check-static test
+
+check-static: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy functions thumbs tests
+	@$(BIN)/cfn-lint template.yaml
+	@AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$$PATH" .venv-sam/bin/sam validate --lint
+
+up: setup
+	@$(BIN)/thumbs up
+
+down:
+	@if [ -x $(BIN)/thumbs ]; then $(BIN)/thumbs down; else echo 'nothing was ever started here'; fi
+
+# Both environments, from the pins; again only when they change.
+setup: .venv/ready .venv-sam/ready
+
+.venv/ready: requirements-dev.txt pyproject.toml | python
+	@echo 'Installing the pins into .venv …'
+	@$(PYTHON) -m venv --clear .venv || { echo '$(PYTHON) cannot make a virtual environment: install its venv package (Debian: apt install python3.11-venv)'; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { echo 'uv could not be installed: is the package index reachable?'; exit 1; }
+	@$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-sam/ready: requirements-sam.txt | .venv/ready
+	@echo 'Installing the AWS SAM CLI into .venv-sam …'
+	@$(PYTHON) -m venv --clear --without-pip .venv-sam
+	@$(UV) install --quiet --python .venv-sam/bin/python --require-hashes -r requirements-sam.txt
+	@touch $@
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+		echo "This needs Python 3.11, and $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -1): install python3.11, or name it: make PYTHON=/path/to/python3.11 …"; exit 1; }
+
+# Renew every pin from pyproject.toml, requirements-sam.in and the functions' requirements.in.
+pins:
+	$(UV) compile pyproject.toml --extra dev --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-dev.txt
+	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
+
+.PHONY: run test check check-static up down setup python pins

@@ -1,0 +1,342 @@
+"""The deployed application, in an account or on LocalStack alike: start, follow, read, stop and resume runs."""
+
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
+
+from thumbs.deploy import CREDENTIALS, REGION, STACK_NAME
+from thumbs.errors import CommandError
+from thumbs.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
+
+STATE_MACHINES = ("generateBatch", "generateThumbnails")
+FUNCTIONS = ("validateBatch", "generateThumbnail", "collectBatch")
+TASKS = {
+    "generateThumbnail": "one title, one model → one image (Lambda)",
+    "generateThumbnails": "one title, M models → one image per model (state machine)",
+    "generateBatch": "N prompts × M models → a matrix of images (state machine)",
+}
+POLL_SECONDS = 0.5
+URL_SECONDS = 43200
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution: ``name`` is its own, ``run_id`` the run that it makes or resumes."""
+
+    arn: str
+    name: str
+    task: str
+    status: str
+    started: datetime
+    stopped: datetime | None
+    request: Any = None
+    result: dict[str, Any] | None = None
+    error: str = ""
+    cause: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time, up to now while it runs."""
+        return ((self.stopped or datetime.now(UTC)) - self.started).total_seconds()
+
+    @property
+    def run_id(self) -> str:
+        """The run's id: the execution's name, or the one that it resumes."""
+        if isinstance(self.request, dict) and self.request.get("resume"):
+            return str(self.request["resume"])
+        return self.name
+
+
+@dataclass
+class Progress:
+    """What the history says of each cell, by (row, column)."""
+
+    titles: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+    states: dict[tuple[int, int], str] = field(default_factory=dict)
+
+
+class Application:
+    """The application behind an endpoint.
+
+    Args:
+        endpoint: a LocalStack's, or None for AWS with the person's own credentials and region.
+    """
+
+    def __init__(self, endpoint: str | None) -> None:
+        self.endpoint = endpoint
+        local = bool(endpoint and re.match(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]", endpoint + "/"))
+        self._settings: dict[str, Any] = {"endpoint_url": endpoint} if endpoint else {}
+        if local:
+            self._settings |= {
+                "region_name": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or REGION,
+                "aws_access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
+                "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            }
+
+    @staticmethod
+    def named_endpoint() -> str | None:
+        """What ``AWS_ENDPOINT_URL`` holds; None where it is unset."""
+        return os.environ.get("AWS_ENDPOINT_URL")
+
+    @classmethod
+    def here(cls) -> "Application":
+        """What ``AWS_ENDPOINT_URL`` names: an endpoint; AWS where it is empty; this project's stack where it is unset.
+
+        Raises:
+            CommandError: it is unset and the stack does not run.
+        """
+        endpoint = cls.named_endpoint()
+        if endpoint is not None:
+            return cls(endpoint or None)
+        service = Stack.of_this_project().service("localstack")
+        if not (service and service.process):
+            raise CommandError(
+                "the stack does not run", "start it with `thumbs up`, or set AWS_ENDPOINT_URL= (empty) to use AWS"
+            )
+        return cls(f"http://localhost:{service.port}")
+
+    @cached_property
+    def _steps(self) -> "SFNClient":
+        client: SFNClient = self._client("stepfunctions")
+        return client
+
+    @cached_property
+    def _s3(self) -> "S3Client":
+        client: S3Client = self._client(
+            "s3", s3={"addressing_style": "path"} if self.endpoint else {}, signature_version="s3v4"
+        )
+        return client
+
+    def _client(self, service: str, **config: Any) -> Any:
+        return boto3.client(service, config=Config(**config), **self._settings)  # type: ignore[call-overload]
+
+    @cached_property
+    def _outputs(self) -> dict[str, str]:
+        client: CloudFormationClient = self._client("cloudformation")
+        try:
+            stacks = client.describe_stacks(StackName=STACK_NAME)["Stacks"]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "ValidationError":
+                raise CommandError(
+                    f"the application is not deployed at {self.endpoint or 'AWS'}", "deploy it: `thumbs up`"
+                ) from None
+            raise
+        return {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", ())}
+
+    @property
+    def bucket(self) -> str:
+        """The bucket of images."""
+        return self._outputs["Bucket"]
+
+    def start(self, task: str, request: object, name: str | None = None) -> Execution:
+        """Start a state machine.
+
+        Args:
+            task: one of ``STATE_MACHINES``.
+            request: its input.
+            name: the execution's; the run's id, unless the request resumes another.
+        """
+        name = name or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        arn = self._machine(task)
+        try:
+            answer = self._steps.start_execution(stateMachineArn=arn, name=name, input=json.dumps(request))
+        except self._steps.exceptions.ExecutionAlreadyExists:
+            raise CommandError(f"there is a run {name!r} already", "choose another --name") from None
+        except self._steps.exceptions.InvalidName:
+            raise CommandError(f"{name!r} is no name for a run", "use letters, digits, - and _, at most 80") from None
+        return Execution(answer["executionArn"], name, task, "RUNNING", answer["startDate"], None, request)
+
+    def make_one(self, request: object) -> dict[str, Any]:
+        """Call the ``generateThumbnail`` Lambda for one image and wait for it."""
+        client: LambdaClient = self._client("lambda", read_timeout=180, retries={"total_max_attempts": 1})
+        answer = client.invoke(FunctionName=self._outputs["GenerateThumbnailArn"], Payload=json.dumps(request))
+        payload = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise CommandError(f"{payload.get('errorType', 'the function failed')}", payload.get("errorMessage", ""))
+        made: dict[str, Any] = payload
+        return made
+
+    def execution(self, arn: str) -> Execution:
+        """An execution as it stands now."""
+        answer = self._steps.describe_execution(executionArn=arn)
+        task, name = arn.split(":")[-2:]
+        return Execution(
+            arn=arn,
+            name=name,
+            task=task,
+            status=answer["status"],
+            started=answer["startDate"],
+            stopped=answer.get("stopDate"),
+            request=json.loads(answer.get("input") or "null"),
+            result=json.loads(answer.get("output") or "null"),
+            error=answer.get("error", ""),
+            cause=answer.get("cause", ""),
+        )
+
+    def find(self, name: str) -> Execution:
+        """The execution of this name.
+
+        Raises:
+            CommandError: there is none.
+        """
+        for task in STATE_MACHINES:
+            arn = self._machine(task).replace(":stateMachine:", ":execution:") + f":{name}"
+            try:
+                return self.execution(arn)
+            except self._steps.exceptions.ExecutionDoesNotExist:
+                continue
+            except self._steps.exceptions.InvalidArn:
+                break
+        raise CommandError(f"there is no run {name!r}", "`thumbs runs` lists them")
+
+    def executions(self, most: int) -> list[Execution]:
+        """The newest executions of both state machines."""
+        found = [
+            Execution(item["executionArn"], item["name"], task, item["status"], item["startDate"], item.get("stopDate"))
+            for task in STATE_MACHINES
+            for item in self._steps.list_executions(stateMachineArn=self._machine(task), maxResults=most)["executions"]
+        ]
+        return sorted(found, key=lambda execution: execution.started, reverse=True)[:most]
+
+    def follow(self, execution: Execution) -> Iterator[tuple[Execution, Progress]]:
+        """The execution and its cells, again and again until it has ended."""
+        while True:
+            execution = self.execution(execution.arn)
+            yield execution, self.progress(execution)
+            if execution.status != "RUNNING":
+                return
+            time.sleep(POLL_SECONDS)
+
+    def progress(self, execution: Execution) -> Progress:
+        """How far each cell is, out of the execution's history."""
+        progress = Progress()
+        cells: dict[int, tuple[int, int]] = {}
+        pages = self._steps.get_paginator("get_execution_history").paginate(executionArn=execution.arn)
+        for event in (event for page in pages for event in page["events"]):
+            kind = event["type"]
+            entered, exited = event.get("stateEnteredEventDetails"), event.get("stateExitedEventDetails")
+            cell = cells.get(event.get("previousEventId", 0))
+            if exited and exited["name"].startswith("Validate "):
+                run = json.loads(exited.get("output") or "{}")
+                progress.titles = run.get("prompts") or [run["title"]] if "run_id" in run else []
+                progress.models = run.get("models", [])
+            elif entered and entered["name"] == "Generate Thumbnail":
+                made = json.loads(entered.get("input") or "{}")
+                cell = (made["row"], made["column"])
+                progress.states[cell] = "running"
+            elif cell and kind in ("TaskFailed", "TaskTimedOut", "LambdaFunctionFailed"):
+                progress.states[cell] = "retrying"
+            elif cell and kind == "TaskScheduled" and progress.states[cell] == "retrying":
+                progress.states[cell] = "running again"
+            elif cell and exited:
+                failed = exited["name"] == "Record Failure" or "failure" in json.loads(exited.get("output") or "{}")
+                progress.states[cell] = "failed" if failed else "succeeded"
+            if cell:
+                cells[event["id"]] = cell
+        return progress
+
+    def stop(self, execution: Execution) -> None:
+        """Stop a running execution; images that are finished stay."""
+        self._steps.stop_execution(executionArn=execution.arn, error="Stopped", cause="stopped by a person")
+
+    def resume(self, execution: Execution) -> Execution | None:
+        """Run the cells of a run again that have no image; None where all have one.
+
+        Raises:
+            CommandError: the run is under way, or its request was refused.
+        """
+        run_id = execution.run_id
+        running = self._steps.list_executions(
+            stateMachineArn=self._machine(execution.task), statusFilter="RUNNING", maxResults=1000
+        )["executions"]
+        busy = [item["name"] for item in running if self.execution(item["executionArn"]).run_id == run_id]
+        if busy:
+            raise CommandError(f"{busy[0]} is under way", "wait for it, or stop it with `thumbs stop`")
+        if self._read(f"runs/{run_id}/request.json") is None:
+            reason = f": {execution.cause}" if execution.error == "InvalidBatch" else ""
+            raise CommandError(
+                f"run {run_id} was never accepted{reason}", "start it again with a request that is right"
+            )
+        manifest = self.manifest(run_id)
+        if manifest and not manifest["failures"]:
+            return None
+        return self.start(execution.task, {"resume": run_id}, f"{run_id[:66]}-redrive-{secrets.token_hex(2)}")
+
+    def manifest(self, run_id: str) -> dict[str, Any] | None:
+        """A run's stored result, None before it has one."""
+        body = self._read(f"runs/{run_id}/manifest.json")
+        return json.loads(body) if body else None
+
+    def fresh_urls(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The same result with URLs that open from now on: the stored ones end with their time."""
+
+        def fresh(url: str | None) -> str | None:
+            key = url and re.search(r"runs/[^?]+", url)
+            return self.url(key[0]) if key else None
+
+        if "title" in result:
+            images = [{**image, "image_url": self.url(image["key"])} for image in result["results"]]
+            return {**result, "results": images}
+        return {**result, "results": [[fresh(url) for url in row] for row in result["results"]]}
+
+    def url(self, key: str) -> str:
+        """A presigned URL of an object."""
+        return self._s3.generate_presigned_url(
+            "get_object", Params={"Bucket": self.bucket, "Key": key}, ExpiresIn=URL_SECONDS
+        )
+
+    def log_lines(self, function: str, since: datetime, follow: bool) -> Iterator[str]:
+        """A function's log lines in the order of their time; with ``follow``, without end."""
+        client: CloudWatchLogsClient = self._client("logs")
+        start, seen = int(since.timestamp() * 1000), set[str]()
+        while True:
+            pages = client.get_paginator("filter_log_events").paginate(
+                logGroupName=f"/aws/lambda/{function}", startTime=start
+            )
+            events = sorted(
+                (event for page in pages for event in page["events"] if event["eventId"] not in seen),
+                key=lambda event: event["timestamp"],
+            )
+            for event in events:
+                seen.add(event["eventId"])
+                yield event["message"].rstrip("\n")
+            if not follow:
+                return
+            time.sleep(POLL_SECONDS)
+
+    def _machine(self, task: str) -> str:
+        return self._outputs[f"{task[0].upper()}{task[1:]}Arn"]
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            return self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except self._s3.exceptions.NoSuchKey:
+            return None
+
+
+def in_plain_words(error: BotoCoreError | ClientError, endpoint: str | None) -> CommandError:
+    """What a failed AWS call means to a person."""
+    if isinstance(error, EndpointConnectionError):
+        return CommandError(f"nothing answers at {endpoint or 'AWS'}", "`thumbs up` starts the stack on this machine")
+    if isinstance(error, NoCredentialsError | NoRegionError):
+        return CommandError(str(error).rstrip("."), "configure the AWS CLI, or set AWS_PROFILE and AWS_REGION")
+    return CommandError(str(error))
