@@ -29,4 +29,6 @@ def provider_key(name: str) -> str | None:
         keys = parameters.get_secret(secret, transform="json", max_age=CACHE_SECONDS)
     except (GetParameterError, TransformParameterError) as error:
         raise ProviderMisconfigured(f"the secret {secret} cannot be read as a JSON object of keys") from error
-    return keys.get(name) if isinstance(keys, dict) else None
+    if not isinstance(keys, dict):
+        raise ProviderMisconfigured(f"the secret {secret} cannot be read as a JSON object of keys")
+    return keys.get(name)

@@ -1,0 +1,54 @@
+"""The bucket in memory; ``test_store`` holds it to what the real one does."""
+
+import json
+from typing import Any
+
+from thumbnails.store import Store, Stored
+
+
+class MemoryStore(Store):
+    """Keeps objects in a dict.
+
+    Attributes:
+        objects: the main bucket's objects by key.
+        elsewhere: objects of other buckets by (bucket, key).
+        content_types: the main bucket's content types by key.
+        writes: every key that was written, in order.
+        unwritable: a key's ending whose next write raises the exception given with it.
+    """
+
+    def __init__(self) -> None:
+        self._bucket = "memory"
+        self.objects: dict[str, Stored] = {}
+        self.content_types: dict[str, str] = {}
+        self.elsewhere: dict[tuple[str, str], Stored] = {}
+        self.writes: list[str] = []
+        self.unwritable: dict[str, Exception] = {}
+
+    def put(self, key: str, body: bytes, content_type: str, notes: dict[str, str] | None = None) -> None:
+        for ending in [ending for ending in self.unwritable if key.endswith(ending)]:
+            raise self.unwritable.pop(ending)
+        self.writes.append(key)
+        self.content_types[key] = content_type
+        self.objects[key] = Stored(body, dict(notes or {}))
+
+    def notes(self, key: str) -> dict[str, str] | None:
+        return self.objects[key].notes if key in self.objects else None
+
+    def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> Stored | None:
+        found = self.elsewhere.get((bucket, key)) if bucket else self.objects.get(key)
+        return Stored(found.body[:limit], found.notes) if found else None
+
+    def first_key(self, prefix: str) -> str | None:
+        return next((key for key in sorted(self.objects) if key.startswith(prefix)), None)
+
+    def url(self, key: str) -> str:
+        return f"memory://{key}"
+
+    def json(self, key: str) -> Any:
+        """A stored JSON value."""
+        return json.loads(self.objects[key].body)
+
+    def under(self, prefix: str = "") -> list[str]:
+        """The keys under a prefix, in order."""
+        return sorted(key for key in self.objects if key.startswith(prefix))

@@ -1,0 +1,56 @@
+"""Provider keys: the environment first, then the secret."""
+
+import json
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.parameters import clear_caches
+from moto import mock_aws
+
+from thumbnails.errors import ProviderMisconfigured
+from thumbnails.keys import provider_key
+
+SECRET = "provider-keys"
+
+
+@pytest.fixture(autouse=True)
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with mock_aws():
+        yield
+    clear_caches()  # type: ignore[no-untyped-call]
+
+
+def put_secret(text: str) -> None:
+    boto3.client("secretsmanager").create_secret(Name=SECRET, SecretString=text)
+
+
+def test_without_a_key_or_a_secret_there_is_none() -> None:
+    assert provider_key("OPENAI_API_KEY") is None
+
+
+def test_a_key_of_the_environment_is_taken_and_the_secret_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
+    monkeypatch.setenv("PROVIDER_KEYS_SECRET", "there is no such secret")
+    assert provider_key("OPENAI_API_KEY") == "sk-environment"
+
+
+def test_a_key_is_read_from_the_secret_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVIDER_KEYS_SECRET", SECRET)
+    put_secret(json.dumps({"OPENAI_API_KEY": "sk-secret"}))
+    assert provider_key("OPENAI_API_KEY") == "sk-secret"
+    boto3.client("secretsmanager").delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
+    assert provider_key("OPENAI_API_KEY") == "sk-secret"
+    assert provider_key("GEMINI_API_KEY") is None
+
+
+@pytest.mark.parametrize("text", [None, "sk-secret without JSON", "{", "[]", '"sk-secret"'])
+def test_a_secret_that_cannot_be_read_is_a_misconfiguration_and_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    monkeypatch.setenv("PROVIDER_KEYS_SECRET", SECRET)
+    if text is not None:
+        put_secret(text)
+    with pytest.raises(ProviderMisconfigured) as refused:
+        provider_key("OPENAI_API_KEY")
+    assert str(refused.value) == f"the secret {SECRET} cannot be read as a JSON object of keys"

@@ -1,0 +1,138 @@
+"""A run's beginning and end, and how it is resumed."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.memory_store import MemoryStore
+from thumbnails.errors import AllImagesFailed, InvalidBatch, StorageUnavailable
+from thumbnails.runs import close_run, open_run
+from thumbnails.store import Stored
+
+GPT, DALLE = "gpt-image-1", "dall-e-3"
+BATCH = {"prompts": ["First title", "Second title"], "models": [GPT, DALLE]}
+CHECKED = {
+    **BATCH,
+    "style": "photorealistic",
+    "template": "bottom-bar",
+    "font": "inter",
+    "context": "",
+    "extra_prompt": "",
+    "reuse": False,
+}
+CAP = 50
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+def made(row: int, column: int) -> dict[str, Any]:
+    return {"row": row, "column": column, "image_url": f"url-{row}-{column}", "paid_calls": 1, "warnings": []}
+
+
+def failed(row: int, column: int) -> dict[str, Any]:
+    cause = json.dumps({"errorType": "PictureRefused", "errorMessage": "no"})
+    return {"row": row, "column": column, "failure": {"Error": "PictureRefused", "Cause": cause}}
+
+
+PLACES = [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def test_an_accepted_request_is_stored_under_the_executions_name(store: MemoryStore) -> None:
+    run = open_run("generateBatch", "run-1", BATCH, store, CAP)
+    assert run == {"run_id": "run-1", "execution": "run-1", **CHECKED}
+    assert store.json("runs/run-1/request.json") == CHECKED
+
+
+def test_one_title_is_row_0(store: MemoryStore) -> None:
+    run = open_run("generateThumbnails", "run-1", {"title": "A title", "models": [GPT]}, store, CAP)
+    assert (run["row"], run["title"]) == (0, "A title")
+
+
+def test_the_request_inside_an_envelope_is_the_one_that_is_stored(store: MemoryStore) -> None:
+    event = {"detail-type": "wanted", "source": "blog", "detail": BATCH}
+    assert open_run("generateBatch", "run-1", event, store, CAP)["prompts"] == BATCH["prompts"]
+    assert store.json("runs/run-1/request.json") == CHECKED
+
+
+def test_the_object_of_an_s3_event_is_the_request(store: MemoryStore) -> None:
+    store.elsewhere["blog", "inbox/b.json"] = Stored(json.dumps(BATCH).encode(), {})
+    detail = {"bucket": {"name": "blog"}, "object": {"key": "inbox/b.json"}}
+    event = {"detail-type": "Object Created", "source": "aws.s3", "detail": detail}
+    assert open_run("generateBatch", "run-1", event, store, CAP)["prompts"] == BATCH["prompts"]
+
+
+@pytest.mark.parametrize("event", [{}, {"prompts": ["A title"], "models": ["none"]}, "text", {"resume": "run-0"}])
+def test_a_refused_request_leaves_nothing_behind(store: MemoryStore, event: object) -> None:
+    with pytest.raises(InvalidBatch):
+        open_run("generateBatch", "run-1", event, store, CAP)
+    assert store.objects == {}
+
+
+def test_a_resumed_run_keeps_its_id_and_request_and_names_the_new_execution(store: MemoryStore) -> None:
+    open_run("generateBatch", "run-1", BATCH, store, CAP)
+    run = open_run("generateBatch", "again", {"resume": "run-1"}, store, CAP)
+    assert run == {"run_id": "run-1", "execution": "again", **CHECKED}
+    assert store.under() == ["runs/run-1/request.json"]
+
+
+def test_a_resumed_run_may_repeat_its_request(store: MemoryStore) -> None:
+    open_run("generateBatch", "run-1", BATCH, store, CAP)
+    assert open_run("generateBatch", "again", {**BATCH, "resume": "run-1"}, store, CAP)["run_id"] == "run-1"
+
+
+@pytest.mark.parametrize(
+    ("task", "event", "message"),
+    [
+        ("generateBatch", {"resume": "run-2"}, "there is no s3://memory/runs/run-2/request.json"),
+        ("generateBatch", {"resume": "run-1", **BATCH, "font": "lora"}, "run 'run-1' was asked for something else"),
+        ("generateBatch", {"resume": "run-1", "font": "lora"}, "prompts must contain at least one title"),
+        ("generateBatch", {"resume": "../run-1"}, "resume must be the id of a run"),
+        ("generateBatch", {"resume": ""}, "resume must be the id of a run"),
+        ("generateBatch", {"resume": ["run-1"]}, "resume must be the id of a run"),
+        ("generateThumbnails", {"resume": "run-1"}, "unknown field 'prompts'"),
+    ],
+)
+def test_a_run_that_cannot_be_resumed_says_why(store: MemoryStore, task: Any, event: object, message: str) -> None:
+    open_run("generateBatch", "run-1", BATCH, store, CAP)
+    with pytest.raises(InvalidBatch) as refused:
+        open_run(task, "again", event, store, CAP)
+    assert str(refused.value).startswith(message)
+    assert store.json("runs/run-1/request.json") == CHECKED
+
+
+def test_resume_null_is_a_new_run(store: MemoryStore) -> None:
+    assert open_run("generateBatch", "run-1", {**BATCH, "resume": None}, store, CAP)["run_id"] == "run-1"
+
+
+def test_the_cap_of_today_holds_for_a_resumed_run(store: MemoryStore) -> None:
+    open_run("generateBatch", "run-1", BATCH, store, CAP)
+    with pytest.raises(InvalidBatch, match="capped at 3"):
+        open_run("generateBatch", "again", {"resume": "run-1"}, store, 3)
+
+
+def test_the_manifest_is_the_result(store: MemoryStore) -> None:
+    open_run("generateBatch", "run-1", BATCH, store, CAP)
+    result = close_run("generateBatch", "run-1", [made(*place) for place in PLACES], store)
+    assert result["results"] == [["url-0-0", "url-0-1"], ["url-1-0", "url-1-1"]]
+    assert store.json("runs/run-1/manifest.json") == result
+
+
+def test_the_manifest_of_a_total_failure_is_stored_before_the_run_fails(store: MemoryStore) -> None:
+    open_run("generateBatch", "run-1", BATCH, store, CAP)
+    with pytest.raises(AllImagesFailed) as total:
+        close_run("generateBatch", "run-1", [failed(*place) for place in PLACES], store)
+    assert str(total.value) == f"{GPT}: PictureRefused: no (2×)\n{DALLE}: PictureRefused: no (2×)"
+    manifest = store.json("runs/run-1/manifest.json")
+    assert manifest["results"] == [[None, None], [None, None]]
+    assert len(manifest["failures"]) == 4
+
+
+def test_a_manifest_that_could_not_be_stored_fails_the_collection(store: MemoryStore) -> None:
+    open_run("generateBatch", "run-1", BATCH, store, CAP)
+    store.unwritable["manifest.json"] = StorageUnavailable("S3 could not put")
+    with pytest.raises(StorageUnavailable):
+        close_run("generateBatch", "run-1", [made(*place) for place in PLACES], store)
