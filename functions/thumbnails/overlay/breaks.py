@@ -1,6 +1,6 @@
 """Where a line of a title may end, and how willingly.
 
-The rules are those of UAX #14 (Unicode line breaking, revision 51), with strict kinsoku (class CJ as NS). Scripts that
+The rules are those of UAX #14 (Unicode line breaking), with strict kinsoku (class CJ as NS). Scripts that
 write no spaces are refined by BudouX, which finds phrases in Japanese and Chinese and words in Thai; Korean breaks
 between words. Character properties come from the ``regex`` library.
 """
@@ -11,11 +11,11 @@ from enum import IntEnum
 from functools import cache, lru_cache
 from typing import Any, cast
 
-import regex  # type: ignore[import-untyped]
+import regex
 
 
 class Tier(IntEnum):
-    """How fine a break is. A coarser tier is left only for a clearly larger title."""
+    """How fine a break is."""
 
     WORD = 0  # between words and phrases
     SYLLABLE = 1  # inside a CJK phrase, or at a hyphenation point
@@ -65,7 +65,7 @@ def _rule(before: str, after: str) -> Any:
     return regex.compile((f"(?<={letters(before)})" if before else "") + (f"(?={letters(after)})" if after else ""))
 
 
-_EAST = "[ID NS CL CPE OPE H2 H3 EX]"
+_EAST = "[ID EB EM NS CL CPE OPE H2 H3 EX]"
 _HANGUL_PARTS = "[JL JV JT H2 H3]"
 # The rules of UAX #14 in their order, as (rule, text before, text after, may break). The first that fits decides.
 _RULES = tuple(
@@ -175,7 +175,7 @@ _LEANING_WORDS = (
 _LEANING = frozenset(_LEANING_WORDS.split())
 _AFTER_CONNECTOR = 0.08
 _AFTER_PAUSE = -0.04
-_AFTER_HYPHEN = 0.04
+_AFTER_HYPHEN = 0.10
 _INSIDE_PHRASE = 0.10
 _HYPHENATION = 0.25
 _ANYWHERE = 0.60
@@ -204,7 +204,7 @@ def _phrase_ends(text: str, runs: Any, language: str) -> set[int]:
 
 @cache
 def _hyphenator(language: str) -> Any:
-    import pyphen  # type: ignore[import-untyped]
+    import pyphen
 
     return pyphen.Pyphen(lang=language, left=3, right=3)
 
@@ -263,26 +263,38 @@ def find_breaks(text: str) -> tuple[Break, ...]:
     at = 0
     for cluster in _CLUSTER.findall(text)[:-1]:
         at += len(cluster)
-        if at in words or (at in allowed and at in phrases) or (at in thai and text[at] not in _THAI_NO_START):
+        if text[at].isspace() or _glued(text[at - 1], text[at]):
+            continue
+        if at in words or (at in allowed and at in phrases) or at in thai:
             found.append(Break(at, Tier.WORD, _cost_of_ending(text, at)))
         elif at in allowed:
             found.append(Break(at, Tier.SYLLABLE, _INSIDE_PHRASE))
-        elif text[at].isspace() or text[at - 1].isspace():
-            continue
-        else:
+        elif not text[at - 1].isspace():
             if syllables is None:
                 syllables = _hyphenation_points(text)
             if at in syllables:
                 found.append(Break(at, Tier.SYLLABLE, _HYPHENATION, hyphen=True))
-            elif _line_break_class(text[at]) not in ("CL", "CP", "CPE", "EX", "IS", "SY", "NS"):
+            else:
                 joined = bool(_WORD.match(text[at]) and _WORD.match(text[at - 1]))
                 latin = joined and not (_THAI_RUN.match(text[at]) or _HAN_OR_KANA.match(text[at]))
                 found.append(Break(at, Tier.CLUSTER, _ANYWHERE, hyphen=latin))
     return tuple(found)
 
 
-# Thai vowels and marks that follow their consonant, and the repetition mark.
-_THAI_NO_START = frozenset("ะาำๅๆฯ์็ิีึืุู่้๊๋ั")
+_THAI_AFTER_ITS_CONSONANT = frozenset("ะาำๅๆฯ")
+_THAI_BEFORE_ITS_CONSONANT = frozenset("เแโใไ")
+_NEVER_FIRST = frozenset({"CL", "CP", "CPE", "EX", "IS", "SY", "NS", "GL", "WJ", "ZW"})
+
+
+def _glued(before: str, after: str) -> bool:
+    """Whether even a line that has to be broken anywhere keeps these two characters together."""
+    return (
+        before in _THAI_BEFORE_ITS_CONSONANT
+        or after in _THAI_AFTER_ITS_CONSONANT
+        or before == "\u200d"
+        or _line_break_class(before) in ("GL", "WJ")
+        or _line_break_class(after) in _NEVER_FIRST
+    )
 
 
 def _splits_a_phrase(text: str, at: int) -> bool:

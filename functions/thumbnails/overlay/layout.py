@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-import bidi.algorithm as uax9  # type: ignore[import-untyped]
-import regex  # type: ignore[import-untyped]
+import bidi.algorithm as uax9
+import regex
 
 from thumbnails.overlay.breaks import Break, Tier, find_breaks
 from thumbnails.overlay.templates import LINE_HEIGHT, MAX_SIZE, MIN_SIZE, TEMPLATES, Box, Template
@@ -18,8 +18,9 @@ from thumbnails.overlay.typefaces import Direction, advance, choose_fonts, rende
 
 # Titles are measured once at this size and scaled: the fonts' outlines are linear, and the result is checked.
 _REFERENCE = 200
-# A finer break has to buy this much more size than the coarser one allows.
-_WORTH_A_FINER_BREAK = 1.4
+# Words and phrases are broken up only where the title would otherwise be smaller than the first size, and only if that
+# makes it larger by the factor; the second size is enough then, since every further pixel costs more hyphens.
+_TOO_SMALL, _LARGE_ENOUGH, _WORTH_BREAKING_UP = 40, 56, 1.4
 _ELLIPSIS = "…"
 
 _SPACES = regex.compile(r"[\t\n\v\f\r \u1680\u2000-\u200a\u2028\u2029\u205f\u3000]+")
@@ -223,10 +224,10 @@ class _Fit:
             return Layout(self._name, self._font, MAX_SIZE, (), missing, shortened=False)
         best: tuple[int, list[_Cut]] | None = None
         for tier in Tier:
-            if best and (tier == Tier.CLUSTER or best[0] * _WORTH_A_FINER_BREAK > MAX_SIZE):
+            if best and (best[0] >= _TOO_SMALL or tier == Tier.CLUSTER):
                 break
             found = self._largest(text, tier)
-            if found and (best is None or found[0] >= best[0] * _WORTH_A_FINER_BREAK):
+            if found and (best is None or found[0] >= best[0] * _WORTH_BREAKING_UP):
                 best = found
         size, cuts = best or (MIN_SIZE, self._shorten(text))
         return Layout(self._name, self._font, size, self._place(text, size, cuts), missing, shortened=best is None)
@@ -251,7 +252,7 @@ class _Fit:
 
     def _largest(self, text: _Text, tier: Tier) -> tuple[int, list[_Cut]] | None:
         pieces = self._pieces(text, tier, len(text.text))
-        low, high = MIN_SIZE, MAX_SIZE
+        low, high = MIN_SIZE, MAX_SIZE if tier == Tier.WORD else _LARGE_ENOUGH
         if not self._count(pieces, low, self._room(text, low)):
             return None
         while low < high:

@@ -5,6 +5,7 @@ because FreeType through Pillow draws a missing character as a box and doesn't s
 """
 
 import struct
+import unicodedata
 from bisect import bisect_right
 from functools import cache, lru_cache
 from io import BytesIO
@@ -12,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, cast
 
-import regex  # type: ignore[import-untyped]
-from PIL import Image, ImageFont
+import regex
+from PIL import Image, ImageDraw, ImageFont
 
 Direction = Literal["ltr", "rtl"]
 
@@ -100,12 +101,16 @@ def rise_and_fall(text: str, font: str, direction: Direction, size: int) -> tupl
 @lru_cache(maxsize=64)
 def render(text: str, font: str, direction: Direction, size: int) -> tuple[Image.Image, tuple[int, int]]:
     """The ink of a run as a mask, and where its upper left corner stands from the origin on the baseline."""
-    core, offset = face(font, size).getmask2(text, "L", direction=direction, features=_FEATURES, anchor="ls")
-    if not core.size[0] or not core.size[1]:
-        return Image.new("L", (0, 0)), (0, 0)
-    mask = Image.frombytes("L", core.size, bytes(core))
+    shaped = face(font, size)
+    box = shaped.getbbox(text, direction=direction, features=_FEATURES, anchor="ls")
+    left, top = int(box[0]), int(box[1])
+    mask = Image.new("L", (int(box[2]) - left, int(box[3]) - top))
+    ImageDraw.Draw(mask).text(
+        (-left, -top), text, fill=255, font=shaped, anchor="ls", direction=direction, features=_FEATURES
+    )
+    # The font's own box holds the advance too; the ink is what was drawn.
     ink = mask.getbbox() or (0, 0, 0, 0)
-    return mask.crop(ink), (round(offset[0]) + ink[0], round(offset[1]) + ink[1])
+    return mask.crop(ink), (left + ink[0], top + ink[1])
 
 
 @cache
@@ -145,13 +150,19 @@ def _coverage_of_format_4(table: bytes, at: int) -> tuple[list[int], list[int]]:
     return points, points
 
 
-def _has(font: str, characters: str) -> bool:
+@lru_cache(maxsize=8192)
+def _has(font: str, character: str) -> bool:
+    """Whether ``font`` has the character, or the parts from which HarfBuzz composes it (canonical decomposition)."""
     starts, ends = _coverage(font)
-    for character in characters:
-        at = bisect_right(starts, ord(character)) - 1
-        if at < 0 or ord(character) > ends[at]:
-            return False
-    return True
+    at = bisect_right(starts, ord(character)) - 1
+    if at >= 0 and ord(character) <= ends[at]:
+        return True
+    parts = unicodedata.decomposition(character)
+    return bool(parts) and "<" not in parts and all(_has(font, chr(int(part, 16))) for part in parts.split())
+
+
+def _has_all(font: str, characters: str) -> bool:
+    return all(_has(font, character) for character in characters)
 
 
 def _candidates(title: str, font: str) -> tuple[str, ...]:
@@ -180,7 +191,7 @@ def choose_fonts(title: str, font: str) -> tuple[str, list[str], list[str]]:
             name: str | None = fonts[-1] if fonts and _has(fonts[-1], " ") else font
         else:
             order = (_EMOJI, *candidates) if _EMOJI_CLUSTER.match(cluster) else candidates
-            name = next((candidate for candidate in order if _has(candidate, visible)), None)
+            name = next((candidate for candidate in order if _has_all(candidate, visible)), None)
         if name is None:
             # A mark that no font can set on this base is left out alone, so that the base still stands.
             base = visible[0]
