@@ -1,5 +1,8 @@
 """Cells → matrix, failures and totals."""
 
+# hypothesis is not followed by mypy.
+# mypy: disable-error-code="untyped-decorator"
+
 import json
 from collections.abc import Callable
 from typing import Any

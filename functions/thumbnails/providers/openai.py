@@ -1,7 +1,6 @@
 """OpenAI's Images API (https://platform.openai.com/docs/api-reference/images/create)."""
 
 import base64
-import binascii
 import os
 from functools import lru_cache
 from typing import Any
@@ -21,7 +20,7 @@ from thumbnails.errors import (
     ThumbnailError,
     UnusableAnswer,
 )
-from thumbnails.providers import one_line
+from thumbnails.providers import one_line, tls_context
 
 BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 10.0
@@ -31,12 +30,25 @@ REFUSALS = ("content_policy_violation", "moderation_blocked")
 @lru_cache(maxsize=4)
 def _client(key: str, base_url: str, seconds: float) -> openai.OpenAI:
     timeout = httpx2.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
-    return openai.OpenAI(api_key=key, base_url=base_url, max_retries=0, timeout=timeout)
+    http = openai.DefaultHttpxClient(verify=tls_context())
+    return openai.OpenAI(api_key=key, base_url=base_url, max_retries=0, timeout=timeout, http_client=http)
+
+
+def rehearse(model: Model) -> None:
+    """Make a call whose answer never leaves this process: the SDK builds much of itself at its first one."""
+    answer = httpx2.Response(200, json={"created": 0, "data": [{"b64_json": "AAAA"}]})
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda _: answer))
+    client = openai.OpenAI(api_key="none", base_url="http://rehearsal.invalid", http_client=http)
+    _generate(client, model, "", CONNECT_SECONDS)
 
 
 def generate(model: Model, prompt: str, key: str, seconds: float) -> bytes:
     """Make one picture; see ``generate_picture``."""
     client = _client(key, os.environ.get("OPENAI_BASE_URL") or BASE_URL, seconds)
+    return _generate(client, model, prompt, seconds)
+
+
+def _generate(client: openai.OpenAI, model: Model, prompt: str, seconds: float) -> bytes:
     parameters: dict[str, Any] = {"model": model.id, "prompt": prompt, "n": 1, **model.parameters}
     try:
         answer = client.images.generate(**parameters)
@@ -44,12 +56,14 @@ def generate(model: Model, prompt: str, key: str, seconds: float) -> bytes:
         raise _error(model, error, seconds) from error
     except ValueError as error:
         raise UnusableAnswer(f"{model.id} answered with something that is not JSON") from error
-    encoded = answer.data[0].b64_json if getattr(answer, "data", None) else None
-    if not encoded:
+    # The SDK passes on what came, whatever its own types promise.
+    data = getattr(answer, "data", None)
+    encoded = getattr(data[0], "b64_json", None) if isinstance(data, list) and data else None
+    if not encoded or not isinstance(encoded, str):
         raise UnusableAnswer(f"{model.id} answered without a picture")
     try:
         return base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise UnusableAnswer(f"{model.id} answered with a picture that is not base64") from error
 
 

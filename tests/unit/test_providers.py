@@ -1,0 +1,296 @@
+"""The adapters, through the real SDKs over a replaced HTTP transport: what is asked for, what an answer means."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from thumbnails import errors
+from thumbnails.catalog import MODELS
+from thumbnails.providers import generate_picture, google, one_line, openai
+
+KEYS = {"OPENAI_API_KEY": "sk-proj-Secret0123456789", "GEMINI_API_KEY": "AIzaSecret0123456789"}
+PICTURE = b"\xff\xd8 a picture"
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+
+Answer = Callable[[httpx2.Request], httpx2.Response]
+
+
+class Wire:
+    """Takes the place of the network: answers every request with ``answer`` and keeps it."""
+
+    def __init__(self) -> None:
+        self.requests: list[httpx2.Request] = []
+        self.answer: Answer = lambda _request: httpx2.Response(500)
+
+    def handle(self, request: httpx2.Request) -> httpx2.Response:
+        request.read()
+        self.requests.append(request)
+        response = self.answer(request)
+        response.request = request
+        return response
+
+    def json(self) -> Any:
+        return json.loads(self.requests[-1].content)
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    wire = Wire()
+    monkeypatch.setattr(httpx2.HTTPTransport, "handle_request", lambda _self, request: wire.handle(request))
+    for adapter in (openai, google):
+        adapter._client.cache_clear()
+    yield wire
+    for adapter in (openai, google):
+        adapter._client.cache_clear()
+
+
+def ask(model: str, seconds: float = 30) -> bytes:
+    return generate_picture(MODELS[model], "A prompt", KEYS.get, seconds)
+
+
+def answer(status: int, body: object) -> Answer:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    kind = "text/html" if content.startswith(b"<") else "application/json"
+    return lambda _request: httpx2.Response(status, content=content, headers={"content-type": kind})
+
+
+def failing(error: Exception) -> Answer:
+    def fail(_request: httpx2.Request) -> httpx2.Response:
+        raise error
+
+    return fail
+
+
+def openai_error(code: str | None, message: str = "Words of the provider.") -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "type": "image_generation_user_error", "param": None}}
+
+
+def openai_picture(encoded: str | None = base64.b64encode(PICTURE).decode()) -> dict[str, Any]:
+    return {"created": 1, "data": [{"b64_json": encoded}]}
+
+
+def google_error(status: int, name: str, message: str = "Words of the provider.") -> dict[str, Any]:
+    return {"error": {"code": status, "status": name, "message": message}}
+
+
+def candidate(finish: str, *parts: dict[str, Any]) -> dict[str, Any]:
+    return {"candidates": [{"content": {"role": "model", "parts": list(parts)}, "finishReason": finish}]}
+
+
+IMAGE_PART = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PICTURE).decode()}}
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS if MODELS[model].provider == "openai"])
+def test_openai_is_asked_once_for_one_picture_with_the_models_own_parameters(wire: Wire, model: str) -> None:
+    wire.answer = answer(200, openai_picture())
+    assert ask(model) == PICTURE
+    (request,) = wire.requests
+    assert str(request.url) == "https://api.openai.com/v1/images/generations"
+    assert request.headers["authorization"] == f"Bearer {KEYS['OPENAI_API_KEY']}"
+    assert wire.json() == {"model": model, "prompt": "A prompt", "n": 1, **MODELS[model].parameters}
+
+
+def test_gemini_is_asked_once_for_one_wide_picture(wire: Wire) -> None:
+    wire.answer = answer(200, candidate("STOP", {"text": "Here it is."}, IMAGE_PART))
+    assert ask("gemini-3-pro-image-preview") == PICTURE
+    (request,) = wire.requests
+    assert request.url.host == "generativelanguage.googleapis.com"
+    assert request.url.path.endswith("/models/gemini-3-pro-image-preview:generateContent")
+    assert request.headers["x-goog-api-key"] == KEYS["GEMINI_API_KEY"]
+    assert wire.json()["contents"][0]["parts"] == [{"text": "A prompt"}]
+    assert wire.json()["generationConfig"] == {"responseModalities": ["IMAGE"], "imageConfig": {"aspectRatio": "16:9"}}
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "base"),
+    [
+        ("gpt-image-1", "OPENAI_BASE_URL", "http://127.0.0.1:9/v1"),
+        ("gemini-3-pro-image-preview", "GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:9"),
+    ],
+)
+@pytest.mark.parametrize("value", ["set", "empty"])
+def test_the_base_url_of_the_environment_is_used_unless_it_is_empty(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, model: str, name: str, base: str, value: str
+) -> None:
+    monkeypatch.setenv(name, base if value == "set" else "")
+    wire.answer = answer(429, {})
+    with pytest.raises(errors.ProviderRateLimited):
+        ask(model)
+    assert (wire.requests[0].url.host == "127.0.0.1") == (value == "set")
+
+
+@pytest.mark.parametrize("model", ["gpt-image-1", "gemini-3-pro-image-preview"])
+def test_the_provider_has_as_long_as_it_is_told(wire: Wire, model: str) -> None:
+    wire.answer = answer(500, {})
+    with pytest.raises(errors.ProviderUnavailable):
+        ask(model, seconds=7)
+    timeout = wire.requests[0].extensions["timeout"]
+    assert timeout["read"] == timeout["write"] == timeout["pool"] == 7
+    assert timeout["connect"] <= 7
+
+
+SECRETS = " ".join(KEYS.values())
+
+OPENAI_ANSWERS: list[tuple[str, Answer, type[errors.ThumbnailError], str]] = [
+    (
+        "401",
+        answer(401, openai_error("invalid_api_key", f"Bad key {SECRETS}")),
+        errors.ProviderMisconfigured,
+        "OPENAI_API_KEY",
+    ),
+    ("403", answer(403, openai_error(None)), errors.ProviderMisconfigured, "HTTP 403"),
+    (
+        "404",
+        answer(404, openai_error("model_not_found")),
+        errors.ProviderMisconfigured,
+        "not open to this OpenAI account",
+    ),
+    ("no quota", answer(429, openai_error("insufficient_quota")), errors.ProviderMisconfigured, "no quota left"),
+    ("429", answer(429, openai_error("rate_limit_exceeded")), errors.ProviderRateLimited, "too many requests"),
+    ("408", answer(408, openai_error(None)), errors.ProviderTimeout, "gave up waiting"),
+    ("500", answer(500, openai_error("server_error")), errors.ProviderUnavailable, "HTTP 500"),
+    ("503 page", answer(503, b"<html>Bad gateway</html>"), errors.ProviderUnavailable, "HTTP 503"),
+    ("moderation", answer(400, openai_error("moderation_blocked")), errors.PictureRefused, "refuses this picture"),
+    ("policy", answer(400, openai_error("content_policy_violation")), errors.PictureRefused, "Words of the provider."),
+    ("400", answer(400, openai_error("invalid_size")), errors.ProviderRejectedRequest, "HTTP 400"),
+    ("422", answer(422, openai_error(None)), errors.ProviderRejectedRequest, "HTTP 422"),
+    ("slow", failing(httpx2.ReadTimeout("slow")), errors.ProviderTimeout, "did not answer within 30 s"),
+    ("no connect", failing(httpx2.ConnectTimeout("slow")), errors.ProviderTimeout, "did not answer within 30 s"),
+    ("refused", failing(httpx2.ConnectError("refused")), errors.ProviderUnreachable, "refused"),
+    ("cut off", failing(httpx2.RemoteProtocolError("cut off")), errors.ProviderUnreachable, "cut off"),
+    ("no data", answer(200, {"created": 1, "data": []}), errors.UnusableAnswer, "without a picture"),
+    ("null data", answer(200, {"created": 1, "data": None}), errors.UnusableAnswer, "without a picture"),
+    ("null picture", answer(200, openai_picture(None)), errors.UnusableAnswer, "without a picture"),
+    ("no base64", answer(200, openai_picture("no base64!")), errors.UnusableAnswer, "not base64"),
+    ("no ASCII", answer(200, openai_picture("é")), errors.UnusableAnswer, "not base64"),
+    ("odd base64", answer(200, openai_picture("abc")), errors.UnusableAnswer, "not base64"),
+    ("data of another shape", answer(200, {"created": 1, "data": {"b64_json": "x"}}), errors.UnusableAnswer, ""),
+    ("page", answer(200, b"<html>Hello</html>"), errors.UnusableAnswer, ""),
+    ("broken JSON", answer(200, b'{"created": 1, "da'), errors.UnusableAnswer, "not JSON"),
+    ("null", answer(200, None), errors.UnusableAnswer, ""),
+    ("list", answer(200, []), errors.UnusableAnswer, ""),
+    ("strings", answer(200, {"created": 1, "data": ["x"]}), errors.UnusableAnswer, ""),
+    ("number", answer(200, openai_picture(7)), errors.UnusableAnswer, ""),  # type: ignore[arg-type]
+]
+
+GOOGLE_ANSWERS: list[tuple[str, Answer, type[errors.ThumbnailError], str]] = [
+    ("401", answer(401, google_error(401, "UNAUTHENTICATED", SECRETS)), errors.ProviderMisconfigured, "GEMINI_API_KEY"),
+    ("403", answer(403, google_error(403, "PERMISSION_DENIED")), errors.ProviderMisconfigured, "HTTP 403"),
+    (
+        "invalid key",
+        answer(400, google_error(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.")),
+        errors.ProviderMisconfigured,
+        "GEMINI_API_KEY",
+    ),
+    ("404", answer(404, google_error(404, "NOT_FOUND")), errors.ProviderMisconfigured, "not open to this Gemini key"),
+    ("429", answer(429, google_error(429, "RESOURCE_EXHAUSTED")), errors.ProviderRateLimited, "too many requests"),
+    ("408", answer(408, google_error(408, "CANCELLED")), errors.ProviderTimeout, "gave up waiting"),
+    ("504", answer(504, google_error(504, "DEADLINE_EXCEEDED")), errors.ProviderTimeout, "gave up waiting"),
+    ("500", answer(500, google_error(500, "INTERNAL")), errors.ProviderUnavailable, "HTTP 500"),
+    ("502 page", answer(502, b"<html>Bad gateway</html>"), errors.ProviderUnavailable, "HTTP 502"),
+    ("400", answer(400, google_error(400, "INVALID_ARGUMENT")), errors.ProviderRejectedRequest, "HTTP 400"),
+    ("slow", failing(httpx2.ReadTimeout("slow")), errors.ProviderTimeout, "did not answer within 30 s"),
+    ("no connect", failing(httpx2.ConnectTimeout("slow")), errors.ProviderTimeout, "did not answer within 30 s"),
+    ("refused", failing(httpx2.ConnectError("refused")), errors.ProviderUnreachable, "refused"),
+    ("cut off", failing(httpx2.RemoteProtocolError("cut off")), errors.ProviderUnreachable, "cut off"),
+    *(
+        (reason, answer(200, candidate(reason)), errors.PictureRefused, reason)
+        for reason in ("SAFETY", "IMAGE_SAFETY", "PROHIBITED_CONTENT", "IMAGE_PROHIBITED_CONTENT", "RECITATION")
+    ),
+    (
+        "prompt blocked",
+        answer(200, {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}),
+        errors.PictureRefused,
+        "PROHIBITED_CONTENT",
+    ),
+    ("text alone", answer(200, candidate("STOP", {"text": "No."})), errors.UnusableAnswer, "without a picture: STOP"),
+    ("no candidate", answer(200, {}), errors.UnusableAnswer, "no reason given"),
+    ("no content", answer(200, {"candidates": [{"finishReason": "MAX_TOKENS"}]}), errors.UnusableAnswer, "MAX_TOKENS"),
+    (
+        "no bytes",
+        answer(200, candidate("STOP", {"inlineData": {"mimeType": "image/png", "data": ""}})),
+        errors.UnusableAnswer,
+        "",
+    ),
+    ("page", answer(200, b"<html>Hello</html>"), errors.UnusableAnswer, "not JSON"),
+    ("broken JSON", answer(200, b'{"candidates": [{'), errors.UnusableAnswer, "not JSON"),
+    ("null", answer(200, None), errors.UnusableAnswer, ""),
+    ("parts of another shape", answer(200, candidate("STOP", {"inlineData": "x"})), errors.UnusableAnswer, ""),
+    ("list", answer(200, []), errors.UnusableAnswer, ""),
+    ("strings", answer(200, {"candidates": ["x"]}), errors.UnusableAnswer, ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "error", "words"),
+    [
+        pytest.param(model, given, error, words, id=f"{provider}-{name}")
+        for provider, model, table in (
+            ("openai", "gpt-image-1", OPENAI_ANSWERS),
+            ("google", "gemini-3-pro-image-preview", GOOGLE_ANSWERS),
+        )
+        for name, given, error, words in table
+    ],
+)
+def test_every_answer_but_a_picture_is_one_error_of_the_tree_after_one_attempt(
+    wire: Wire, model: str, given: Answer, error: type[errors.ThumbnailError], words: str
+) -> None:
+    wire.answer = given
+    with pytest.raises(errors.ThumbnailError) as raised:
+        ask(model)
+    message = str(raised.value)
+    assert type(raised.value) is error
+    assert words in message
+    assert model in message
+    assert len(message.splitlines()) == 1
+    assert not any(key in message for key in KEYS.values())
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [("gpt-image-1", "OPENAI_API_KEY"), ("gemini-3-pro-image-preview", "GEMINI_API_KEY")]
+)
+@pytest.mark.parametrize("key", [None, ""])
+def test_without_a_key_nothing_is_asked(wire: Wire, model: str, name: str, key: str | None) -> None:
+    with pytest.raises(errors.ProviderMisconfigured, match=f"set {name}"):
+        generate_picture(MODELS[model], "A prompt", lambda _name: key, 30)
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("two\n lines", "two lines"),
+        ("Incorrect key sk-proj-abc_DEF-123: see", "Incorrect key [key]: see"),
+        ("sk-abcd****wxyz and AIzaSyD-1234", "[key] and [key]"),
+        ("a risk-free task", "a risk-free task"),
+        ("x" * 400, "x" * 299 + "…"),
+        (None, "None"),
+    ],
+)
+def test_a_providers_words_are_one_short_line_without_keys(text: object, line: str) -> None:
+    assert one_line(text) == line
+
+
+@pytest.mark.parametrize(
+    ("imports", "absent"),
+    [
+        ("generate_thumbnail.app", {"openai", "google.genai"}),
+        ("generate_thumbnail.app, thumbnails.providers.openai", {"google.genai"}),
+        ("generate_thumbnail.app, thumbnails.providers.google", {"openai"}),
+        ("validate_batch.app, collect_batch.app", {"openai", "google.genai", "PIL"}),
+    ],
+)
+def test_a_process_imports_no_provider_that_it_does_not_need(imports: str, absent: set[str]) -> None:
+    code = f"import sys, {imports}; print(*sorted({absent!r} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=FUNCTIONS, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [], "")
