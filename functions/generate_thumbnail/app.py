@@ -12,7 +12,7 @@ from thumbnails.catalog import Model
 from thumbnails.cell import Image, make_thumbnail, rehearse
 from thumbnails.errors import ThumbnailError
 from thumbnails.keys import provider_key
-from thumbnails.providers import generate_picture, import_adapters
+from thumbnails.providers import generate_picture, rehearse_adapters
 from thumbnails.request import Cell
 from thumbnails.results import BILLED
 from thumbnails.store import bucket_store
@@ -49,7 +49,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @register_before_snapshot
 def prepare() -> None:
     """Do once, where a snapshot serves many environments (SnapStart), what each would do at its first image."""
-    import_adapters()
+    rehearse_adapters()
     bucket_store()
     rehearse()
 

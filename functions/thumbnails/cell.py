@@ -101,7 +101,7 @@ def rehearse() -> None:
     """Draw a title on a blank picture, ahead of the first image: fonts and codecs are loaded by use."""
     blank = io.BytesIO()
     Canvas.new("RGB", (64, 36)).save(blank, "JPEG")
-    draw_overlay(blank.getvalue(), "Title", DEFAULT_TEMPLATE, DEFAULT_FONT)
+    draw_overlay(blank.getvalue(), "A title of several words, drawn for practice", DEFAULT_TEMPLATE, DEFAULT_FONT)
 
 
 def _content_type(picture: bytes) -> str:

@@ -6,10 +6,14 @@ retries of its own, and raises the errors of ``thumbnails.errors``.
 
 import importlib
 import re
+import ssl
 from collections.abc import Callable
+from functools import lru_cache
 from types import ModuleType
 
-from thumbnails.catalog import Model
+import httpx2
+
+from thumbnails.catalog import MODELS, Model
 from thumbnails.errors import ProviderMisconfigured
 
 #: The environment variable (and the field of the secret) that holds each provider's key.
@@ -40,10 +44,16 @@ def generate_picture(model: Model, prompt: str, key_for: Callable[[str], str | N
     return picture
 
 
-def import_adapters() -> None:
-    """Import every provider's SDK ahead of the first call, for a process that others are made from."""
-    for provider in KEY_NAMES:
-        _adapter(provider)
+def rehearse_adapters() -> None:
+    """Import and use every provider's SDK ahead of the first call, for a process that others are made from."""
+    for model in {model.provider: model for model in MODELS.values()}.values():
+        _adapter(model.provider).rehearse(model)
+
+
+@lru_cache(maxsize=1)
+def tls_context() -> ssl.SSLContext:
+    """The one context of all clients: reading the certificates is most of what making a client costs."""
+    return httpx2.create_ssl_context()
 
 
 def _adapter(provider: str) -> ModuleType:

@@ -19,7 +19,7 @@ from thumbnails.errors import (
     ThumbnailError,
     UnusableAnswer,
 )
-from thumbnails.providers import one_line
+from thumbnails.providers import one_line, tls_context
 
 #: Reasons to end without a picture that are the model's policy and not a fault.
 REFUSALS = ("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION")
@@ -28,13 +28,27 @@ REFUSALS = ("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION")
 @lru_cache(maxsize=4)
 def _client(key: str, base_url: str | None, seconds: float) -> genai.Client:
     # Without retry options this SDK makes one attempt.
-    options = types.HttpOptions(base_url=base_url, timeout=int(seconds * 1000))
+    tls = {"verify": tls_context()}
+    options = types.HttpOptions(base_url=base_url, timeout=int(seconds * 1000), client_args=tls, async_client_args=tls)
     return genai.Client(api_key=key, vertexai=False, http_options=options)
+
+
+def rehearse(model: Model) -> None:
+    """Make a call whose answer never leaves this process: the SDK builds much of itself at its first one."""
+    part = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    answer = httpx2.Response(200, json={"candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}]})
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda _: answer))
+    options = types.HttpOptions(base_url="http://rehearsal.invalid", httpx_client=http)
+    _generate(genai.Client(api_key="none", vertexai=False, http_options=options), model, "", 1.0)
 
 
 def generate(model: Model, prompt: str, key: str, seconds: float) -> bytes:
     """Make one picture; see ``generate_picture``."""
     client = _client(key, os.environ.get("GOOGLE_GEMINI_BASE_URL") or None, seconds)
+    return _generate(client, model, prompt, seconds)
+
+
+def _generate(client: genai.Client, model: Model, prompt: str, seconds: float) -> bytes:
     config = types.GenerateContentConfig.model_validate(dict(model.parameters))
     try:
         answer = client.models.generate_content(model=model.id, contents=prompt, config=config)
