@@ -13,7 +13,7 @@ import pytest
 
 from thumbnails import errors
 from thumbnails.catalog import MODELS
-from thumbnails.providers import generate_picture, google, one_line, openai
+from thumbnails.providers import generate_picture, google, one_line, openai, rehearse_adapters
 
 KEYS = {"OPENAI_API_KEY": "sk-proj-Secret0123456789", "GEMINI_API_KEY": "AIzaSecret0123456789"}
 PICTURE = b"\xff\xd8 a picture"
@@ -294,3 +294,9 @@ def test_a_process_imports_no_provider_that_it_does_not_need(imports: str, absen
         [sys.executable, "-c", code], cwd=FUNCTIONS, capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, [], "")
+
+
+def test_a_rehearsal_asks_no_provider_and_leaves_no_client(wire: Wire) -> None:
+    rehearse_adapters()
+    assert wire.requests == []
+    assert [adapter._client.cache_info().currsize for adapter in (openai, google)] == [0, 0]

@@ -1,0 +1,115 @@
+"""The embedded LocalStack, as far as it needs no socket: its settings, its packages, how an end is reported."""
+
+import json
+import signal
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from thumbs.localstack.__main__ import settings
+from thumbs.localstack.executor import _answer
+from thumbs.localstack.runtime_packages import link_runtime_packages
+from thumbs.localstack.sandbox import Event, Happening
+
+EVENT = Event("request-1", "arn", "trace", b"{}", 2.0)
+
+
+def exited(code: int) -> Happening:
+    return Happening("exit", status=code << 8)
+
+
+def killed_by(number: int) -> Happening:
+    return Happening("exit", status=number)
+
+
+@pytest.mark.parametrize(
+    ("end", "error", "message"),
+    [
+        (None, "Sandbox.Timedout", "RequestId: request-1 Error: Task timed out after 2.00 seconds"),
+        (exited(0), "Runtime.ExitError", "RequestId: request-1 Error: Runtime exited without providing a reason"),
+        (exited(3), "Runtime.ExitError", "RequestId: request-1 Error: Runtime exited with error: exit status 3"),
+        (
+            killed_by(signal.SIGKILL),
+            "Runtime.ExitError",
+            "RequestId: request-1 Error: Runtime exited with error: signal: killed",
+        ),
+        (
+            killed_by(signal.SIGSEGV),
+            "Runtime.ExitError",
+            "RequestId: request-1 Error: Runtime exited with error: signal: 11",
+        ),
+        (
+            Happening("exit"),
+            "Runtime.ExitError",
+            "RequestId: request-1 Error: Runtime exited with error: signal: killed",
+        ),
+    ],
+)
+def test_an_end_without_an_answer_has_lambdas_own_error_shape(end: Any, error: str, message: str) -> None:
+    is_error, body, line = _answer(EVENT, end)
+    assert is_error
+    assert json.loads(body) == {"errorType": error, "errorMessage": message}
+    assert line
+
+
+@pytest.mark.parametrize(("kind", "is_error"), [("response", False), ("error", True), ("init_error", True)])
+def test_what_the_runtime_client_says_is_passed_on_as_it_is(kind: str, is_error: bool) -> None:
+    assert _answer(EVENT, Happening(kind, b'{"as": "it is"}')) == (is_error, b'{"as": "it is"}', "")
+
+
+def test_localstack_listens_on_loopback_and_writes_under_its_home_alone(tmp_path: Path) -> None:
+    chosen = settings(tmp_path, 4599)
+    assert chosen["GATEWAY_LISTEN"] == "127.0.0.1:4599"
+    assert chosen["OVERRIDE_IN_DOCKER"] == "0"
+    paths = [value for value in chosen.values() if value.startswith("/")]
+    assert paths
+    assert all(Path(path).is_relative_to(tmp_path) for path in paths)
+
+
+def test_a_function_finds_what_lambdas_runtime_brings_along_and_nothing_else(tmp_path: Path) -> None:
+    link_runtime_packages(tmp_path)
+    found = {path.name for path in tmp_path.iterdir()}
+    assert {"awslambdaric", "boto3", "botocore", "urllib3", "jmespath", "s3transfer", "six.py"} <= found
+    names = {found_here.name.lower() for found_here in distributions(path=[str(tmp_path)])}
+    assert names == {
+        "awslambdaric",
+        "boto3",
+        "botocore",
+        "jmespath",
+        "python-dateutil",
+        "s3transfer",
+        "simplejson",
+        "six",
+        "snapshot-restore-py",
+        "urllib3",
+    }
+    assert all((path / "__init__.py").exists() for path in tmp_path.iterdir() if path.name in ("boto3", "awslambdaric"))
+
+
+def test_links_of_an_earlier_environment_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "boto3").symlink_to("/nowhere")
+    link_runtime_packages(tmp_path)
+    link_runtime_packages(tmp_path)
+    assert (tmp_path / "boto3" / "__init__.py").exists()
+
+
+def test_a_json_path_is_parsed_once_and_means_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    from localstack.services.stepfunctions.asl.utils import json_path
+
+    from thumbs.localstack import patches
+
+    parsed: list[str] = []
+    parse = json_path.parse
+
+    def counting(path: str) -> Any:
+        parsed.append(path)
+        return parse(path)
+
+    monkeypatch.setattr(json_path, "parse", counting)
+    patches.memoise_json_path()
+    data = {"rows": [[1, 2], [3]]}
+    assert [json_path.extract_json("$.rows[*][*]", data) for _ in range(3)] == [[1, 2, 3]] * 3
+    assert json_path.extract_json("$.rows", data) == [[1, 2], [3]]
+    assert parsed == ["$.rows[*][*]", "$.rows"]

@@ -1,0 +1,104 @@
+"""The stack on this machine, as far as it needs no socket: its notes, its processes, and what a person is told."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from thumbs import deploy
+from thumbs.errors import CommandError
+from thumbs.stack import Service, Stack, last_line
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    return Stack(tmp_path / "home", 4599)
+
+
+def reports() -> tuple[list[str], Callable[[str], None]]:
+    lines: list[str] = []
+    return lines, lines.append
+
+
+def test_a_stack_that_was_never_started_is_down(stack: Stack) -> None:
+    assert stack.state() == {}
+    assert not stack.is_up()
+    assert stack.image_api_url is None
+    lines, report = reports()
+    assert stack.stop(report) is False
+    assert lines == []
+
+
+def test_notes_are_changed_one_by_one(stack: Stack) -> None:
+    with stack.alone():
+        stack.note(a=1, b={"c": 2})
+        stack.note(a=None, d=3)
+    assert stack.state() == {"b": {"c": 2}, "d": 3}
+
+
+def test_a_process_is_known_by_its_start_and_not_by_its_id_alone() -> None:
+    me = psutil.Process()
+    assert Service(me.pid, me.create_time(), 1).process == me
+    assert Service(me.pid, me.create_time() - 5, 1).process is None
+
+
+def test_a_process_of_another_that_took_the_id_is_left_alone(stack: Stack) -> None:
+    with stack.alone():
+        stack.note(localstack={"pid": os.getpid(), "started": 1.0, "port": 4599})
+    lines, report = reports()
+    assert stack.stop(report) is False
+    assert lines == []
+    assert psutil.Process().is_running()
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http", "4566 "])
+def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("THUMBS_PORT", port)
+    with pytest.raises(CommandError, match=r"^THUMBS_PORT is .*: give a port number from 1 to 65535"):
+        Stack.of_this_project()
+
+
+def test_the_environment_names_home_and_port(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("THUMBS_PORT", "4600")
+    monkeypatch.setenv("THUMBS_HOME", str(tmp_path))
+    found = Stack.of_this_project()
+    assert (found.endpoint, found.home) == ("http://localhost:4600", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("", "it printed nothing"), ("\n \n", "it printed nothing"), ("first\n last \n\n", "last")]
+)
+def test_the_last_line_of_a_log_is_the_one_that_says_something(tmp_path: Path, text: str, line: str) -> None:
+    log = tmp_path / "log"
+    log.write_text(text)
+    assert last_line(log) == line
+
+
+def test_without_sam_a_deployment_says_what_to_run(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(deploy, "PROJECT", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CommandError, match=r"^the AWS SAM CLI is not installed: run `make setup`$"):
+        deploy.deploy(stack, lambda _line: None)
+
+
+def test_a_failing_sam_says_its_last_line_and_where_the_rest_is(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sam = tmp_path / ".venv-sam" / "bin" / "sam"
+    sam.parent.mkdir(parents=True)
+    sam.write_text(
+        '#!/bin/sh\necho "no template"\necho "Error: $1 of $AWS_ACCESS_KEY_ID at $AWS_ENDPOINT_URL"\nexit 1\n'
+    )
+    sam.chmod(0o755)
+    monkeypatch.setattr(deploy, "PROJECT", tmp_path)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "the-person's-own")
+    with pytest.raises(CommandError) as failed:
+        deploy.deploy(stack, lambda _line: None)
+    assert str(failed.value) == (
+        f"sam build failed: Error: build of test at http://localhost:4599 (all of it: {stack.logs / 'build.log'})"
+    )
+    assert "no template" in (stack.logs / "build.log").read_text()

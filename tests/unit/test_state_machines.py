@@ -1,0 +1,284 @@
+"""The state machines and the template hold to the contract and to the code."""
+
+import copy
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.api import lint  # type: ignore[import-untyped]
+from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
+from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
+
+from thumbnails import errors
+
+PROJECT = Path(__file__).parents[2]
+NAMES = ("generate_batch", "generate_thumbnails")
+TEXTS = {name: (PROJECT / "statemachine" / f"{name}.asl.json").read_text() for name in NAMES}
+DEFINITIONS: dict[str, dict[str, Any]] = {name: json.loads(text) for name, text in TEXTS.items()}
+TEMPLATE: dict[str, Any] = load(str(PROJECT / "template.yaml"))
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+
+LAMBDAS_OWN_ERRORS = {
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ServiceException",
+    "Lambda.TooManyRequestsException",
+}
+STATES_OWN_ERRORS = {"States.ALL", "States.Timeout", "States.TaskFailed"}
+OURS = {
+    name: found
+    for name, found in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(found, errors.ThumbnailError)
+}
+VERBS = {"Validate", "Generate", "Collect", "Record", "Read", "Refuse", "Fail"}
+
+
+def states_of(definition: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every state by name, the ones inside Maps too."""
+    for name, state in definition["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states_of(state["ItemProcessor"])
+
+
+STATES = [(machine, name, state) for machine in NAMES for name, state in states_of(DEFINITIONS[machine])]
+
+
+def of_type(kind: str) -> list[Any]:
+    return [pytest.param(state, id=f"{machine}: {name}") for machine, name, state in STATES if state["Type"] == kind]
+
+
+every_machine = pytest.mark.parametrize("machine", NAMES)
+every_task = pytest.mark.parametrize("state", of_type("Task"))
+every_map = pytest.mark.parametrize("state", of_type("Map"))
+
+
+def inner_map(machine: str) -> dict[str, Any]:
+    states = dict(states_of(DEFINITIONS[machine]))
+    return copy.deepcopy(states["Generate Thumbnails"])
+
+
+def retried(state: dict[str, Any]) -> set[str]:
+    return {error for retrier in state.get("Retry", ()) for error in retrier["ErrorEquals"]}
+
+
+def test_the_batch_wraps_the_map_of_one_title() -> None:
+    inner, alone = inner_map("generate_batch"), inner_map("generate_thumbnails")
+    for state in (inner, alone):
+        assert bool(state.pop("Next", None)) != bool(state.pop("End", None))
+    assert inner == alone
+
+
+@pytest.mark.parametrize(("machine", "name", "state"), STATES, ids=lambda part: part if isinstance(part, str) else "")
+def test_every_error_that_a_definition_names_exists(machine: str, name: str, state: dict[str, Any]) -> None:
+    named = {error for rule in (*state.get("Retry", ()), *state.get("Catch", ())) for error in rule["ErrorEquals"]}
+    named |= {state["Error"]} if "Error" in state else set()
+    assert named <= OURS.keys() | LAMBDAS_OWN_ERRORS | STATES_OWN_ERRORS
+
+
+@every_machine
+def test_an_image_is_tried_again_after_every_transient_error_and_no_other(machine: str) -> None:
+    state = dict(states_of(DEFINITIONS[machine]))["Generate Thumbnail"]
+    transient = {name for name, error in OURS.items() if issubclass(error, errors.TransientError)}
+    assert retried(state) == transient - {"TransientError"} | LAMBDAS_OWN_ERRORS
+    (retrier,) = [rule for rule in state["Retry"] if "ProviderTimeout" in rule["ErrorEquals"]]
+    assert (retrier["MaxAttempts"], retrier["IntervalSeconds"], retrier["BackoffRate"]) == (2, 5, 2)
+
+
+@every_task
+def test_a_task_is_never_tried_again_for_a_business_error(state: dict[str, Any]) -> None:
+    final = {name for name, error in OURS.items() if not issubclass(error, errors.TransientError)}
+    assert not retried(state) & (final | STATES_OWN_ERRORS)
+    assert retried(state) >= LAMBDAS_OWN_ERRORS | {"StorageUnavailable"}
+
+
+@every_task
+def test_retriers_have_a_ceiling_and_jitter(state: dict[str, Any]) -> None:
+    assert state["Retry"]
+    for retrier in state["Retry"]:
+        assert retrier["JitterStrategy"] == "FULL"
+        assert retrier["IntervalSeconds"] <= retrier["MaxDelaySeconds"]
+        assert retrier["MaxAttempts"] >= 1
+        assert retrier["BackoffRate"] == 2
+
+
+@every_machine
+def test_a_failed_image_is_caught_inside_the_innermost_map(machine: str) -> None:
+    processor = inner_map(machine)["ItemProcessor"]
+    (catcher,) = processor["States"]["Generate Thumbnail"]["Catch"]
+    assert catcher["ErrorEquals"] == ["States.ALL"]
+    assert processor["States"][catcher["Next"]]["Type"] == "Pass"
+    assert processor["States"][catcher["Next"]]["End"] is True
+
+
+@every_task
+def test_a_task_says_what_it_is_for_and_ends_in_time(state: dict[str, Any]) -> None:
+    assert state["Comment"].endswith(".")
+    assert 0 < state["TimeoutSeconds"] <= 300
+
+
+@every_map
+def test_a_map_is_inline_and_says_its_concurrency(state: dict[str, Any]) -> None:
+    assert state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "INLINE"
+    assert "MaxConcurrency" in state
+    assert state["Comment"]
+
+
+@every_machine
+def test_state_names_are_unique_verb_phrases(machine: str) -> None:
+    names = [name for name, _ in states_of(DEFINITIONS[machine])]
+    assert len(names) == len(set(names))
+    assert {name.split()[0] for name in names} <= VERBS
+    assert all(len(name.split()) >= 2 and name == name.title() for name in names)
+
+
+@every_machine
+@pytest.mark.parametrize("error", ["InvalidBatch", "AllImagesFailed"])
+def test_a_failed_run_ends_in_a_fail_state_that_names_error_and_cause(machine: str, error: str) -> None:
+    states = DEFINITIONS[machine]["States"]
+    (fail,) = [name for name, state in states.items() if state["Type"] == "Fail" and state["Error"] == error]
+    assert states[fail]["CausePath"] == "$.cause.errorMessage"
+    (reader,) = [state for state in states.values() if state.get("Next") == fail]
+    assert reader["Parameters"] == {"cause.$": "States.StringToJson($.Cause)"}
+    caught = [
+        catcher for state in states.values() for catcher in state.get("Catch", ()) if error in catcher["ErrorEquals"]
+    ]
+    assert [states[catcher["Next"]] for catcher in caught] == [reader]
+
+
+@every_machine
+def test_substitutions_carry_arns_alone_and_are_all_filled_in(machine: str) -> None:
+    used = set(re.findall(r"\$\{(\w+)\}", TEXTS[machine]))
+    (resource,) = [
+        resource["Properties"]
+        for resource in RESOURCES.values()
+        if resource["Properties"].get("DefinitionUri") == f"statemachine/{machine}.asl.json"
+    ]
+    assert used == set(resource["DefinitionSubstitutions"])
+    assert all(name.endswith("Arn") for name in used)
+
+
+def asl_problems(definition: dict[str, Any]) -> list[str]:
+    """What cfn-lint's rule for state machine definitions (E3601) says of one, inlined into a template."""
+    role = "arn:aws:iam::123456789012:role/states"
+    text = re.sub(r"\$\{\w+\}", "arn:aws:lambda:us-east-1:123456789012:function:f", json.dumps(definition))
+    template = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Resources": {
+            "Machine": {
+                "Type": "AWS::StepFunctions::StateMachine",
+                "Properties": {"RoleArn": role, "DefinitionString": text},
+            }
+        },
+    }
+    config = ManualArgs(regions=["us-east-1"])
+    return [match.message for match in lint(json.dumps(template), config=config) if match.rule.id == "E3601"]
+
+
+@every_machine
+def test_the_asl_linter_finds_nothing(machine: str) -> None:
+    assert asl_problems(DEFINITIONS[machine]) == []
+
+
+def broken(machine: str, path: list[str], value: object) -> dict[str, Any]:
+    definition = copy.deepcopy(DEFINITIONS[machine])
+    place: Any = definition
+    for part in path[:-1]:
+        place = place[part]
+    place[path[-1]] = value
+    return definition
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["StartAt"], "No Such State"),
+        (["States", "Collect Thumbnails", "Next"], "No Such State"),
+        (["States", "Refuse Request", "Type"], "Failure"),
+        (["States", "Validate Thumbnails", "TimeoutSeconds"], "soon"),
+        (["States", "Validate Thumbnails", "Resource"], 7),
+        (["States", "Generate Thumbnails", "MaxConcurrency"], "many"),
+        (["States", "Generate Thumbnails", "ItemProcessor", "States", "Generate Thumbnail", "Retry"], {}),
+    ],
+    ids=lambda part: "/".join(part) if isinstance(part, list) else "",
+)
+def test_the_asl_linter_finds_what_is_broken(path: list[str], value: object) -> None:
+    assert asl_problems(broken("generate_thumbnails", path, value))
+
+
+def functions() -> dict[str, Any]:
+    return {
+        name: resource["Properties"]
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+@every_machine
+def test_provider_timeout_function_timeout_state_timeout_rise(machine: str) -> None:
+    provider = TEMPLATE["Parameters"]["ProviderTimeoutSeconds"]
+    generate = functions()["GenerateThumbnailFunction"]["Timeout"]
+    assert provider["Default"] <= provider["MaxValue"] < generate
+    for name, state in states_of(DEFINITIONS[machine]):
+        if state["Type"] == "Task":
+            (function,) = re.findall(r"\$\{(\w+)Arn\}", state["Parameters"]["FunctionName"])
+            assert functions()[function]["Timeout"] <= state["TimeoutSeconds"], name
+
+
+@pytest.mark.parametrize("name", functions())
+def test_a_functions_handler_exists(name: str) -> None:
+    module, _, handler = functions()[name]["Handler"].rpartition(".")
+    path = PROJECT / TEMPLATE["Globals"]["Function"]["CodeUri"] / Path(*module.split("."))
+    assert f"def {handler}(" in path.with_suffix(".py").read_text()
+
+
+def statements() -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for name, resource in RESOURCES.items():
+        for policy in resource["Properties"].get("Policies", ()):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                granted = statement["Fn::If"][1] if "Fn::If" in statement else statement
+                found.append((f"{name}: {granted['Sid']}", dict(granted)))
+    return found
+
+
+@pytest.mark.parametrize("statement", [pytest.param(found, id=name) for name, found in statements()])
+def test_a_role_allows_named_actions_on_named_resources(statement: dict[str, Any]) -> None:
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+    assert statement["Effect"] == "Allow"
+    assert actions
+    assert not [action for action in actions if "*" in action]
+    for resource in resources:
+        assert resource != "*"
+        if isinstance(resource, dict) and "Fn::Sub" in resource:
+            assert re.match(r"\$\{ImageBucket\.Arn\}/\w+/", resource["Fn::Sub"])
+        else:
+            assert set(resource) <= {"Fn::GetAtt", "Ref"}
+
+
+def test_every_function_has_a_role_and_a_log_group_of_its_own_that_forgets() -> None:
+    roles = [json.dumps(function["Role"]) for function in functions().values()]
+    assert len(set(roles)) == len(roles)
+    for function in functions().values():
+        group = RESOURCES[function["LoggingConfig"]["LogGroup"]["Ref"]]["Properties"]
+        assert group["LogGroupName"] == f"/aws/lambda/{function['FunctionName']}"
+        assert group["RetentionInDays"]
+
+
+def test_the_bucket_is_private_encrypted_and_forgets() -> None:
+    bucket = RESOURCES["ImageBucket"]["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    expiring = {rule.get("Prefix") for rule in bucket["LifecycleConfiguration"]["Rules"] if "ExpirationInDays" in rule}
+    assert expiring == {"runs/", "originals/"}
+
+
+def test_no_secret_has_a_default() -> None:
+    secrets = {name: found for name, found in TEMPLATE["Parameters"].items() if name.endswith("ApiKey")}
+    assert len(secrets) == 2
+    assert all(found["NoEcho"] is True and found["Default"] == "" for found in secrets.values())
