@@ -15,17 +15,16 @@ from thumbs.image_api.dialect import Order, PictureFormat
 from thumbs.image_api.drawing import draw
 from thumbs.image_api.faults import Fault
 
-_CACHE_BYTES = 96 * 1024 * 1024
-
 
 class Artist:
     """Draws the pictures that orders ask for, off the event loop, each distinct one once."""
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, threads: int = 2, keep_bytes: int = 64 * 1024 * 1024) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="artist")
         self._lock = threading.Lock()
         self._futures: OrderedDict[tuple[Order, Fault | None], Future[bytes]] = OrderedDict()
-        self._bytes = 0
+        self._keep_bytes = keep_bytes
+        self.kept_bytes = 0
 
     def picture(self, order: Order, fault: Fault | None = None) -> Future[bytes]:
         """The bytes of an order's picture, spoilt as a fault says; calls that ask for the same share one drawing."""
@@ -34,29 +33,28 @@ class Artist:
             if (future := self._futures.get(key)) is not None:
                 self._futures.move_to_end(key)
                 return future
-            future = self._futures[key] = self._pool.submit(_made, order, fault)
-        future.add_done_callback(self._account)
+            future = self._futures[key] = self._pool.submit(self._make, order, fault)
         return future
 
     def close(self) -> None:
         """Stop drawing; what waits in the queue is dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _account(self, future: Future[bytes]) -> None:
+    def _make(self, order: Order, fault: Fault | None) -> bytes:
+        try:
+            picture = encoded(order) if fault is None else spoilt(order, fault)
+        except BaseException:
+            with self._lock:
+                del self._futures[order, fault]
+            raise
         with self._lock:
-            self._bytes += _size(future)
-            while self._bytes > _CACHE_BYTES and len(self._futures) > 1:
-                self._bytes -= _size(self._futures.popitem(last=False)[1])
-
-
-def _size(future: Future[bytes]) -> int:
-    # One still being drawn has not been added up yet.
-    done = future.done() and not future.cancelled() and future.exception() is None
-    return len(future.result()) if done else 0
-
-
-def _made(order: Order, fault: Fault | None) -> bytes:
-    return encoded(order) if fault is None else spoilt(order, fault)
+            self.kept_bytes += len(picture)
+            # The oldest first, but none that is still being drawn: it has not been added up yet.
+            for key in [key for key, future in self._futures.items() if future.done()]:
+                if self.kept_bytes <= self._keep_bytes:
+                    break
+                self.kept_bytes -= len(self._futures.pop(key).result())
+        return picture
 
 
 def encoded(order: Order) -> bytes:

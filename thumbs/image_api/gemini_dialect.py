@@ -123,7 +123,7 @@ class GeminiDialect:
             "responseId": _id(),
         }
 
-    def fault(self, fault: Fault) -> ProviderError:  # noqa: PLR0911 (one answer a fault)
+    def fault(self, fault: Fault) -> ProviderError:
         """The error answer of a fault that strikes before a picture is made."""
         match fault.fault:
             case "rate_limit":

@@ -1,7 +1,7 @@
 """Colours: palettes that hold together, and what is done to a colour."""
 
-from dataclasses import dataclass, fields
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 Color = tuple[int, int, int]
 
@@ -33,7 +33,7 @@ class Palette:
     @property
     def is_night(self) -> bool:
         """Whether stars would show."""
-        return luma(self.zenith) < 60
+        return luma(self.zenith) < 60 and luma(self.sky) < 70
 
 
 def mix(first: Color, second: Color, share: float) -> Color:

@@ -10,25 +10,25 @@ from thumbs.image_api.drawing.styles import STYLES
 # Words of a title, and the scene for the first and for the second kind of hand.
 _FAMILIES: tuple[tuple[str, tuple[str, str]], ...] = (
     (
-        "fan-out fan fanout parallel graph network distributed nodes? agents? apis? events? eventbridge workflows? "
-        "microservices? orchestrat\\w* pipelines? lambda lambdas queues? topology mesh branch\\w* merge\\w* dag",
+        "fan-out fan fanout parallel graph network distributed nodes? agents? apis? events? eventbridge "
+        "workflows? microservices? orchestrat\\w* pipelines? lambda lambdas queues? topology mesh branch\\w* dag",
         ("network", "tree"),
     ),
     ("trees? gardens? grow\\w* roots? seeds? leaf leaves plants?", ("tree", "forest")),
     (
-        "retry retries backoff timeouts? echo rate throttl\\w* latency ripples? lakes? rain wait\\w* calm",
+        "retry retries backoff timeouts? echo rate throttl\\w* latency ripples? lakes? wait\\w* calm",
         ("ripples", "sea"),
     ),
     (
-        "blocks? servers? batch batches databases? storage caches? code coding infra\\w* clusters? idempotent build\\w* "
-        "bricks? architecture software deploy\\w* containers? docker types? modules? tests? testing",
+        "blocks? servers? batch batches databases? storage caches? code coding infra\\w* clusters? idempotent "
+        "build\\w* bricks? architecture software deploy\\w* containers? docker types? modules? tests? testing",
         ("blocks", "blocks"),
     ),
     (
-        "flows? streams? streaming waves? data signals? music sound async throughput silk analytics kafka",
+        "flows? streams? waves? data signals? music sound async throughput silk analytics kafka",
         ("ribbons", "ribbons"),
     ),
-    ("seas? ocean oceans boats? ships? sail\\w* islands? beach harbou?rs? coast\\w* fish\\w* water", ("sea", "sea")),
+    ("seas? oceans? boats? ships? sail\\w* islands? beach harbou?rs? coast\\w* fish\\w* water", ("sea", "sea")),
     (
         "city cities urban streets? towns? skyline enterprise startups? market\\w* money finance business traffic",
         ("city", "city"),
@@ -36,11 +36,11 @@ _FAMILIES: tuple[tuple[str, tuple[str, str]], ...] = (
     ("deserts? dunes? sand sahara heat drought dry", ("dunes", "dunes")),
     ("forests? woods? jungle nature wild\\w* hik\\w* moss", ("forest", "forest")),
     (
-        "space stars? planets? galax\\w+ universe cosmos rockets? moon orbit\\w* future ai kubernetes launch\\w* astro\\w*",
+        "space stars? planets? galax\\w+ universe cosmos rockets? moon orbit\\w* future ai kubernetes launch\\w*",
         ("cosmos", "cosmos"),
     ),
     (
-        "coffee tea desks? offices? writ\\w+ blogs? books? reading learn\\w* morning remote habits? kitchen cook\\w*",
+        "coffee tea desks? offices? writ\\w+ blogs? books? learn\\w* morning remote habits? cook\\w*",
         ("desk", "desk"),
     ),
     ("clouds? serverless aws fly\\w* flight balloons? weather air sky skies lift\\w*", ("clouds", "clouds")),

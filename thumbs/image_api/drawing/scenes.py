@@ -15,7 +15,7 @@ Scene = Callable[[Stage], None]
 def sky(stage: Stage, horizon: float, clouds: bool = True) -> None:
     """Sky, stars where it is night, clouds and the light itself."""
     palette, look = stage.palette, stage.look
-    stage.backdrop(_air(horizon, clouds))
+    stage.backdrop(_air(horizon, clouds), horizon)
     if palette.is_night and not look.sparse:
         stars(stage, horizon * 0.8, 150)
     sun(stage)
@@ -56,12 +56,21 @@ def sun(stage: Stage) -> None:
         radius = 0.2
         stage.glow(x, y, 0.5, palette.accent, 0.7)
         stage.discs([(x, y, radius)], mix(palette.accent, palette.light, 0.15))
+        aspect = stage.width / stage.height
+        bars = []
         for bar in range(6):
-            low = y + radius * (0.08 + 0.17 * bar)
-            thick = radius * (0.022 + 0.014 * bar)
-            stage.shapes([_box(x - radius, low, x + radius, low + thick)], mix(palette.sky, palette.horizon, 0.5))
+            down, thick = radius * (0.08 + 0.155 * bar), radius * (0.024 + 0.014 * bar)
+            half = (max(0.0, radius**2 - down**2) ** 0.5 + 0.004) / aspect
+            bars.append(_box(x - half, y + down, x + half, y + down + thick))
+        stage.shapes(bars, mix(palette.sky, palette.horizon, 0.5))
         return
-    stage.discs([(x, y, radius)], palette.accent if look.sparse else mix(palette.light, WHITE, 0.35))
+    stage.has_sun = True
+    disc = mix(palette.light, WHITE, 0.35)
+    if look.sparse:
+        disc = palette.accent
+    elif look.flat:
+        disc = mix((255, 214, 84), palette.light, 0.15)
+    stage.discs([(x, y, radius)], disc)
 
 
 def stars(stage: Stage, depth: float, count: int) -> None:
@@ -72,69 +81,82 @@ def stars(stage: Stage, depth: float, count: int) -> None:
     stage.specks(dots[count // 2 :], mix(stage.palette.zenith, WHITE, 0.45))
 
 
-def puffs(stage: Stage, horizon: float, count: int = 5) -> None:
-    """Cumulus clouds with a lit side and a flat foot."""
+def puffs(stage: Stage, horizon: float, count: int = 4) -> None:
+    """Cumulus clouds: lit heads over a shaded, flat foot."""
     rng, palette = stage.rng, stage.palette
-    for _ in range(count):
-        x, y, size = rng.uniform(0.02, 0.98), rng.uniform(0.16, horizon * 0.85), rng.uniform(0.06, 0.14)
+    aspect = stage.width / stage.height
+    for number in range(count):
+        x = (number + rng.uniform(0.15, 0.85)) / count
+        if abs(x - stage.light[0]) < 0.12:
+            continue
+        y, size = rng.uniform(0.20, horizon * 0.78), rng.uniform(0.07, 0.15)
         lobes = []
-        for _ in range(11):
-            along = rng.uniform(-1, 1)
+        for place in range(9):
+            along = (place - 4) / 4
+            radius = size * (0.30 + 0.34 * math.cos(along * 1.35)) * rng.uniform(0.8, 1.2)
             lobes.append(
                 (
-                    x + along * size * 1.0,
-                    y - (1 - along * along) * size * rng.uniform(0.1, 0.7),
-                    size * rng.uniform(0.28, 0.5) * (1.1 - 0.5 * abs(along)),
+                    x + along * size * 1.5 / aspect,
+                    y - radius * 0.75 - size * 0.30 * math.cos(along * 1.5) * rng.random(),
+                    radius,
                 )
             )
-        shade = mix(palette.sky, palette.light, 0.6)
-        stage.discs([(a, b, r) for a, b, r in lobes], shade, 0.899)
-        stage.discs([(a + 0.003, b - r * 0.16, r * 0.86) for a, b, r in lobes], mix(palette.light, WHITE, 0.5), 0.89)
+        foot = [_box(x - size * 1.5 / aspect, y - size * 0.32, x + size * 1.5 / aspect, y)]
+        shade = mix(palette.sky, palette.light, 0.68)
+        if stage.look.ink:
+            stage.discs([(a, b, r + 0.6 * stage.look.ink_width) for a, b, r in lobes], stage.look.ink, 0.899)
+        stage.discs(lobes, shade, 0.899)
+        stage.shapes(foot, shade, 0.99, ink=False)
+        stage.discs([(a, b - r * 0.14, r * 0.84) for a, b, r in lobes], mix(palette.light, WHITE, 0.6), 0.899)
 
 
 def mountains(stage: Stage) -> None:
-    """Layered mountains in mist with a light behind them, firs in front."""
+    """A range of peaks in mist before the light, hills and firs in front."""
     rng, palette, look = stage.rng, stage.palette, stage.look
     sky(stage, 0.62)
     count = 3 if look.sparse else 5
     for index in range(count):
         near = index / (count - 1)
-        y = 0.50 + 0.36 * near**1.15
-        height = (0.26 - 0.13 * near) * rng.uniform(0.85, 1.15)
-        color = palette.depth(0.10 + 0.82 * near**1.3)
-        mist = mix(color, palette.horizon, 0.62 * (1 - near) + 0.04)
-        if look.smooth or near == 1:
-            points = ridge(rolling_line(rng, height * 0.5, 1.6 + near), y)
+        y = 0.52 + 0.36 * near**1.15
+        height = (0.24 - 0.13 * near) * rng.uniform(0.85, 1.15)
+        color = palette.depth(0.08 + 0.84 * near**1.25)
+        mist = mix(color, palette.horizon, 0.66 * (1 - near) + 0.04)
+        if index == 1 and not look.smooth:
+            points = peaks(stage, y - 0.02, 0.40, color, mist)
+        elif look.smooth or near == 1:
+            points = ridge(rolling_line(rng, height * (0.9 if look.sparse else 0.55), 1.5 + near), y)
             stage.layer(points, color, mist, 0.26)
         else:
-            points = peaks(stage, y, height * (1.5 if index == 1 else 1.1), color, mist, 3 + 2 * index)
+            points = ridge(rough_line(rng, height * 0.8, roughness=0.5), y)
+            stage.layer(points, color, mist, 0.26)
         if index in (1, 2) and not look.flat:
-            stage.veil(y + 0.13, 0.10, palette.horizon, 0.45)
-        if near == 1 and not look.sparse:
-            firs(stage, points, color, 46 if not look.smooth else 22)
+            stage.veil(y + 0.12, 0.11, palette.horizon, 0.45)
+        if near == 1 and not look.sparse and not look.shaded:
+            firs(stage, points, color, 20 if look.smooth else 46)
     birds(stage)
 
 
-def peaks(stage: Stage, y: float, height: float, color: Color, mist: Color, count: int) -> list[Point]:
+def peaks(stage: Stage, y: float, height: float, color: Color, mist: Color) -> list[Point]:
     """A range of peaks, each with a side turned from the light; its outline."""
     rng = stage.rng
-    steps = 220
+    count, steps = 3, 220
     tops = [
-        ((i + rng.uniform(0.1, 0.9)) / count, height * rng.uniform(0.55, 1.15), rng.uniform(1.0, 1.9))
+        ((i + rng.uniform(0.2, 0.8)) / count, height * rng.uniform(0.55, 1.05), rng.uniform(0.75, 1.2))
         for i in range(count)
     ]
-    jags = rough_line(rng, height * 0.26, 8, 0.62)
+    jags = rough_line(rng, height * 0.20, 8, 0.64)
     line, owner = [], []
     for step in range(steps + 1):
         x = step / steps
         heights = [top - abs(x - px) * steep * 1.5 for px, top, steep in tops]
         best = max(heights)
         owner.append(heights.index(best))
-        line.append(max(best, -0.25 * height) * 1.0 + jags[round(x * (len(jags) - 1))])
+        line.append(max(best, -0.25 * height) + jags[round(x * (len(jags) - 1))])
     points = ridge(line, y - height * 0.1)
     stage.layer(points, color, mist, 0.30)
     side = 1 if stage.light[0] < 0.5 else -1
-    shades, gleams = [], []
+    shades: list[list[Point]] = []
+    gleams: list[list[Point]] = []
     for number in range(count):
         own = [points[i] for i in range(steps + 1) if owner[i] == number]
         if len(own) < 8:
@@ -153,12 +175,12 @@ def peaks(stage: Stage, y: float, height: float, color: Color, mist: Color, coun
             reach = 0.92 if turned == side else 0.45
             edge, x = [], summit[0]
             for step in range(1, 7):
-                x += turned * drop * rng.uniform(-0.12, 0.15)
+                x += turned * drop * rng.uniform(-0.09, 0.16)
                 edge.append((x, summit[1] + drop * reach * step / 6))
             group.append(
                 [summit, *slope[1 : max(2, round(len(slope) * (1.0 if turned == side else 0.45)))], *edge[::-1]]
             )
-    stage.shapes(shades, mix(lit(saturated(color, 1.2), 0.72), mist, 0.12), 0.55, ink=False)
+    stage.shapes(shades, mix(lit(saturated(color, 1.2), 0.72), mist, 0.12), 0.46, ink=False)
     stage.shapes(gleams, mix(color, stage.palette.light, 0.5), 0.22, ink=False)
     return points
 
@@ -273,7 +295,8 @@ def sea(stage: Stage) -> None:
 
 def _glitter(stage: Stage, level: float) -> None:
     rng, (x, _) = stage.rng, stage.light
-    bright, soft = [], []
+    bright: list[list[Point]] = []
+    soft: list[list[Point]] = []
     for index in range(30 if stage.look.sparse else 260):
         depth = rng.random() ** 1.5
         y = level + 0.006 + (0.97 - level) * depth
@@ -339,7 +362,7 @@ def city(stage: Stage) -> None:
             if 0.34 < shape < 0.5 or shape > 0.93:
                 blocks.append((x + width * 0.47, top - 0.085, x + width * 0.53, top))
             if near > 0.2 and not look.sparse:
-                windows += _windows(stage, x, top, width, foot, near)
+                windows += _windows(stage, (x, top, x + width, foot), near)
             x += width * rng.uniform(1.0, 1.22)
         stage.boxes(blocks, color)
         stage.boxes([(-0.01, foot - 0.03 - 0.03 * near, 1.01, foot + 0.02)], color)
@@ -365,9 +388,11 @@ def city(stage: Stage) -> None:
 
 
 def _windows(
-    stage: Stage, x: float, top: float, width: float, foot: float, near: float
+    stage: Stage, house: tuple[float, float, float, float], near: float
 ) -> list[tuple[float, float, float, float]]:
     rng = stage.rng
+    x, top, right, foot = house
+    width = right - x
     step_x, step_y = 0.0062 + 0.002 * near, 0.0155 + 0.004 * near
     across, down = int(width / step_x) - 1, int((foot - top) / step_y) - 1
     habit = rng.uniform(0.06, 0.34)
@@ -466,7 +491,7 @@ def _beams(stage: Stage) -> None:
 def cosmos(stage: Stage) -> None:
     """A planet with its ring over the dark, stars and nebulae."""
     rng, palette, look = stage.rng, stage.palette, stage.look
-    deep, glowing = _space_colors(palette)
+    _, glowing = _space_colors(palette)
     stage.backdrop(_space)
     stars(stage, 1.0, 60 if look.sparse else 420)
     left = stage.light[0] < 0.5
@@ -532,25 +557,29 @@ def network(stage: Stage) -> None:
     rng, palette, look = stage.rng, stage.palette, stage.look
     root, toward = _root(stage)
     stage.backdrop(_dark_room)
+    branches = 3 if look.sparse else 6
     mids = [
-        (root[0] + toward * (0.30 + 0.03 * (i % 2)), 0.13 + 0.66 * i / 5 + rng.uniform(-0.02, 0.02))
-        for i in range(3 if look.sparse else 6)
+        (root[0] + toward * (0.30 + 0.03 * (i % 2)), 0.04 + 0.80 * (i + 0.5) / branches + rng.uniform(-0.02, 0.02))
+        for i in range(branches)
     ]
     thin, thick, leaves = [], [], []
     for mid in mids:
         thick.append(_bend(root, mid))
         for number in range(4):
             leaf = (
-                mid[0] + toward * rng.uniform(0.22, 0.38),
-                mid[1] + (number - 1.5) * 0.075 + rng.uniform(-0.03, 0.03),
+                mid[0] + toward * rng.uniform(0.24, 0.50),
+                mid[1] + (number - 1.5) * 0.068 + rng.uniform(-0.03, 0.03),
             )
             thin.append(_bend(mid, leaf))
             leaves.append(leaf)
-    glow = mix(palette.accent, palette.light, 0.4)
-    stage.strokes(thin, palette.second, 0.010, 0.14)
-    stage.strokes(thick, palette.accent, 0.020, 0.16)
-    stage.strokes(thin, mix(palette.second, palette.light, 0.35), 0.0028, 0.85)
-    stage.strokes(thick, glow, 0.0046, 0.95)
+    if look.on_paper:
+        stage.strokes(thin, mix(palette.far, palette.near, 0.45), 0.0042)
+        stage.strokes(thick, palette.near, 0.0075)
+    else:
+        stage.strokes(thin, palette.second, 0.010, 0.14)
+        stage.strokes(thick, palette.accent, 0.020, 0.16)
+        stage.strokes(thin, mix(palette.second, palette.light, 0.35), 0.0028, 0.85)
+        stage.strokes(thick, mix(palette.accent, palette.light, 0.4), 0.0046, 0.95)
     for index, (x, y) in enumerate(leaves):
         radius = rng.uniform(0.010, 0.019)
         _node(stage, x, y, radius, (palette.second, palette.accent)[index % 3 == 0])
@@ -560,7 +589,7 @@ def network(stage: Stage) -> None:
 
 
 def _root(stage: Stage) -> tuple[Point, int]:
-    return ((0.16, 0.46), 1) if stage.light[0] < 0.5 else ((0.84, 0.44), -1)
+    return ((0.13, 0.46), 1) if stage.light[0] < 0.5 else ((0.87, 0.46), -1)
 
 
 def _dark_room(stage: Stage) -> None:
@@ -568,6 +597,9 @@ def _dark_room(stage: Stage) -> None:
     rng, palette, look = stage.rng, stage.palette, stage.look
     root, toward = _root(stage)
     deep = lit(mix(palette.near, palette.zenith, 0.5), 0.62 if not look.shaded else 1.0)
+    if look.on_paper:
+        stage.gradient([palette.horizon] if look.flat else [mix(palette.horizon, palette.sky, 0.5), palette.horizon])
+        return
     edge = mix(deep, palette.sky, 0.55)
     stage.gradient([deep] if look.flat else [lit(deep, 0.7), mix(deep, edge, 0.5), edge])
     stage.glow(root[0], root[1], 0.9, palette.accent, 0.42)
@@ -581,7 +613,8 @@ def _dark_room(stage: Stage) -> None:
 
 
 def _node(stage: Stage, x: float, y: float, radius: float, color: Color) -> None:
-    stage.glow(x, y, radius * 4.2, color, 0.75)
+    if not stage.look.on_paper:
+        stage.glow(x, y, radius * 4.2, color, 0.75)
     if stage.look.flat:
         stage.discs([(x, y, radius)], color)
     else:
@@ -640,7 +673,10 @@ def tree(stage: Stage) -> None:
         0.85,
     )
     for level, lines in by_width.items():
-        stage.strokes(lines, dark, 0.030 * 0.66**level, 1.0)
+        width = 0.030 * 0.66**level
+        stage.strokes(lines, dark, width)
+        if level < 4:
+            stage.discs([(*line[place], width * 0.5) for line in lines for place in (0, 1, 2)], dark, 0.99)
     stage.discs(
         [
             (a + rng.gauss(0, 0.01), b + rng.gauss(0, 0.014), rng.uniform(0.006, 0.017))
@@ -730,7 +766,8 @@ def ripples(stage: Stage) -> None:
         stage.glow(stage.light[0], level + 0.08, 0.5, palette.light, 0.35)
     x, y = (0.60 if stage.light[0] < 0.5 else 0.42), 0.66
     aspect = stage.width / stage.height
-    bright, dark = [], []
+    bright: list[list[Point]] = []
+    dark: list[list[Point]] = []
     radius = 0.035
     for _ in range(4 if look.sparse else 7):
         for group, shift in ((dark, 0.010), (bright, 0.0)):
@@ -746,8 +783,8 @@ def ripples(stage: Stage) -> None:
         radius = radius * 1.42 + 0.03
     for index, (shade, light) in enumerate(zip(dark, bright, strict=True)):
         fade = 0.9 - 0.10 * index
-        stage.strokes([shade], lit(deep, 0.6), 0.010, fade * 0.5)
-        stage.strokes([light], mix(palette.light, palette.accent, 0.15), 0.0055, fade * 0.85)
+        stage.strokes([shade], lit(deep, 0.6), 0.007, fade * 0.4)
+        stage.strokes([light], mix(palette.light, palette.accent, 0.15), 0.0036, fade * 0.8)
     if not look.sparse:
         stage.glow(x, y, 0.12, palette.light, 0.6)
     stage.ball(x, y - 0.10, 0.024, mix(palette.second, palette.light, 0.4))
@@ -761,7 +798,7 @@ def blocks(stage: Stage) -> None:
     if look.sparse:
         sun(stage)
     aspect = stage.width / stage.height
-    tile = 0.15 if look.sparse else 0.104
+    tile = 0.15 if look.sparse else 0.096
     wide, tall = tile / aspect, tile * 0.5
     left_light = stage.light[0] < 0.5
     side = 5 if look.sparse else 9
@@ -772,7 +809,7 @@ def blocks(stage: Stage) -> None:
                 continue
             lift = tile * max(0.35, rng.uniform(0.3, 2.4) * (1.25 - distance / side * 1.2))
             x = 0.5 + (column - row) * wide
-            y = 0.60 + (column + row - side + 1) * tall
+            y = 0.57 + (column + row - side + 1) * tall
             hot = rng.random() < 0.17
             base = (
                 palette.accent
@@ -817,7 +854,7 @@ def _block(stage: Stage, at: Point, half: Point, lift: float, color: Color, left
                     (x - a * 0.82, low - b * 0.37 + 0.006),
                 ]
             )
-    stage.shapes(bars, glow, 0.75, ink=False)
+    stage.shapes(bars, mix(left, glow, 0.75), ink=False)
 
 
 def desk(stage: Stage) -> None:
@@ -974,12 +1011,15 @@ def clouds(stage: Stage) -> None:
         stage.discs([(x, v, r) for x, v, r in lobes], mix(shade, top, 0.62), 0.899)
         side = 0.10 if stage.light[0] < 0.5 else -0.10
         stage.discs([(x + side * r, v + r * 0.20, r * 0.94) for x, v, r in lobes], mix(shade, top, 0.30), 0.89)
-        stage.layer(
-            [(0.0, y + size * 0.55), (1.0, y + size * 0.55)], mix(shade, top, 0.25), mix(shade, top, 0.05), 0.12
-        ) if look.flat else stage.veil(y + size * 1.3, size * 1.5, mix(shade, top, 0.2), 0.9)
+        if look.flat:
+            stage.gradient([mix(shade, top, 0.30)], y + size * 0.55, y + size * 0.55 + 0.3)
+        else:
+            stage.veil(y + size * 1.3, size * 1.5, mix(shade, top, 0.2), 0.9)
         if index == 1:
             for _ in range(2 if look.sparse else 4):
-                balloon(stage, rng.uniform(0.10, 0.90), rng.uniform(0.16, 0.46), rng.uniform(0.028, 0.072))
+                x = rng.uniform(0.08, 0.92)
+                aside = x if abs(x - stage.light[0]) > 0.12 else (x + 0.3) % 0.9
+                balloon(stage, aside, rng.uniform(0.14, 0.44), rng.uniform(0.028, 0.072))
 
 
 def balloon(stage: Stage, x: float, y: float, size: float) -> None:

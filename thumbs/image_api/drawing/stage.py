@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
@@ -34,6 +35,7 @@ class Look:
     ink_width: float = 0.004
     shadows: bool = False
     rims: bool = False
+    on_paper: bool = False
     puffy_clouds: bool = False
     sparse: bool = False
     glows: float = 1.0
@@ -50,12 +52,15 @@ def _radial(size: int, strength: int) -> Image.Image:
 class Stage:
     """A picture in the making."""
 
-    def __init__(self, width: int, height: int, palette: Palette, look: Look, rng: random.Random, light: Point) -> None:
+    def __init__(
+        self, width: int, height: int, palette: Palette, look: Look, *, rng: random.Random, light: Point
+    ) -> None:
         self.width, self.height = width, height
         self.palette, self.look, self.rng = palette, look, rng
         self.light = light
         self.image = Image.new("RGB", (width, height), palette.horizon)
-        self.rims: list[tuple[list[Point], Color]] = []
+        self.has_sun = False
+        self._rims_drawn = 0
 
     # Areas
 
@@ -100,16 +105,11 @@ class Stage:
     def ball(self, x: float, y: float, radius: float, color: Color) -> None:
         """A sphere in the scene's light."""
         size = max(4, round(2 * radius * self.height))
-        aside = -0.3 if self.light[0] < x else 0.3
-        wide = round(size * 2.3)
-        left, top = round(wide / 2 - size * (0.5 + aside)), round(wide / 2 - size * 0.24)
-        shade = _radial_plain(wide).crop((left, top, left + size, top + size))
-        tint = mix(color, self.palette.light, 0.72)
-        shaded = ImageOps.colorize(shade, tint, lit(color, 0.34), color, midpoint=92)
-        mask = Image.new("L", (2 * size, 2 * size))
-        ImageDraw.Draw(mask).ellipse((1, 1, 2 * size - 2, 2 * size - 2), fill=255)
-        at = (round(x * self.width - size / 2), round(y * self.height - size / 2))
-        self.image.paste(shaded, at, mask.reduce(2))
+        disc, bright, dark = _shading(size, self.light[0] < x)
+        sphere = Image.new("RGB", (size, size), color)
+        sphere.paste(Image.new("RGB", (size, size), lit(color, 0.32)), (0, 0), dark)
+        sphere.paste(Image.new("RGB", (size, size), mix(color, self.palette.light, 0.8)), (0, 0), bright)
+        self.image.paste(sphere, (round(x * self.width - size / 2), round(y * self.height - size / 2)), disc)
         if self.look.ink:
             ring = [point_on(x, y, radius, angle / 36, self.width / self.height) for angle in range(37)]
             self.strokes([ring], self.look.ink, self.look.ink_width)
@@ -136,7 +136,7 @@ class Stage:
         if self.look.ink:
             self._strokes([line], self.look.ink, self._ink_width())
         if self.look.rims:
-            self.rims.append((line, mix(self.palette.accent, self.palette.second, len(self.rims) % 2)))
+            self._rim(line, first, last)
 
     def boxes(self, boxes: Iterable[tuple[float, float, float, float]], color: Color) -> None:
         """Fill upright rectangles (left, top, right, bottom), whose edges need no smoothing."""
@@ -155,8 +155,11 @@ class Stage:
             left, top, edge = x * self.width, y * self.height, size * unit
             draw.rectangle((left, top, left + edge, top + edge), fill=color)
 
-    def backdrop(self, paint: Callable[["Stage"], None]) -> None:
-        """Paint what lies behind everything: soft, so drawn small and enlarged, and kept for the next in the same light."""
+    def backdrop(self, paint: Callable[["Stage"], None], bottom: float = 1.0) -> None:
+        """Paint what lies behind everything, down to ``bottom``.
+
+        It is soft, so it is drawn small and enlarged, and kept for the next picture in the same light.
+        """
         shrink = 3 if self.width > 600 else 1
         key = (paint, self.width, self.height, self.palette, self.look, self.light)
         with _backdrops_lock:
@@ -164,14 +167,16 @@ class Stage:
         if image is None:
             small = (-(-self.width // shrink), -(-self.height // shrink))
             rng = random.Random(repr((self.palette, self.light)))  # noqa: S311 (no secret)
-            behind = Stage(*small, self.palette, replace(self.look, ink=None), rng, self.light)
+            behind = Stage(*small, self.palette, replace(self.look, ink=None), rng=rng, light=self.light)
             paint(behind)
-            image = behind.image if shrink == 1 else behind.image.resize((self.width, self.height), _BILINEAR)
+            image = behind.image.crop((0, 0, small[0], min(small[1], round(bottom * small[1]) + 1)))
+            if shrink > 1:
+                image = image.resize((self.width, image.height * shrink), _BILINEAR)
             with _backdrops_lock:
                 _backdrops[key] = image
                 while len(_backdrops) > _BACKDROPS_KEPT:
                     del _backdrops[next(iter(_backdrops))]
-        self.image = image.copy()
+        self.image.paste(image, (0, 0))
 
     # Air
 
@@ -253,14 +258,11 @@ class Stage:
 
     def _mask(self, box: tuple[int, int, int, int], outlines: Sequence[Sequence[Point]]) -> Image.Image:
         left, top, right, bottom = box
-        mask = Image.new("L", (right - left, bottom - top))
+        mask = Image.new("L", (2 * (right - left), 2 * (bottom - top)))
         draw = ImageDraw.Draw(mask)
         for outline in outlines:
-            points = [(x - left, y - top) for x, y in outline]
-            # A half-tone rim under the fill smooths the edge at a quarter of the cost of a mask twice as large.
-            draw.line([*points, points[0]], fill=104, width=2)
-            draw.polygon(points, fill=255)
-        return mask
+            draw.polygon([(2 * (x - left), 2 * (y - top)) for x, y in outline], fill=255)
+        return mask.reduce(2)
 
     def _box(self, points: Iterable[Point], margin: float = 1.0) -> tuple[int, int, int, int] | None:
         xs, ys = zip(*points, strict=True)
@@ -279,32 +281,36 @@ class Stage:
         if not lines or not (box := self._box((point for line in lines for point in line), width)):
             return
         left, top, right, bottom = box
-        # Thin lines need the finer mask; broad ones are as smooth without it.
-        fine = 2 if (right - left) * (bottom - top) < 400_000 or width < 3 else 1
-        mask = Image.new("L", (fine * (right - left), fine * (bottom - top)))
+        mask = Image.new("L", (2 * (right - left), 2 * (bottom - top)))
         draw = ImageDraw.Draw(mask)
         for line in lines:
-            points = [(fine * (x - left), fine * (y - top)) for x, y in line]
-            draw.line(points, fill=255, width=max(1, round(fine * width)), joint="curve")
-        self._blend(color, box[:2], _faded(mask.reduce(2) if fine == 2 else mask, opacity))
+            points = [(2 * (x - left), 2 * (y - top)) for x, y in line]
+            # Round joints cost more than the line and show on broad ones only.
+            draw.line(points, fill=255, width=max(1, round(2 * width)), joint="curve" if width > 4 else None)
+        self._blend(color, box[:2], _faded(mask.reduce(2), opacity))
 
     def _ellipses(self, boxes: list[tuple[float, float, float, float]], color: Color, opacity: float) -> None:
         corners = [corner for x0, y0, x1, y1 in boxes for corner in ((x0, y0), (x1, y1))]
         if not (box := self._box(corners)):
             return
         left, top, right, bottom = box
-        mask = Image.new("L", (right - left, bottom - top))
+        mask = Image.new("L", (2 * (right - left), 2 * (bottom - top)))
         draw = ImageDraw.Draw(mask)
         for x0, y0, x1, y1 in boxes:
-            oval = (x0 - left, y0 - top, x1 - left, y1 - top)
-            draw.ellipse(oval, outline=255, fill=255)
-            if x1 - x0 > 8:
-                # A rim that only lightens keeps what other ovals have filled.
-                draw.arc((oval[0] - 1, oval[1] - 1, oval[2] + 1, oval[3] + 1), 0, 360, fill=128)
-        if len(boxes) > 1:
-            for x0, y0, x1, y1 in boxes:
-                draw.ellipse((x0 - left, y0 - top, x1 - left, y1 - top), fill=255)
-        self._blend(color, box[:2], _faded(mask, opacity))
+            draw.ellipse((2 * (x0 - left), 2 * (y0 - top), 2 * (x1 - left), 2 * (y1 - top)), fill=255)
+        self._blend(color, box[:2], _faded(mask.reduce(2), opacity))
+
+    def _rim(self, line: list[Point], first: int, last: int) -> None:
+        """A neon tube along a line, with its halo."""
+        color = (self.palette.accent, self.palette.second)[self._rims_drawn % 2]
+        self._rims_drawn += 1
+        scale, reach = 6, round(0.05 * self.height)
+        top, low = max(0, first - reach), min(self.height, last + reach)
+        halo = Image.new("L", (max(1, self.width // scale), max(1, (low - top) // scale)))
+        ImageDraw.Draw(halo).line([(x / scale, (y - top) / scale) for x, y in line], fill=255, width=3)
+        halo = halo.filter(ImageFilter.GaussianBlur(self.height / 260))
+        self._paste(color, 0, top, halo.resize((self.width, low - top), _BILINEAR))
+        self._strokes([line], mix(color, (255, 255, 255), 0.6), max(1.5, 0.0036 * self.height))
 
     def _shadow(self, line: list[Point], first: int, last: int) -> None:
         # Paper-cut depth: the layer's own outline, lifted, blurred small and laid under it.
@@ -318,13 +324,26 @@ class Stage:
         self._paste(lit(self.palette.near, 0.5), 0, top, mask)
 
 
-@lru_cache(maxsize=32)
-def _radial_plain(size: int) -> Image.Image:
-    return Image.radial_gradient("L").resize((size, size), _BILINEAR)
+@lru_cache(maxsize=64)
+def _shading(size: int, from_left: bool) -> tuple[Image.Image, Image.Image, Image.Image]:
+    """The masks of a sphere: its disc, where the light falls, and where it does not reach."""
+    disc = Image.new("L", (2 * size, 2 * size))
+    ImageDraw.Draw(disc).ellipse((1, 1, 2 * size - 2, 2 * size - 2), fill=255)
+    wide = round(size * 2.3)
+    left, top = round(wide / 2 - size * (0.22 if from_left else 0.78)), round(wide / 2 - size * 0.24)
+    away = Image.radial_gradient("L").resize((wide, wide), _BILINEAR).crop((left, top, left + size, top + size))
+    bright = away.point([round(225 * max(0.0, 1 - value / 92) ** 1.4) for value in range(256)])
+    dark = away.point([round(235 * min(1.0, max(0.0, (value - 78) / 130)) ** 1.1) for value in range(256)])
+    return disc.reduce(2), bright, dark
+
+
+@lru_cache(maxsize=128)
+def _opacity_curve(percent: int) -> list[int]:
+    return [round(value * percent / 100) for value in range(256)]
 
 
 def _faded(mask: Image.Image, opacity: float) -> Image.Image:
-    return mask if opacity >= 1 else mask.point([round(value * opacity) for value in range(256)])
+    return mask if opacity >= 1 else mask.point(_opacity_curve(round(opacity * 100)))
 
 
 def point_on(x: float, y: float, radius: float, turn: float, aspect: float) -> Point:
@@ -351,7 +370,7 @@ def rough_line(rng: random.Random, height: float, steps: int = 7, roughness: flo
     line = [rng.uniform(-1, 1) * height * 0.5, rng.uniform(-1, 1) * height * 0.5]
     swing = height
     for _ in range(steps):
-        middle = [(a + b) / 2 + rng.uniform(-1, 1) * swing * 0.5 for a, b in zip(line, line[1:], strict=False)]
+        middle = [(a + b) / 2 + rng.uniform(-1, 1) * swing * 0.5 for a, b in pairwise(line)]
         line = [value for pair in zip(line, middle, strict=False) for value in pair] + [line[-1]]
         swing *= roughness
     return line

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from thumbs.image_api.drawing.palettes import BLACK, WHITE, Color, Palette, lit, luma, mix, saturated
+from thumbs.image_api.drawing.palettes import BLACK, WHITE, Color, Palette, lit, mix, saturated
 from thumbs.image_api.drawing.stage import Look, Stage, noise_tile
 
 _BILINEAR = Image.Resampling.BILINEAR
@@ -18,13 +18,13 @@ _PAPER: Color = (247, 243, 233)
 
 @dataclass(frozen=True)
 class Style:
-    """One style. ``words`` name it in a prompt; ``pixel`` is the edge of one drawn pixel in the picture."""
+    """One style. ``words`` name it in a prompt; ``pixel`` is the edge of one square, where squares are to be seen."""
 
     words: tuple[str, ...]
     look: Look
     finish: Callable[[Stage], Image.Image]
     palette: Callable[[Palette], Palette] = lambda palette: palette
-    pixel: int = 1
+    pixel: int = 0
 
 
 # Surfaces, made once for each size
@@ -68,18 +68,18 @@ def _hatching(width: int, height: int, gap: int, slope: float) -> Image.Image:
     for start in range(-round(height * abs(slope)) - width // 2, width + round(height * abs(slope)) + width // 2, gap):
         y = -rng.uniform(0, 90)
         while y < height:
-            length = rng.uniform(50, 170)
+            length = rng.uniform(36, 120)
             x = start + slope * y + rng.uniform(-1.6, 1.6)
             pressure = rng.randint(120, 225)
-            draw.line([(x, y), (x + slope * length + rng.uniform(-1.5, 1.5), y + length)], fill=pressure, width=2)
+            draw.line([(x, y), (x + slope * length + rng.uniform(-1.5, 1.5), y + length)], fill=pressure, width=1)
             y += length + rng.uniform(-12, 14)
-    return tile.filter(ImageFilter.GaussianBlur(0.6))
+    return tile.filter(ImageFilter.GaussianBlur(0.4))
 
 
 @lru_cache(maxsize=4)
 def _halftone(width: int, height: int) -> Image.Image:
     """Dots as a threshold: dark in the middle of each cell, on a turned grid."""
-    cell = 8
+    cell = 5
     tile = Image.new("L", (cell * 2, cell * 2))
     for y in range(cell * 2):
         for x in range(cell * 2):
@@ -125,7 +125,7 @@ def _photo(stage: Stage) -> Image.Image:
 
 def _cinema(stage: Stage) -> Image.Image:
     x, y = stage.light
-    for width, strength in ((1.1, 0.30), (0.5, 0.45)):
+    for width, strength in ((1.1, 0.30), (0.5, 0.45)) if stage.has_sun else ():
         _streak(stage, x, y, width, strength)
 
     def grade(channel: int, value: float) -> float:
@@ -191,20 +191,18 @@ def _torn_edge(width: int, height: int) -> Image.Image:
 
 def _oil(stage: Stage) -> Image.Image:
     source, w, h, rng = stage.image, stage.width, stage.height, stage.rng
-    scale = 0.62
+    scale = min(1.0, 960 / w)
     across, down = round(w * scale), round(h * scale)
     small = source.resize((across, down), _BILINEAR)
     canvas = small.filter(ImageFilter.GaussianBlur(3))
     draw = ImageDraw.Draw(canvas)
-    look_up = small.load()
-    assert look_up is not None
-    flow = noise_tile(rng, 4, 3, 2).resize((across // 8 + 1, down // 8 + 1), _BILINEAR).load()
-    assert flow is not None
-    for passes, (length, width) in ((1500, (26, 9)), (2100, (15, 5)), (1500, (9, 3))):
+    flow = noise_tile(rng, 4, 3, 2).resize((across // 8 + 1, down // 8 + 1), _BILINEAR)
+    colors, angles = small.tobytes(), flow.tobytes()
+    for passes, (length, width) in ((550, (26, 9)), (950, (15, 5)), (1300, (8, 3))):
         for _ in range(passes):
             x, y = rng.randrange(across), rng.randrange(down)
-            red, green, blue = look_up[x, y]  # type: ignore[misc]
-            angle = (flow[x // 8, y // 8] / 255 - 0.5) * 2.2  # type: ignore[operator]
+            red, green, blue = colors[3 * (y * across + x) : 3 * (y * across + x) + 3]
+            angle = (angles[y // 8 * flow.width + x // 8] / 255 - 0.5) * 2.2
             shift = rng.randint(-11, 11)
             dx, dy = math.cos(angle) * length * 0.5, math.sin(angle) * length * 0.5
             draw.line(
@@ -230,7 +228,7 @@ def _graphite(stage: Stage) -> Image.Image:
     pencil: Color = (52, 52, 58)
     # Smudged tone first, then hatching that gets denser and turns as the tone darkens, then the drawn lines.
     page.paste((128, 126, 128), (0, 0), grey.point([round(max(0, 205 - value) * 0.42) for value in range(256)]))
-    for gap, slope, start in ((9, -0.62, 190), (8, 0.55, 128), (6, -1.4, 84)):
+    for gap, slope, start in ((6, -0.62, 190), (5, 0.55, 128), (4, -1.4, 84)):
         tone = grey.point([max(0, min(255, (start - value) * 5)) for value in range(256)])
         page.paste(pencil, (0, 0), ImageChops.multiply(tone, _hatching(w, h, gap, slope)))
     page.paste((30, 30, 36), (0, 0), grey.point([max(0, min(235, (44 - value) * 9)) for value in range(256)]))
@@ -239,19 +237,7 @@ def _graphite(stage: Stage) -> Image.Image:
 
 
 def _neon(stage: Stage) -> Image.Image:
-    image, w, h = stage.image, stage.width, stage.height
-    scale = 6
-    for color in {color for _, color in stage.rims}:
-        lines = [[(x / scale, y / scale) for x, y in line] for line, own in stage.rims if own == color]
-        halo = Image.new("L", (w // scale, h // scale))
-        draw = ImageDraw.Draw(halo)
-        for line in lines:
-            draw.line(line, fill=255, width=3, joint="curve")
-        halo = ImageChops.add(halo.filter(ImageFilter.GaussianBlur(5)), halo.filter(ImageFilter.GaussianBlur(1.5)))
-        image.paste(color, (0, 0), halo.resize((w, h), _BILINEAR).point([round(value * 0.8) for value in range(256)]))
-    for line, color in stage.rims:
-        share = [(x / w, y / h) for x, y in line]
-        stage.strokes([share], mix(color, WHITE, 0.55), 0.0034)
+    image = stage.image
     _darkened_corners(image, 120, (6, 2, 20))
     return image
 
@@ -261,7 +247,7 @@ def _print(stage: Stage) -> Image.Image:
     grey = image.convert("L")
     dots = ImageChops.subtract(_halftone(w, h), grey, scale=1, offset=0)
     image.paste(
-        (72, 44, 52), (2, 1, w, h), dots.point([min(120, value * 3) for value in range(256)]).crop((0, 0, w - 2, h - 1))
+        (72, 44, 52), (2, 1, w, h), dots.point([min(64, value * 2) for value in range(256)]).crop((0, 0, w - 2, h - 1))
     )
     red, green, blue = image.split()
     # One ink lies a little off the others.
@@ -281,9 +267,10 @@ def _print(stage: Stage) -> Image.Image:
 # Changes of palette
 
 
-def _graphite_palette(palette: Palette) -> Palette:
+def _graphite_palette(palette: Palette) -> Palette:  # noqa: ARG001 (pencil knows no colour)
     # Light enough that hatching, not black, makes the shadows.
-    return palette.mapped(lambda color: (round(70 + luma(color) * 0.72),) * 3)
+    greys = (198, 222, 244, 252, 188, 88, 150, 172)
+    return Palette(*((grey, grey, grey) for grey in greys))
 
 
 def _neon_palette(palette: Palette) -> Palette:
@@ -320,7 +307,7 @@ STYLES: dict[str, Style] = {
     ),
     "cartoon": Style(
         ("cartoon", "comic"),
-        Look(flat=True, smooth=True, ink=(34, 26, 48), ink_width=0.0055, puffy_clouds=True),
+        Look(flat=True, smooth=True, ink=(34, 26, 48), ink_width=0.0055, puffy_clouds=True, on_paper=True),
         _plain,
         lambda palette: palette.mapped(lambda color: lit(saturated(color, 1.45), 1.10)),
     ),
@@ -344,7 +331,10 @@ STYLES: dict[str, Style] = {
         pixel=8,
     ),
     "watercolor": Style(
-        ("watercolor", "watercolour"), Look(glows=0.8), _watercolour, lambda palette: palette.mapped(_pale)
+        ("watercolor", "watercolour"),
+        Look(glows=0.8, on_paper=True),
+        _watercolour,
+        lambda palette: palette.mapped(_pale),
     ),
     "oil-painting": Style(
         ("oil painting", "oil-painting", "impasto"),
@@ -354,13 +344,13 @@ STYLES: dict[str, Style] = {
     ),
     "sketch": Style(
         ("sketch", "graphite", "pencil"),
-        Look(ink=(12, 12, 12), ink_width=0.0020, glows=0.8),
+        Look(ink=(12, 12, 12), ink_width=0.0020, glows=0.8, on_paper=True),
         _graphite,
         _graphite_palette,
     ),
     "minimalist": Style(
         ("minimalist", "minimal"),
-        Look(flat=True, smooth=True, sparse=True, glows=0.0),
+        Look(flat=True, smooth=True, sparse=True, glows=0.0, on_paper=True),
         _plain,
         lambda palette: palette.mapped(_muted),
     ),
