@@ -247,8 +247,8 @@ class Application:
                 progress.states[cell] = "retrying"
             elif cell and kind == "TaskScheduled" and progress.states[cell] == "retrying":
                 progress.states[cell] = "running again"
-            elif cell and exited:
-                failed = exited["name"] == "Record Failure" or "failure" in json.loads(exited.get("output") or "{}")
+            elif cell and exited and exited["name"] in ("Generate Thumbnail", "Record Failure"):
+                failed = "failure" in json.loads(exited.get("output") or "{}")
                 progress.states[cell] = "failed" if failed else "succeeded"
             if cell:
                 cells[event["id"]] = cell

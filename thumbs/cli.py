@@ -68,7 +68,7 @@ def status(as_json: AsJson = False) -> None:
         alive = bool(service and service.process)
         url = f"http://localhost:{service.port}" if service else None
         states.append({"service": name, "running": alive, "url": url, "pid": service.pid if service else None})
-    deployed = "deployed" in stack.state()
+    deployed = stack.is_deployed()
     if as_json:
         print(json.dumps({"services": states, "deployed": deployed, "home": str(stack.home)}))
     else:

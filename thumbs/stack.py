@@ -10,6 +10,7 @@ Everything that it writes is under one folder, ``.thumbs/`` of the project unles
 import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -92,9 +93,10 @@ class Stack:
         noted = self.state().get(name)
         return Service(**noted) if noted else None
 
-    def is_up(self) -> bool:
-        """Whether both processes live."""
-        return all((service := self.service(name)) and service.process for name in ("localstack", "image_api"))
+    def is_deployed(self) -> bool:
+        """Whether the LocalStack that runs holds the application."""
+        localstack = self.service("localstack")
+        return bool(localstack and localstack.process and "deployed" in self.state())
 
     def state(self) -> dict[str, Any]:
         """What ``stack.json`` says."""
@@ -133,6 +135,7 @@ class Stack:
                 )
             if not (noted and noted.process):
                 self._refuse_taken_port()
+                self._forget_localstack()
                 command = ["thumbs.localstack", str(self.home), str(self.port)]
                 self._launch("localstack", command, self.port, "/_localstack/health")
                 report(f"LocalStack runs on {self.endpoint}")
@@ -154,7 +157,8 @@ class Stack:
                     _end(process)
                     report(f"{label} is stopped")
                     ended = True
-            self.note(localstack=None, image_api=None, deployed=None)
+            self._forget_localstack()
+            self.note(localstack=None, image_api=None)
             return ended
 
     def _launch(self, name: str, command: list[str], port: int, health: str) -> None:
@@ -180,6 +184,11 @@ class Stack:
                 self.note(**{name: None})
                 raise CommandError(f"{name} did not answer within {START_SECONDS:.0f} s", f"see {log}")
             time.sleep(0.1)
+
+    def _forget_localstack(self) -> None:
+        """A LocalStack that starts is empty: what its predecessor held and unpacked is of no more use."""
+        self.note(deployed=None)
+        shutil.rmtree(self.home / "localstack", ignore_errors=True)
 
     def _refuse_taken_port(self) -> None:
         if is_free(self.port):

@@ -74,7 +74,7 @@ def _error(model: Model, error: openai.OpenAIError, seconds: float) -> Thumbnail
         return ProviderUnreachable(f"no connection to OpenAI for {model.id}: {one_line(error.__cause__ or error)}")
     if not isinstance(error, openai.APIStatusError):
         return UnusableAnswer(f"{model.id} answered with something that is no picture: {one_line(error)}")
-    words = one_line(error.message)
+    words = one_line(error.body.get("message") if isinstance(error.body, dict) else error.message)
     status = error.status_code
     if error.code in REFUSALS:
         return PictureRefused(f"{model.id} refuses this picture: {words}")
