@@ -13,7 +13,7 @@ from thumbnails.overlay.templates import HEIGHT, TEMPLATES, WIDTH, Box
 from thumbnails.overlay.typefaces import render
 
 # WCAG 2.2 asks for 4.5 : 1 (SC 1.4.3); the rest is room for what the JPEG does to the darkened picture.
-CONTRAST = 5.0
+CONTRAST = 4.8
 
 
 @dataclass(frozen=True)
@@ -130,47 +130,63 @@ def _title_mask(layout: Layout) -> tuple[Box, Image.Image]:
 # --- shadow and glow ----------------------------------------------------------------------------------------------
 
 # Standard deviations of the blurs, in pixels.
-_GLOW_BLUR = 42
+_GLOW_BLUR = 46
 _SHADOW_BLUR = 9
 # Where the glow has faded to nothing.
 _FADE = round(2.6 * _GLOW_BLUR)
-_GLOW_LEAST = 0.3
+_GLOW_LEAST = 0.25
 _SHADOW_DROP = 4
-_SHADOW_STRENGTH = 0.6
+_SHADOW_STRENGTH = 0.66
+# Blurring thins the shadow of a thin stroke; this makes up for it.
+_SHADOW_GAIN = 2.4
 # What is measured around the ink: as far as a JPEG lets neighbours mix.
 _EDGE = (3, 3, 3, 3)
 
 
-@lru_cache(maxsize=8)
-def _glow_masks(layout: Layout) -> tuple[Box, Image.Image, Image.Image, float]:
-    """Where the glow reaches, its mask, the mask of the shadow, and the least value of the glow behind the ink, 0–1.
+@dataclass(frozen=True)
+class _Dark:
+    """The shadow and the glow of a title: where they reach, their masks, and how dark each is at least behind ink."""
 
-    Both are blurred at a fraction of their size and enlarged: nothing in them is finer than the blur.
-    """
-    glow = TEMPLATES[layout.template].glow
+    reach: Box
+    glow: Image.Image
+    shadow: Image.Image
+    least_glow: float
+    least_shadow: float
+
+
+@lru_cache(maxsize=8)
+def _shadow_and_glow(layout: Layout) -> _Dark:
+    """Both are blurred at a fraction of their size and enlarged: nothing in them is finer than the blur."""
+    margin = TEMPLATES[layout.template].glow
     title_box, title = _title_mask(layout)
-    full = (title_box[0] - glow[0], title_box[1] - glow[1], title_box[2] + glow[2], title_box[3] + glow[3])
+    full = (title_box[0] - margin[0], title_box[1] - margin[1], title_box[2] + margin[2], title_box[3] + margin[3])
     reach = _grown(full, (_FADE, _FADE, _FADE, _FADE))
     width, height = reach[2] - reach[0], reach[3] - reach[1]
 
     # The eighth has a margin of the fade all around, so that the blur sees what lies beyond the canvas.
-    small = Image.new("L", ((width + 2 * _FADE) // 8 + 1, (height + 2 * _FADE) // 8 + 1))
+    eighth = Image.new("L", ((width + 2 * _FADE) // 8 + 1, (height + 2 * _FADE) // 8 + 1))
     left, top, right, bottom = ((at + _FADE) / 8 for at in _within(full, reach))
-    far = (max(left, -_FADE), max(top, -_FADE), min(right, small.width + _FADE), min(bottom, small.height + _FADE))
-    ImageDraw.Draw(small).rounded_rectangle(far, radius=_GLOW_BLUR / 8, fill=255)
-    small = small.filter(ImageFilter.GaussianBlur(_GLOW_BLUR / 8))
-    margin = _FADE / 8
-    part = (margin, margin, margin + width / 8, margin + height / 8)
-    glow_mask = small.resize((width, height), Image.Resampling.BILINEAR, box=part)
-    least = min(_extremes(glow_mask.crop(_within(line.ink, reach)))[0][0] for line in layout.lines)
+    seen = (max(left, -_FADE), max(top, -_FADE), min(right, eighth.width + _FADE), min(bottom, eighth.height + _FADE))
+    ImageDraw.Draw(eighth).rounded_rectangle(seen, radius=_GLOW_BLUR / 8, fill=255)
+    eighth = eighth.filter(ImageFilter.GaussianBlur(_GLOW_BLUR / 8))
+    part = (_FADE / 8, _FADE / 8, (_FADE + width) / 8, (_FADE + height) / 8)
+    glow = eighth.resize((width, height), Image.Resampling.BILINEAR, box=part)
 
     quarter = Image.new("L", (width // 4 + 1, height // 4 + 1))
-    left, top = title_box[0] - reach[0], title_box[1] - reach[1] + _SHADOW_DROP
-    quarter.paste(title.reduce(4), (round(left / 4), round(top / 4)))
+    left, top, right, bottom = _within(title_box, reach)
+    quarter.paste(title.reduce(4), (round(left / 4), round((top + _SHADOW_DROP) / 4)))
     quarter = quarter.filter(ImageFilter.GaussianBlur(_SHADOW_BLUR / 4))
-    quarter = quarter.point([int(_SHADOW_STRENGTH * min(255, 2 * value)) for value in range(256)])
+    quarter = quarter.point([int(_SHADOW_STRENGTH * min(255, _SHADOW_GAIN * value)) for value in range(256)])
     shadow = quarter.resize((width, height), Image.Resampling.BILINEAR, box=(0, 0, width / 4, height / 4))
-    return reach, glow_mask, shadow, least / 255
+
+    around = (left - _EDGE[0], top - _EDGE[1], right + _EDGE[2], bottom + _EDGE[3])
+    ink = Image.new("L", (around[2] - around[0], around[3] - around[1]))
+    ink.paste(title, _EDGE[:2])
+    elsewhere = ink.filter(ImageFilter.BoxBlur(_EDGE[0])).point([255] + [0] * 255)
+    least_glow, least_shadow = (
+        _extremes(ImageChops.lighter(mask.crop(around), elsewhere))[0][0] / 255 for mask in (glow, shadow)
+    )
+    return _Dark(reach, glow, shadow, least_glow, least_shadow)
 
 
 def _within(box: Box, frame: Box) -> Box:
@@ -178,11 +194,13 @@ def _within(box: Box, frame: Box) -> Box:
 
 
 def _glow(canvas: Image.Image, layout: Layout) -> None:
-    reach, glow, shadow, least = _glow_masks(layout)
+    dark = _shadow_and_glow(layout)
     needed = max(_needed_darkness(canvas.crop(_grown(line.ink, _EDGE))) for line in layout.lines)
-    strength = min(1.0, max(_GLOW_LEAST, needed / least))
-    dark = ImageChops.screen(glow.point([int(value * strength + 0.5) for value in range(256)]), shadow)
-    canvas.paste((0, 0, 0), reach, dark)
+    # What is left of the light is (1 - shadow) * (1 - glow); the shadow is fixed, so the glow makes up the rest.
+    rest = 1 - (1 - needed) / (1 - dark.least_shadow)
+    strength = min(1.0, max(_GLOW_LEAST, rest / dark.least_glow))
+    mask = ImageChops.screen(dark.glow.point([ceil(value * strength) for value in range(256)]), dark.shadow)
+    canvas.paste((0, 0, 0), dark.reach, mask)
 
 
 # A difference in chroma that a quarter of the resolution smears visibly into white text (of 127).

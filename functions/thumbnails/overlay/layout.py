@@ -6,7 +6,7 @@ All positions are in pixels of the canvas, measured from its upper left corner.
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import bidi.algorithm as uax9
@@ -26,6 +26,8 @@ _ELLIPSIS = "…"
 _SPACES = regex.compile(r"[\t\n\v\f\r \u1680\u2000-\u200a\u2028\u2029\u205f\u3000]+")
 # Control characters, and the bidi controls that UAX #9 itself drops after use: a title is one plain paragraph.
 _UNSET = regex.compile(r"[\p{Cc}\p{Cs}\p{Co}\p{Cn}\ufeff\ufffc\u00ad\u202a-\u202e\u2060-\u2069]")
+# No script stacks more marks on a letter; titles that do would leave any box.
+_PILED_MARKS = regex.compile(r"(\p{M}{5})\p{M}+")
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
@@ -74,12 +76,6 @@ class _Text:
     levels: tuple[int, ...]
     rtl: bool
 
-    @cached_property
-    def ink_height(self) -> float:
-        """From the highest to the lowest point of its outlines on one line, at 1 px per em."""
-        edges = [rise_and_fall(*run, _REFERENCE) for run in _visual_runs(self, 0, len(self.text), "")]
-        return (max(bottom for _, bottom in edges) - min(top for top, _ in edges)) / _REFERENCE
-
 
 # One line of a title: from this character, up to that one, and what is set after it (a hyphen or an ellipsis).
 _Cut = tuple[int, int, str]
@@ -110,7 +106,7 @@ def measure(title: str, template: str, font: str) -> Layout:
 def normalise(title: str) -> str:
     """The title as one line of composed characters (NFC), with single spaces and without control characters."""
     one_line = _SPACES.sub(" ", unicodedata.normalize("NFC", title))
-    return str(_SPACES.sub(" ", _UNSET.sub("", one_line))).strip()
+    return str(_PILED_MARKS.sub(r"\1", _SPACES.sub(" ", _UNSET.sub("", one_line)))).strip()
 
 
 def _embedding_levels(text: str) -> tuple[tuple[int, ...], bool]:
@@ -125,7 +121,13 @@ def _embedding_levels(text: str) -> tuple[tuple[int, ...], bool]:
     uax9.resolve_weak_types(storage)
     uax9.resolve_neutral_types(storage, False)
     uax9.resolve_implicit_levels(storage, False)
-    return tuple(character["level"] for character in storage["chars"]), base == 1
+    # Rule X9 drops joiners and the like; each stays with the character before it.
+    resolved = (character["level"] for character in storage["chars"])
+    levels: list[int] = []
+    for character in text:
+        dropped = unicodedata.bidirectional(character) in uax9.X9_REMOVED
+        levels.append((levels[-1] if levels else base) if dropped else next(resolved))
+    return tuple(levels), base == 1
 
 
 def _prepare(text: str, font: str) -> tuple[_Text, tuple[str, ...]]:
@@ -144,12 +146,12 @@ def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tup
             runs.append((text.text[i], text.fonts[i], text.levels[i]))
     if suffix:
         # The suffix is set in the paragraph's direction, in the font of what it follows.
-        _, fonts, _ = choose_fonts(suffix, runs[-1][1])
+        _, (font, *_), _ = choose_fonts(suffix, text.fonts[max(0, end - 1)])
         base = int(text.rtl)
-        if fonts and runs[-1][1:] == (fonts[0], base):
-            runs[-1] = (runs[-1][0] + suffix, fonts[0], base)
-        elif fonts:
-            runs.append((suffix, fonts[0], base))
+        if runs and runs[-1][1:] == (font, base):
+            runs[-1] = (runs[-1][0] + suffix, font, base)
+        else:
+            runs.append((suffix, font, base))
     for level in range(max(run[2] for run in runs), 0, -1):
         at = 0
         while at < len(runs):
@@ -245,29 +247,34 @@ class _Fit:
             start = stop.at
         return pieces
 
-    def _room(self, text: _Text, size: int) -> int:
-        """How many lines of ``size`` the box holds, by the tallest ink of the title and not by line boxes."""
-        spare = self._height - 2 - text.ink_height * size
-        return 0 if spare < 0 else min(self._template.lines, 1 + int(spare / _step(size)))
-
     def _largest(self, text: _Text, tier: Tier) -> tuple[int, list[_Cut]] | None:
         pieces = self._pieces(text, tier, len(text.text))
         low, high = MIN_SIZE, MAX_SIZE if tier == Tier.WORD else _LARGE_ENOUGH
-        if not self._count(pieces, low, self._room(text, low)):
+        if not self._break(text, pieces, low, self._template.lines):
             return None
         while low < high:
             middle = (low + high + 1) // 2
-            if self._count(pieces, middle, self._room(text, middle)):
+            if self._break(text, pieces, middle, self._template.lines):
                 low = middle
             else:
                 high = middle - 1
         # Shaping a whole line at its own size can differ from the scaled sum by a pixel or two: step down if it does.
         for size in range(low, MIN_SIZE - 1, -1):
-            count = self._count(pieces, size, self._room(text, size))
-            lines = self._balance(text, pieces, size, count)
-            if lines and self._holds(text, size, lines):
-                return size, lines
+            cuts = self._break(text, pieces, size, self._template.lines)
+            if cuts and self._holds(text, size, cuts):
+                return size, cuts
         return None
+
+    def _break(self, text: _Text, pieces: list[_Piece], size: int, room: int) -> list[_Cut]:
+        """The pieces in as few balanced lines as hold them at ``size``, or nothing where ``room`` lines don't."""
+        count = self._count(pieces, size, room)
+        cuts = self._balance(text, pieces, size, count) if count else []
+        if not cuts:
+            return []
+        top = min(rise_and_fall(*run, _REFERENCE)[0] for run in _visual_runs(text, *cuts[0]))
+        bottom = max(rise_and_fall(*run, _REFERENCE)[1] for run in _visual_runs(text, *cuts[-1]))
+        height = (count - 1) * _step(size) + (bottom - top) * size / _REFERENCE
+        return cuts if height <= self._height else []
 
     def _count(self, pieces: list[_Piece], size: int, room: int) -> int:
         """The fewest lines that hold the pieces at ``size``, or 0 where ``room`` lines don't."""
@@ -333,32 +340,29 @@ class _Fit:
 
     def _shorten(self, text: _Text) -> list[_Cut]:
         """As much of the title as the box holds at the least size, and an ellipsis."""
-        room = max(1, self._room(text, MIN_SIZE))
-        for tier in (Tier.WORD, Tier.SYLLABLE, Tier.CLUSTER):
-            ends = [one.at for one in find_breaks(text.text) if one.tier <= tier and not one.hyphen]
-            low, high = 0, len(ends)
-            found: list[_Cut] = []
-            while low < high:
-                middle = (low + high) // 2
-                end = len(text.text[: ends[middle]].rstrip(" ,;:–—-、，"))
-                lines = self._cut(text, tier, end, room) if end else []
-                if lines:
-                    found, low = lines, middle + 1
-                else:
-                    high = middle
-            # Words alone may waste most of the box when one of them is very long.
-            if found and (tier == Tier.CLUSTER or len(found) >= room):
-                return found
-        return found or [(0, 1, _ELLIPSIS)]
+        for room in range(self._template.lines, 0, -1):
+            for tier in (Tier.WORD, Tier.CLUSTER):
+                cuts = self._longest_start(text, tier, room)
+                # Whole words may leave most of the box empty where one of them is very long.
+                if cuts and (tier == Tier.CLUSTER or len(cuts) == room):
+                    return cuts
+        return [(0, 0, _ELLIPSIS)]
 
-    def _cut(self, text: _Text, tier: Tier, end: int, room: int) -> list[_Cut]:
-        pieces = self._pieces(text, tier, end, _ELLIPSIS)
-        count = self._count(pieces, MIN_SIZE, room)
-        lines = self._balance(text, pieces, MIN_SIZE, count) if count else []
-        if not lines:
-            return []
-        lines[-1] = (*lines[-1][:2], _ELLIPSIS)
-        return lines if self._holds(text, MIN_SIZE, lines) else []
+    def _longest_start(self, text: _Text, tier: Tier, room: int) -> list[_Cut]:
+        ends = [one.at for one in find_breaks(text.text) if one.tier <= tier and not one.hyphen]
+        low, high = 0, len(ends)
+        longest: list[_Cut] = []
+        while low < high:
+            middle = (low + high) // 2
+            end = len(text.text[: ends[middle]].rstrip(" ,;:–—-、，"))
+            cuts = self._break(text, self._pieces(text, tier, end, _ELLIPSIS), MIN_SIZE, room) if end else []
+            if cuts:
+                cuts[-1] = (*cuts[-1][:2], _ELLIPSIS)
+            if cuts and self._holds(text, MIN_SIZE, cuts):
+                longest, low = cuts, middle + 1
+            else:
+                high = middle
+        return longest
 
     def _place(self, text: _Text, size: int, cuts: list[_Cut]) -> tuple[Line, ...]:
         shapes = [_shape(text, cut, size) for cut in cuts]

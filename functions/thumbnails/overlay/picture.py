@@ -113,7 +113,10 @@ def encode(canvas: Image.Image, sharp_chroma: bool) -> bytes:
     """
     for quality, subsampling in ((QUALITY, 0 if sharp_chroma else 2), *_LADDER):
         buffer = io.BytesIO()
-        canvas.save(buffer, "JPEG", quality=quality, subsampling=subsampling, progressive=True)
+        try:
+            canvas.save(buffer, "JPEG", quality=quality, subsampling=subsampling, progressive=True)
+        except OSError:
+            continue  # Pillow holds a progressive JPEG of at most a byte per pixel, which is too large here anyway
         if buffer.tell() <= MAX_BYTES:
             break
     return buffer.getvalue()

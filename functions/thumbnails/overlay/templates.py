@@ -30,13 +30,13 @@ class Template:
     anchor: Literal["middle", "bottom"] = "middle"
     panel: Box | None = None
     panel_opacity: float = 0.78
-    glow: Box = (60, 40, 60, 40)
+    glow: Box = (80, 64, 80, 64)
 
 
 TEMPLATES: dict[str, Template] = {
     "bottom-bar": Template(panel=(0, 428, 1200, 630), box=(60, 458, 1140, 600), lines=3),
     "left-panel": Template(panel=(0, 0, 504, 630), box=(40, 40, 464, 590), lines=5),
     "center-box": Template(panel=(150, 142, 1050, 488), box=(200, 192, 1000, 438), lines=4, align="center"),
-    "overlay-bottom": Template(box=(60, 430, 1140, 590), lines=2, anchor="bottom", glow=(WIDTH, 30, WIDTH, HEIGHT)),
+    "overlay-bottom": Template(box=(60, 430, 1140, 590), lines=2, anchor="bottom", glow=(WIDTH, 64, WIDTH, HEIGHT)),
     "overlay-center": Template(box=(90, 158, 1110, 472), lines=3, align="center"),
 }

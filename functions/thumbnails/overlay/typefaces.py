@@ -188,7 +188,8 @@ def choose_fonts(title: str, font: str) -> tuple[str, list[str], list[str]]:
     for cluster in cast(list[str], _CLUSTER.findall(title)):
         visible = _IGNORABLE.sub("", cluster)
         if cluster.isspace() or not visible:
-            name: str | None = fonts[-1] if fonts and _has(fonts[-1], " ") else font
+            # A space between two words of one script belongs to that script's font; an emoji font's is far too wide.
+            name: str | None = fonts[-1] if fonts and fonts[-1] not in _SYMBOLS else font
         else:
             order = (_EMOJI, *candidates) if _EMOJI_CLUSTER.match(cluster) else candidates
             name = next((candidate for candidate in order if _has_all(candidate, visible)), None)

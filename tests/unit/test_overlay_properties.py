@@ -1,0 +1,144 @@
+"""What holds for every title in every template on every picture: the ink stays in its box, and contrast is enough."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from thumbnails.catalog import FONTS, TEMPLATES
+from thumbnails.overlay.compose import darken, draw_overlay, draw_title
+from thumbnails.overlay.layout import Layout, measure
+from thumbnails.overlay.templates import MAX_SIZE, MIN_SIZE
+
+ENOUGH = 4.5
+
+
+def busy() -> Image.Image:
+    dice = np.random.default_rng(7)
+    picture = Image.new("RGB", (1200, 630), "white")
+    draw = ImageDraw.Draw(picture)
+    for x, y, size, red, green, blue in dice.integers(0, (1200, 630, 90, 256, 256, 256), (900, 6)).tolist():
+        draw.ellipse((x, y, x + size, y + size), fill=(red, green, blue))
+    return picture
+
+
+def noise() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(5).integers(0, 256, (630, 1200, 3), dtype=np.uint8))
+
+
+def sky() -> Image.Image:
+    top, bottom = Image.new("RGB", (1200, 630), (120, 180, 250)), Image.new("RGB", (1200, 630), (250, 250, 255))
+    return Image.composite(bottom, top, Image.linear_gradient("L").resize((1200, 630)))
+
+
+PICTURES = {
+    "white": Image.new("RGB", (1200, 630), "white"),
+    "black": Image.new("RGB", (1200, 630), "black"),
+    "yellow": Image.new("RGB", (1200, 630), (255, 255, 0)),
+    "noise": noise(),
+    "busy": busy(),
+    "sky": sky(),
+}
+
+
+def luminance(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Relative luminance as WCAG 2.2 defines it, written here once more so that the code is not its own judge."""
+    value = pixels.astype(np.float64) / 255
+    light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return np.asarray(light @ np.array([0.2126, 0.7152, 0.0722]))
+
+
+def worst_contrast(picture: Image.Image, layout: Layout) -> float:
+    """The least contrast of white against what lies behind any pixel that the title touches."""
+    behind = picture.copy()
+    darken(behind, layout)
+    ink = Image.new("RGB", behind.size)
+    draw_title(ink, layout)
+    touched = np.asarray(ink)[..., 0] > 0
+    assert touched.any()
+    return float(1.05 / (luminance(np.asarray(behind)[touched]).max() + 0.05))
+
+
+WORDS = (
+    "how to build a the of in for with and Kubernetes internationalization Donaudampfschifffahrtsgesellschaft Éclair "
+    "naïve façade Zażółć Dvořák Πώς προγραμματισμό ημέρες сократили облако 機械学習 画像を生成する 方法 学会 编程语言 "
+    "이미지를 생성하는 방법 كيف تتعلم البرمجة يوماً ללמוד לתכנת "
+    "प्रोग्रामिंग सीखें नौकरी วิธีเรียนรู้ การเขียนโปรแกรม น้ำใจ 🚀 ❤️ 👨‍👩‍👧 🇩🇪 100% "
+    "$1,000.50 (part 1/3): — … C++ https://example.com/a/b?c=d fjord AVATAR Ågjpqy ÀÉÎÕÜ WWW iii"
+)
+words = st.one_of(
+    st.sampled_from(WORDS.split()),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Co", "Cn"]), min_size=1, max_size=12),
+)
+titles = st.lists(words, min_size=1, max_size=14).map(lambda parts: " ".join(parts)[:200])
+pictures = st.sampled_from(sorted(PICTURES))
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@settings(max_examples=200, deadline=None, derandomize=True)  # type: ignore[untyped-decorator]
+@given(title=titles, font=st.sampled_from(sorted(FONTS)), on=pictures)  # type: ignore[untyped-decorator]
+def test_any_title_stays_in_its_box_and_contrasts_with_the_picture(
+    template: str, title: str, font: str, on: str
+) -> None:
+    layout = measure(title, template, font)
+    assert MIN_SIZE <= layout.size <= MAX_SIZE
+    assert len(layout.lines) <= TEMPLATES[template].lines
+    if not layout.lines:
+        return
+    ink = Image.new("RGB", (1200, 630))
+    draw_title(ink, layout)
+    touched = ink.getbbox()
+    if touched is None:
+        return
+    left, top, right, bottom = TEMPLATES[template].box
+    assert left <= touched[0] and top <= touched[1] and touched[2] <= right and touched[3] <= bottom
+    assert worst_contrast(PICTURES[on], layout) >= ENOUGH
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("on", PICTURES)
+def test_contrast_is_enough_on_plain_and_on_difficult_pictures(on: str, template: str) -> None:
+    layout = measure("How we cut our AWS bill by 80% without losing a feature", template, "inter")
+    assert worst_contrast(PICTURES[on], layout) >= ENOUGH
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("on", PICTURES)
+def test_the_finished_jpeg_keeps_the_contrast_around_the_letters(on: str, template: str) -> None:
+    buffer = io.BytesIO()
+    PICTURES[on].save(buffer, "PNG")
+    title = "How we cut our AWS bill by 80% without losing a feature"
+    finished = Image.open(io.BytesIO(draw_overlay(buffer.getvalue(), title, template, "inter").jpeg))
+    ink = Image.new("RGB", finished.size)
+    draw_title(ink, measure(title, template, "inter"))
+    touched = ink.getchannel(0).point([0] + [255] * 255)
+    # A ring from 3 to 5 pixels away from the letters: nearer ones hold the letters' own soft edges.
+    near, far = touched.filter(ImageFilter.MaxFilter(5)), touched.filter(ImageFilter.MaxFilter(11))
+    ring = (np.asarray(far) > 0) & (np.asarray(near) == 0)
+    light = luminance(np.asarray(finished)[ring])
+    assert 1.05 / (np.percentile(light, 99) + 0.05) >= ENOUGH
+
+
+def test_the_shadow_is_stronger_where_the_picture_needs_it() -> None:
+    layout = measure("A title over the picture", "overlay-center", "inter")
+    grey = Image.new("RGB", (1200, 630), (90, 90, 90))
+    white = PICTURES["white"].copy()
+    darken(grey, layout)
+    darken(white, layout)
+    x, y = layout.lines[0].ink[0] - 12, layout.lines[0].baseline
+    left_of_grey, left_of_white = grey.getpixel((x, y)), white.getpixel((x, y))
+    assert isinstance(left_of_grey, tuple) and isinstance(left_of_white, tuple)
+    assert left_of_grey[0] / 90 > 1.2 * left_of_white[0] / 255
+
+
+@pytest.mark.parametrize("template", [name for name, one in TEMPLATES.items() if not one.panel])
+def test_the_glow_fades_out_without_an_edge(template: str) -> None:
+    picture = PICTURES["white"].copy()
+    darken(picture, measure("A title", template, "inter"))
+    column = np.asarray(picture)[:, 600, 0].astype(int)
+    assert column[0] == 255
+    assert np.abs(np.diff(column)).max() <= 12
