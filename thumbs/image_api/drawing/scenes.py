@@ -566,10 +566,8 @@ def network(stage: Stage) -> None:
     for mid in mids:
         thick.append(_bend(root, mid))
         for number in range(4):
-            leaf = (
-                mid[0] + toward * rng.uniform(0.24, 0.50),
-                mid[1] + (number - 1.5) * 0.068 + rng.uniform(-0.03, 0.03),
-            )
+            y = mid[1] + (number - 1.5) * 0.068 + rng.uniform(-0.03, 0.03)
+            leaf = (mid[0] + toward * rng.uniform(0.24, 0.50), min(0.93, max(0.05, y)))
             thin.append(_bend(mid, leaf))
             leaves.append(leaf)
     if look.on_paper:
@@ -735,7 +733,7 @@ def ribbons(stage: Stage) -> None:
             )
         points = ridge(line, 0.36 + 0.60 * near)
         stage.layer(points, mix(color, palette.light, 0.42), lit(color, 0.72), 0.26)
-        if not look.flat:
+        if not look.flat and not look.ink:
             stage.strokes([points], mix(color, palette.light, 0.8), 0.0024, 0.7)
 
 
@@ -1008,7 +1006,9 @@ def clouds(stage: Stage) -> None:
         ]
         shade = mix(mix(palette.horizon, palette.far, 0.30 + 0.35 * near), palette.near, 0.10 * near)
         top = mix(palette.light, WHITE, 0.15)
-        stage.discs([(x, v, r) for x, v, r in lobes], mix(shade, top, 0.62), 0.899)
+        if look.ink:
+            stage.discs([(x, v, r + 0.7 * look.ink_width) for x, v, r in lobes], look.ink, 0.899)
+        stage.discs(lobes, mix(shade, top, 0.62), 0.899)
         side = 0.10 if stage.light[0] < 0.5 else -0.10
         stage.discs([(x + side * r, v + r * 0.20, r * 0.94) for x, v, r in lobes], mix(shade, top, 0.30), 0.89)
         if look.flat:

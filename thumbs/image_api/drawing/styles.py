@@ -31,14 +31,6 @@ class Style:
 
 
 @lru_cache(maxsize=8)
-def _grain(width: int, height: int, strength: int) -> Image.Image:
-    """Fine grain as a mask: mostly nothing, here and there a little."""
-    rng = random.Random(width * height)  # noqa: S311 (no secret)
-    noise = Image.frombytes("L", (width, height), rng.randbytes(width * height))
-    return noise.point([strength * value // 255 for value in range(256)])
-
-
-@lru_cache(maxsize=8)
 def _blotches(width: int, height: int, size: int) -> Image.Image:
     """Cloudy unevenness in grey."""
     rng = random.Random(size)  # noqa: S311 (no secret)
@@ -135,7 +127,6 @@ def _cinema(stage: Stage) -> Image.Image:
 
     image = _curves(stage.image, grade)
     _darkened_corners(image, 190)
-    image.paste(BLACK, (0, 0), _grain(image.width, image.height, 14))
     return image
 
 
@@ -228,7 +219,7 @@ def _graphite(stage: Stage) -> Image.Image:
     pencil: Color = (52, 52, 58)
     # Smudged tone first, then hatching that gets denser and turns as the tone darkens, then the drawn lines.
     page.paste((128, 126, 128), (0, 0), grey.point([round(max(0, 205 - value) * 0.42) for value in range(256)]))
-    for gap, slope, start in ((6, -0.62, 190), (5, 0.55, 128), (4, -1.4, 84)):
+    for gap, slope, start in ((6, -0.62, 204), (5, 0.55, 140), (4, -1.4, 84)):
         tone = grey.point([max(0, min(255, (start - value) * 5)) for value in range(256)])
         page.paste(pencil, (0, 0), ImageChops.multiply(tone, _hatching(w, h, gap, slope)))
     page.paste((30, 30, 36), (0, 0), grey.point([max(0, min(235, (44 - value) * 9)) for value in range(256)]))
