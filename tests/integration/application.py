@@ -1,0 +1,197 @@
+"""The deployed application as the integration tests see it."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from thumbs.deploy import CREDENTIALS, REGION
+from thumbs.image_api.control import ImageApiControl
+from thumbs.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
+
+T = TypeVar("T")
+
+ACCOUNT = "000000000000"
+BUCKET = f"fan-out-thumbnails-{ACCOUNT}-{REGION}"
+GEMINI, GPT, GPT2, DALLE = "gemini-3-pro-image-preview", "gpt-image-1", "gpt-image-2", "dall-e-3"
+#: Longer than three provider timeouts and the longest two waits between them.
+RUN_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A finished execution."""
+
+    arn: str
+    name: str
+    status: str
+    output: Any
+    error: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What a Lambda invocation answered: the payload, and Lambda's own word for a failed one."""
+
+    payload: Any
+    function_error: str
+
+
+def wait_for(what: str, look: Callable[[], T | None], seconds: float) -> T:
+    """Look again and again until there is something; fail after a while."""
+    deadline = time.monotonic() + seconds
+    while (found := look()) is None:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: nothing after {seconds:g} s")
+        time.sleep(0.1)
+    return found
+
+
+class Application:
+    """A deployed stack: its AWS clients, its offline image API, and what tests do with them."""
+
+    def __init__(self, stack: Stack) -> None:
+        assert stack.image_api_url
+        self.stack = stack
+        self.image_api = ImageApiControl(stack.image_api_url)
+        session = boto3.session.Session(
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            region_name=REGION,
+        )
+        # What fails is the test's to see and not the client's to repeat.
+        config = Config(retries={"total_max_attempts": 1}, read_timeout=RUN_SECONDS)
+        self.states: SFNClient = session.client("stepfunctions", endpoint_url=stack.endpoint, config=config)
+        self.functions: LambdaClient = session.client("lambda", endpoint_url=stack.endpoint, config=config)
+        self.s3: S3Client = session.client("s3", endpoint_url=stack.endpoint, config=config)
+        self.logs: CloudWatchLogsClient = session.client("logs", endpoint_url=stack.endpoint, config=config)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        for client in (self.states, self.functions, self.s3, self.logs):
+            client.close()
+
+    def start(self, task: str, request: object, name: str | None = None) -> str:
+        """Start a state machine; the execution's ARN."""
+        arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{task}"
+        named = {"name": name} if name else {}
+        return self.states.start_execution(stateMachineArn=arn, input=json.dumps(request), **named)["executionArn"]
+
+    def wait(self, arn: str, seconds: float = RUN_SECONDS) -> Execution:
+        """An execution at its end, whatever that is."""
+
+        def ended() -> Execution | None:
+            found = self.states.describe_execution(executionArn=arn)
+            if found["status"] == "RUNNING":
+                return None
+            output = json.loads(found["output"]) if found.get("output") else None
+            return Execution(
+                arn, found["name"], found["status"], output, found.get("error", ""), found.get("cause", "")
+            )
+
+        return wait_for(f"the end of {arn}", ended, seconds)
+
+    def run(self, task: str, request: object, name: str | None = None) -> Execution:
+        """Start a state machine and wait for its end."""
+        return self.wait(self.start(task, request, name))
+
+    def succeed(self, task: str, request: object, name: str | None = None) -> Any:
+        """The output of a run that has to succeed."""
+        done = self.run(task, request, name)
+        assert (done.status, done.error, done.cause) == ("SUCCEEDED", "", "")
+        return done.output
+
+    def invoke(self, function: str, event: object) -> Invocation:
+        """Invoke a Lambda function and wait for its answer."""
+        answer = self.functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        return Invocation(json.loads(answer["Payload"].read()), answer.get("FunctionError", ""))
+
+    @contextmanager
+    def environment(self, function: str, **variables: str) -> Iterator[None]:
+        """Change variables of a function for a while; every one of its environments starts anew."""
+        before = self.functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+        self._set_environment(function, {**before, **variables})
+        try:
+            yield
+        finally:
+            self._set_environment(function, before)
+
+    def _set_environment(self, function: str, variables: dict[str, str]) -> None:
+        self.functions.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+
+        def updated() -> bool | None:
+            found = self.functions.get_function_configuration(FunctionName=function)
+            return True if found["LastUpdateStatus"] == "Successful" else None
+
+        wait_for(f"the new environment of {function}", updated, 20)
+
+    def task_outputs(self, arn: str) -> list[Any]:
+        """What the tasks of an execution gave, in the order in which they ended."""
+        pages = self.states.get_paginator("get_execution_history").paginate(executionArn=arn)
+        events = [event for page in pages for event in page["events"] if event["type"] == "TaskSucceeded"]
+        return [json.loads(event["taskSucceededEventDetails"]["output"])["Payload"] for event in events]
+
+    def requests_by_title(self) -> dict[str, tuple[int, int]]:
+        """How many calls came in and how many were paid, by the title in the prompt."""
+        return {
+            call["prompt"].split('titled "', 1)[1].split('"', 1)[0]: (call["requests"], call["paid"])
+            for call in self.image_api.calls()["by_prompt"]
+        }
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """The bucket's keys under a prefix, in order."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        return sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
+
+    def read(self, key: str) -> bytes:
+        """An object's body."""
+        return self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+    def manifest(self, run_id: str) -> Any:
+        """A run's stored result, or None."""
+        try:
+            return json.loads(self.read(f"runs/{run_id}/manifest.json"))
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "NoSuchKey"
+            return None
+
+    def log_lines(self, function: str, needle: str, seconds: float = 15.0) -> list[str]:
+        """A function's log, once it holds a line with ``needle``."""
+
+        def found() -> list[str] | None:
+            try:
+                pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{function}")
+                lines = [event["message"] for page in pages for event in page["events"]]
+            except self.logs.exceptions.ResourceNotFoundException:
+                return None
+            return lines if any(needle in line for line in lines) else None
+
+        return wait_for(f"{needle!r} in the log of {function}", found, seconds)
+
+
+def without_query(url: str) -> str:
+    """A URL less what signs it."""
+    return url.split("?", 1)[0]
+
+
+def opened(url: str) -> bytes:
+    """What a browser on this machine gets."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=20) as answer:
+        assert answer.status == 200
+        body: bytes = answer.read()
+    return body
