@@ -111,7 +111,7 @@ def _darkened_corners(image: Image.Image, strength: int, color: Color = BLACK) -
 # Finishes
 
 
-def _photo(stage: Stage) -> Image.Image:
+def _plain(stage: Stage) -> Image.Image:
     return stage.image
 
 
@@ -138,10 +138,6 @@ def _streak(stage: Stage, x: float, y: float, width: float, strength: float) -> 
     box = (max(0, left), max(0, top), min(stage.width, left + across), min(stage.height, top + down))
     mask = mask.crop((box[0] - left, box[1] - top, box[2] - left, box[3] - top))
     stage.image.paste(mix(stage.palette.light, (150, 200, 255), 0.4), box, mask)
-
-
-def _plain(stage: Stage) -> Image.Image:
-    return stage.image
 
 
 def _studio(stage: Stage) -> Image.Image:
@@ -289,7 +285,7 @@ def _muted(color: Color) -> Color:
 
 
 STYLES: dict[str, Style] = {
-    "photorealistic": Style(("photorealistic", "photograph", "photo"), Look(), _photo),
+    "photorealistic": Style(("photorealistic", "photograph", "photo"), Look(), _plain),
     "cinematic": Style(
         ("cinematic", "film still"),
         Look(),
