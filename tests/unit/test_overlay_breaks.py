@@ -17,7 +17,7 @@ def parts(text: str) -> list[str]:
 
 def words(text: str, tier: Tier = Tier.WORD) -> list[str]:
     """``text`` cut at every break of at most ``tier``."""
-    places = [0, *(one.at for one in find_breaks(text) if one.tier <= tier), len(text)]
+    places = [0, *(one.at for one in find_breaks(text, tier)), len(text)]
     return [text[a:b] for a, b in pairwise(places)]
 
 
@@ -63,7 +63,7 @@ def test_a_cjk_phrase_breaks_inside_only_on_a_finer_tier() -> None:
 
 def test_a_thai_line_never_starts_with_a_vowel_or_a_mark() -> None:
     title = "วิธีเรียนรู้การเขียนโปรแกรมภาษาไพธอนและน้ำใจ"
-    for one in find_breaks(title):
+    for one in find_breaks(title, Tier.CLUSTER):
         assert title[one.at] not in "ะาำๅๆ็ิีึืุู่้๊๋์ั"
 
 
@@ -77,12 +77,12 @@ def test_a_thai_line_never_starts_with_a_vowel_or_a_mark() -> None:
 )
 def test_long_words_are_hyphenated_in_their_language(word: str, expected: str) -> None:
     assert "-".join(words(word, Tier.SYLLABLE)) == expected
-    assert all(one.hyphen for one in find_breaks(word) if one.tier == Tier.SYLLABLE)
+    assert all(one.hyphen for one in find_breaks(word, Tier.SYLLABLE))
 
 
 def test_breaks_after_short_connecting_words_cost_more_and_after_a_colon_less() -> None:
     titles = ("learn Rust", "the Rust", "und Rust", "и Rust", "Go: Rust")
-    cost = {title: next(one.cost for one in find_breaks(title) if one.tier == Tier.WORD) for title in titles}
+    cost = {title: find_breaks(title, Tier.WORD)[0].cost for title in titles}
     assert cost["learn Rust"] == 0
     assert cost["the Rust"] == cost["und Rust"] == cost["и Rust"] > 0
     assert cost["Go: Rust"] < 0
@@ -91,7 +91,7 @@ def test_breaks_after_short_connecting_words_cost_more_and_after_a_colon_less() 
 @settings(max_examples=200, deadline=None, derandomize=True)  # type: ignore[untyped-decorator]
 @given(st.text(alphabet="aB1 -.,:()“”é\u0301日本カー。「」한글אבجدกำ้เ🚀👍🏽\u200d\ufe0fक्षि\u00a0", max_size=40))  # type: ignore[untyped-decorator]
 def test_no_break_is_inside_a_grapheme_cluster_or_before_a_space(text: str) -> None:
-    found = [one.at for one in find_breaks(text)]
+    found = [one.at for one in find_breaks(text, Tier.CLUSTER)]
     assert found == sorted(set(found))
     for at in found:
         assert 0 < at < len(text)

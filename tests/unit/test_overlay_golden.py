@@ -86,8 +86,8 @@ def test_another_wrap_or_another_word_fails(name: str, other: str) -> None:
 
 def renew() -> None:
     FOLDER.mkdir(exist_ok=True)
-    for name in CASES:
-        file_of(name).write_bytes(drawn(*CASES[name]))
+    for name, case in CASES.items():
+        file_of(name).write_bytes(drawn(*case))
 
 
 if __name__ == "__main__":

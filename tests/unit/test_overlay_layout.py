@@ -225,6 +225,11 @@ def test_a_title_of_missing_characters_alone_leaves_the_picture_bare() -> None:
     assert layout.missing == ("𒀀", "𒁀")
 
 
+@pytest.mark.parametrize("title", ["", "   ", "\u200b", "\u3164", "\u2800"])
+def test_a_title_without_ink_leaves_the_picture_bare(title: str) -> None:
+    assert measure(title, "overlay-center", "inter").lines == ()
+
+
 @pytest.mark.parametrize(
     ("title", "expected"),
     [

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from thumbnails.catalog import FONTS, TEMPLATES
 from thumbnails.overlay.compose import darken, draw_overlay, draw_title
 from thumbnails.overlay.layout import Layout, measure
-from thumbnails.overlay.templates import MAX_SIZE, MIN_SIZE
+from thumbnails.overlay.templates import MAX_SIZE, MIN_SIZE, Template
 
 ENOUGH = 4.5
 
@@ -142,3 +142,14 @@ def test_the_glow_fades_out_without_an_edge(template: str) -> None:
     column = np.asarray(picture)[:, 600, 0].astype(int)
     assert column[0] == 255
     assert np.abs(np.diff(column)).max() <= 12
+
+
+def test_a_sixth_template_is_data_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A panel at the right edge, far too thin for white text on white: it is set and made dark enough all the same."""
+    right_panel = Template(panel=(760, 0, 1200, 630), box=(800, 40, 1160, 590), lines=6, panel_opacity=0.1)
+    monkeypatch.setitem(TEMPLATES, "right-panel", right_panel)
+    layout = measure("A sixth template takes ten lines and no new code", "right-panel", "inter")
+    assert len(layout.lines) > 1
+    assert all(800 <= line.ink[0] and line.ink[2] <= 1160 for line in layout.lines)
+    for picture in PICTURES.values():
+        assert worst_contrast(picture, layout) >= ENOUGH

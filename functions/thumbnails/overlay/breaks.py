@@ -252,33 +252,34 @@ def _cost_of_ending(text: str, at: int) -> float:
 
 
 @lru_cache(maxsize=256)
-def find_breaks(text: str) -> tuple[Break, ...]:
-    """All breaks of ``text``, in order, without one at its end. No break is inside a grapheme cluster (UAX #29)."""
+def find_breaks(text: str, finest: Tier) -> tuple[Break, ...]:
+    """The breaks of ``text`` of at most the tier ``finest``, in order, without one at its end.
+
+    No break is inside a grapheme cluster (UAX #29).
+    """
     allowed = set(uax14_breaks(text))
-    words = {at for at in allowed if not _splits_a_phrase(text, at)}
     phrases = _phrase_ends(text, _EAST_ASIAN_RUN, "ja" if _KANA.search(text) else "zh")
     thai = _phrase_ends(text, _THAI_RUN, "th")
-    syllables: set[int] | None = None
+    # The dictionaries take longer to load than most titles to set: they wait for a title that needs them.
+    syllables = _hyphenation_points(text) if finest >= Tier.SYLLABLE else set()
     found: list[Break] = []
     at = 0
     for cluster in _CLUSTER.findall(text)[:-1]:
         at += len(cluster)
-        if text[at].isspace() or _glued(text[at - 1], text[at]):
+        before, after = text[at - 1], text[at]
+        if after.isspace() or _glued(before, after):
             continue
-        if at in words or (at in allowed and at in phrases) or at in thai:
+        if at in thai or (at in allowed and (at in phrases or not _splits_a_phrase(before, after))):
             found.append(Break(at, Tier.WORD, _cost_of_ending(text, at)))
         elif at in allowed:
             found.append(Break(at, Tier.SYLLABLE, _INSIDE_PHRASE))
-        elif not text[at - 1].isspace():
-            if syllables is None:
-                syllables = _hyphenation_points(text)
-            if at in syllables:
-                found.append(Break(at, Tier.SYLLABLE, _HYPHENATION, hyphen=True))
-            else:
-                joined = bool(_WORD.match(text[at]) and _WORD.match(text[at - 1]))
-                latin = joined and not (_THAI_RUN.match(text[at]) or _HAN_OR_KANA.match(text[at]))
-                found.append(Break(at, Tier.CLUSTER, _ANYWHERE, hyphen=latin))
-    return tuple(found)
+        elif at in syllables:
+            found.append(Break(at, Tier.SYLLABLE, _HYPHENATION, hyphen=True))
+        elif not before.isspace():
+            spaceless = _THAI_RUN.match(after) or _HAN_OR_KANA.match(after)
+            inside_word = bool(_WORD.match(before) and _WORD.match(after) and not spaceless)
+            found.append(Break(at, Tier.CLUSTER, _ANYWHERE, hyphen=inside_word))
+    return tuple(one for one in found if one.tier <= finest)
 
 
 _THAI_AFTER_ITS_CONSONANT = frozenset("ะาำๅๆฯ")
@@ -297,8 +298,8 @@ def _glued(before: str, after: str) -> bool:
     )
 
 
-def _splits_a_phrase(text: str, at: int) -> bool:
-    before, after = text[at - 1], text[at]
-    if _HAN_OR_KANA.match(before) and _HAN_OR_KANA.match(after):
-        return True
-    return bool(_HANGUL.match(before) and _HANGUL.match(after))
+def _splits_a_phrase(before: str, after: str) -> bool:
+    """Whether UAX #14 breaks here between any two characters, where a reader takes them as one phrase or word."""
+    return bool(
+        (_HAN_OR_KANA.match(before) and _HAN_OR_KANA.match(after)) or (_HANGUL.match(before) and _HANGUL.match(after))
+    )

@@ -85,9 +85,9 @@ def _needed_darkness(picture: Image.Image) -> float:
     return 0.0 if light <= _DARK_ENOUGH else 1 - _encoded(_DARK_ENOUGH) / _encoded(light)
 
 
-def _grown(box: Box, by: Box) -> Box:
+def _grown(box: Box, by: int) -> Box:
     left, top, right, bottom = box
-    return max(0, left - by[0]), max(0, top - by[1]), min(WIDTH, right + by[2]), min(HEIGHT, bottom + by[3])
+    return max(0, left - by), max(0, top - by), min(WIDTH, right + by), min(HEIGHT, bottom + by)
 
 
 def _around(boxes: list[Box]) -> Box:
@@ -140,15 +140,19 @@ _SHADOW_STRENGTH = 0.66
 # Blurring thins the shadow of a thin stroke; this makes up for it.
 _SHADOW_GAIN = 2.4
 # What is measured around the ink: as far as a JPEG lets neighbours mix.
-_EDGE = (3, 3, 3, 3)
+_EDGE = 3
 
 
 @dataclass(frozen=True)
 class _Dark:
-    """The shadow and the glow of a title: where they reach, their masks, and how dark each is at least behind ink."""
+    """The shadow and the glow of a title: where the glow reaches, where in there the shadow does, and their masks.
+
+    The least values are how dark each is behind the ink at least, 0–1.
+    """
 
     reach: Box
     glow: Image.Image
+    shadow_box: Box
     shadow: Image.Image
     least_glow: float
     least_shadow: float
@@ -160,7 +164,7 @@ def _shadow_and_glow(layout: Layout) -> _Dark:
     margin = TEMPLATES[layout.template].glow
     title_box, title = _title_mask(layout)
     full = (title_box[0] - margin[0], title_box[1] - margin[1], title_box[2] + margin[2], title_box[3] + margin[3])
-    reach = _grown(full, (_FADE, _FADE, _FADE, _FADE))
+    reach = _grown(full, _FADE)
     width, height = reach[2] - reach[0], reach[3] - reach[1]
 
     # The eighth has a margin of the fade all around, so that the blur sees what lies beyond the canvas.
@@ -172,21 +176,24 @@ def _shadow_and_glow(layout: Layout) -> _Dark:
     part = (_FADE / 8, _FADE / 8, (_FADE + width) / 8, (_FADE + height) / 8)
     glow = eighth.resize((width, height), Image.Resampling.BILINEAR, box=part)
 
-    quarter = Image.new("L", (width // 4 + 1, height // 4 + 1))
-    left, top, right, bottom = _within(title_box, reach)
-    quarter.paste(title.reduce(4), (round(left / 4), round((top + _SHADOW_DROP) / 4)))
+    ink_box = _within(title_box, reach)
+    room = 4 * _SHADOW_BLUR
+    left, top = max(0, ink_box[0] - room), max(0, ink_box[1] - room)
+    shadow_box = left, top, min(width, ink_box[2] + room), min(height, ink_box[3] + room)
+    size = shadow_box[2] - left, shadow_box[3] - top
+    quarter = Image.new("L", (size[0] // 4 + 1, size[1] // 4 + 1))
+    quarter.paste(title.reduce(4), (round((ink_box[0] - left) / 4), round((ink_box[1] - top + _SHADOW_DROP) / 4)))
     quarter = quarter.filter(ImageFilter.GaussianBlur(_SHADOW_BLUR / 4))
     quarter = quarter.point([int(_SHADOW_STRENGTH * min(255, _SHADOW_GAIN * value)) for value in range(256)])
-    shadow = quarter.resize((width, height), Image.Resampling.BILINEAR, box=(0, 0, width / 4, height / 4))
+    shadow = quarter.resize(size, Image.Resampling.BILINEAR, box=(0, 0, size[0] / 4, size[1] / 4))
 
-    around = (left - _EDGE[0], top - _EDGE[1], right + _EDGE[2], bottom + _EDGE[3])
-    ink = Image.new("L", (around[2] - around[0], around[3] - around[1]))
-    ink.paste(title, _EDGE[:2])
-    elsewhere = ink.filter(ImageFilter.BoxBlur(_EDGE[0])).point([255] + [0] * 255)
+    ink = Image.new("L", size)
+    ink.paste(title, (ink_box[0] - left, ink_box[1] - top))
+    elsewhere = ink.filter(ImageFilter.BoxBlur(_EDGE)).point([255] + [0] * 255)
     least_glow, least_shadow = (
-        _extremes(ImageChops.lighter(mask.crop(around), elsewhere))[0][0] / 255 for mask in (glow, shadow)
+        _extremes(ImageChops.lighter(mask, elsewhere))[0][0] / 255 for mask in (glow.crop(shadow_box), shadow)
     )
-    return _Dark(reach, glow, shadow, least_glow, least_shadow)
+    return _Dark(reach, glow, shadow_box, shadow, least_glow, least_shadow)
 
 
 def _within(box: Box, frame: Box) -> Box:
@@ -199,7 +206,8 @@ def _glow(canvas: Image.Image, layout: Layout) -> None:
     # What is left of the light is (1 - shadow) * (1 - glow); the shadow is fixed, so the glow makes up the rest.
     rest = 1 - (1 - needed) / (1 - dark.least_shadow)
     strength = min(1.0, max(_GLOW_LEAST, rest / dark.least_glow))
-    mask = ImageChops.screen(dark.glow.point([ceil(value * strength) for value in range(256)]), dark.shadow)
+    mask = dark.glow.point([ceil(value * strength) for value in range(256)])
+    mask.paste(ImageChops.screen(mask.crop(dark.shadow_box), dark.shadow), dark.shadow_box)
     canvas.paste((0, 0, 0), dark.reach, mask)
 
 

@@ -232,13 +232,16 @@ class _Fit:
             if found and (best is None or found[0] >= best[0] * _WORTH_BREAKING_UP):
                 best = found
         size, cuts = best or (MIN_SIZE, self._shorten(text))
-        return Layout(self._name, self._font, size, self._place(text, size, cuts), missing, shortened=best is None)
+        lines = self._place(text, size, cuts)
+        if all(line.ink[0] == line.ink[2] for line in lines):
+            lines = ()  # spaces and invisible characters alone
+        return Layout(self._name, self._font, size, lines, missing, shortened=best is None)
 
     def _pieces(self, text: _Text, tier: Tier, end: int, suffix: str = "") -> list[_Piece]:
         hyphen = advance("-", self._font, "ltr", _REFERENCE) / _REFERENCE
         pieces: list[_Piece] = []
         start = 0
-        stops = [one for one in find_breaks(text.text) if one.tier <= tier and one.at < end]
+        stops = [one for one in find_breaks(text.text, tier) if one.at < end]
         for stop in [*stops, Break(end, Tier.WORD, 0.0)]:
             bare = start + len(text.text[start : stop.at].rstrip())
             width = _width(text, start, bare, suffix if stop.at == end else "")
@@ -349,7 +352,7 @@ class _Fit:
         return [(0, 0, _ELLIPSIS)]
 
     def _longest_start(self, text: _Text, tier: Tier, room: int) -> list[_Cut]:
-        ends = [one.at for one in find_breaks(text.text) if one.tier <= tier and not one.hyphen]
+        ends = [one.at for one in find_breaks(text.text, tier) if not one.hyphen]
         low, high = 0, len(ends)
         longest: list[_Cut] = []
         while low < high:

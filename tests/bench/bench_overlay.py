@@ -1,0 +1,316 @@
+"""What the overlay costs, beside decoding and encoding alone and beside other ways to do the same work.
+
+Run with ``python tests/bench/bench_overlay.py`` from the repository; ``--runs N`` sets how many times each figure is
+taken (the median is printed), ``--markdown`` prints the table as docs/overlay.md has it. Everything runs on one core.
+ImageMagick is measured where its ``convert`` is installed, sharp where Node.js finds it (NODE_PATH).
+"""
+
+import argparse
+import io
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "functions"))
+
+from thumbnails.overlay import breaks, compose, layout, picture, typefaces
+from thumbnails.overlay.templates import HEIGHT, LINE_HEIGHT, TEMPLATES, WIDTH, Template
+
+FONT = "inter"
+TITLES = (
+    "How We Cut Our AWS Bill by 80% Without Losing a Single Feature",
+    "Ten Things I Wish I Knew Before Becoming a Software Engineer",
+    "The Hidden Cost of Technical Debt and How to Pay It Down",
+    "From Zero to One Million Users in Ninety Days",
+)
+INPUTS = (("JPEG", 1536, 1024), ("PNG", 1376, 768), ("PNG", 2752, 1536))
+
+
+def photo(width: int, height: int) -> Image.Image:
+    """Something with the detail of a photograph: a sky-to-ground gradient under noise that falls off with frequency."""
+    dice = np.random.default_rng(3)
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+    frequency[0, 0] = 1
+
+    def texture() -> NDArray[np.float64]:
+        waves = np.fft.rfft2(dice.standard_normal((height, width))) / frequency**1.35
+        pattern = np.fft.irfft2(waves, s=(height, width))
+        return np.asarray((pattern - pattern.mean()) / pattern.std())
+
+    shade, down = texture(), np.linspace(0, 1, height)[:, None]
+    bands = [
+        top + (bottom - top) * down + 42 * shade + 10 * texture() for top, bottom in ((150, 60), (180, 90), (235, 50))
+    ]
+    return Image.fromarray(np.clip(np.stack(bands, -1), 0, 255).astype(np.uint8))
+
+
+def encoded(kind: str, width: int, height: int) -> bytes:
+    buffer = io.BytesIO()
+    photo(width, height).save(buffer, kind, quality=90)
+    return buffer.getvalue()
+
+
+def milliseconds(work: Callable[[], object], runs: int) -> float:
+    work()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        work()
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+# --- the contestants ------------------------------------------------------------------------------------------------
+
+
+def forget_titles() -> None:
+    """Drop every cached fit and mask; fonts stay open, as they do in a process that serves many titles."""
+    for cached in (
+        layout.measure,
+        breaks.find_breaks,
+        compose._title_mask,
+        compose._shadow_and_glow,
+        typefaces.render,
+        typefaces.advance,
+        typefaces.rise_and_fall,
+    ):
+        cached.cache_clear()
+
+
+def plain(data: bytes, title: str, template: Template) -> bytes:
+    """The usual way with Pillow: resize all of it, try every size, compose and blur at the size of the frame."""
+    source = Image.open(io.BytesIO(data)).convert("RGB")
+    scale = max(WIDTH / source.width, HEIGHT / source.height)
+    source = source.resize((round(source.width * scale), round(source.height * scale)), Image.Resampling.LANCZOS)
+    left, top = (source.width - WIDTH) // 2, (source.height - HEIGHT) // 2
+    frame = source.crop((left, top, left + WIDTH, top + HEIGHT)).convert("RGBA")
+    overlay = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 0))
+    pen = ImageDraw.Draw(overlay)
+    if template.panel:
+        pen.rectangle(template.panel, fill=(0, 0, 0, 199))
+    x, y, right, bottom = template.box
+    font, lines = ImageFont.truetype(typefaces.FOLDER / f"{FONT}.ttf", 32), [title]
+    for size in range(80, 31, -2):
+        font = ImageFont.truetype(typefaces.FOLDER / f"{FONT}.ttf", size)
+        lines = [""]
+        for word in title.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if pen.textlength(longer, font=font) <= right - x:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        if len(lines) <= template.lines and len(lines) * size * LINE_HEIGHT <= bottom - y + size * 0.25:
+            break
+    step = font.size * LINE_HEIGHT
+    y += round((bottom - y - len(lines) * step) / 2)
+    if not template.panel:
+        shadow = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 0))
+        for radius in (24, 6):
+            for i, line in enumerate(lines):
+                ImageDraw.Draw(shadow).text((x, y + i * step), line, font=font, fill=(0, 0, 0, 255))
+            shadow = shadow.filter(ImageFilter.GaussianBlur(radius))
+        frame = Image.alpha_composite(frame, shadow)
+    for i, line in enumerate(lines):
+        pen.text((x, y + i * step), line, font=font, fill=(255, 255, 255, 255))
+    buffer = io.BytesIO()
+    Image.alpha_composite(frame, overlay).convert("RGB").save(buffer, "JPEG", quality=85, progressive=True)
+    return buffer.getvalue()
+
+
+def image_magick(program: str, path: Path, title: str, template: Template) -> None:
+    """One run of ``convert``: its start is part of the figure, as it is part of using it."""
+    x, y, right, bottom = template.box
+    gravity = "center" if template.align == "center" else "west"
+    text = [
+        "-background",
+        "none",
+        "-fill",
+        "white",
+        "-font",
+        str(typefaces.FOLDER / f"{FONT}.ttf"),
+        "-gravity",
+        gravity,
+    ]
+    text += ["-size", f"{right - x}x{bottom - y}", f"caption:{title}"]
+    command = [program, str(path), "-resize", f"{WIDTH}x{HEIGHT}^", "-gravity", "center"]
+    command += ["-extent", f"{WIDTH}x{HEIGHT}", "+gravity"]
+    if template.panel:
+        corners = "{},{} {},{}".format(*template.panel)
+        command += ["-fill", "rgba(0,0,0,0.78)", "-draw", f"rectangle {corners}"]
+        command += ["(", *text, ")", "-gravity", "northwest", "-geometry", f"+{x}+{y}", "-composite"]
+    else:
+        command += ["(", *text, "(", "+clone", "-background", "black", "-shadow", "90x9+0+4", ")", "+swap"]
+        command += ["-background", "none", "-layers", "merge", "+repage", ")"]
+        command += ["-gravity", "northwest", "-geometry", f"+{x}+{y}", "-composite"]
+    command += ["-interlace", "Plane", "-sampling-factor", "4:2:0", "-quality", "85", "jpg:/dev/null"]
+    subprocess.run(command, check=True, env={**os.environ, "MAGICK_THREAD_LIMIT": "1"})
+
+
+SHARP = """
+const sharp = require('sharp'), fs = require('fs');
+sharp.concurrency(1); sharp.cache(false);
+const {file, font, title, box, panel, align, runs} = JSON.parse(fs.readFileSync(0));
+const data = fs.readFileSync(file), [x, y, right, bottom] = box;
+async function once() {
+  const text = await sharp({text: {text: `<span foreground="white">${title}</span>`, font: 'Inter Bold', fontfile: font,
+    width: right - x, height: bottom - y, align, rgba: true}}).png({compressionLevel: 0}).toBuffer();
+  const layers = [];
+  if (panel) layers.push({input: {create: {width: panel[2] - panel[0], height: panel[3] - panel[1], channels: 4,
+    background: {r: 0, g: 0, b: 0, alpha: 0.78}}}, left: panel[0], top: panel[1]});
+  else {
+    const clear = {r: 0, g: 0, b: 0, alpha: 0};
+    const shadow = await sharp(text).extend({top: 24, bottom: 24, left: 24, right: 24, background: clear})
+      .linear([0, 0, 0, 1], [0, 0, 0, 0]).blur(9).png({compressionLevel: 0}).toBuffer();
+    layers.push({input: shadow, left: x - 24, top: y - 20});
+  }
+  layers.push({input: text, left: x, top: y});
+  await sharp(data).resize(1200, 630, {fit: 'cover'}).composite(layers)
+    .jpeg({quality: 85, progressive: true}).toBuffer();
+}
+(async () => {
+  await once();
+  const times = [];
+  for (let i = 0; i < runs; i++) { const t = performance.now(); await once(); times.push(performance.now() - t); }
+  times.sort((a, b) => a - b);
+  console.log(JSON.stringify(times[times.length >> 1]));
+})();
+"""
+
+
+def sharp(path: Path, title: str, template: Template, runs: int) -> float | None:
+    """sharp's median, timed inside a Node.js process that is warm."""
+    job = {
+        "file": str(path),
+        "font": str(typefaces.FOLDER / f"{FONT}.ttf"),
+        "title": title,
+        "box": template.box,
+        "panel": template.panel,
+        "align": "centre" if template.align == "center" else "left",
+        "runs": runs,
+    }
+    done = subprocess.run(["node", "-e", SHARP], input=json.dumps(job), capture_output=True, text=True, check=False)
+    return float(done.stdout) if done.returncode == 0 else None
+
+
+def convert_of_image_magick() -> str | None:
+    for name in ("convert-im6.q16", "magick", "convert"):
+        program = shutil.which(name)
+        if program and b"ImageMagick" in subprocess.run([program, "-version"], capture_output=True, check=False).stdout:
+            return program
+    return None
+
+
+def has_sharp() -> bool:
+    if not shutil.which("node"):
+        return False
+    return subprocess.run(["node", "-e", "require('sharp')"], capture_output=True, check=False).returncode == 0
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+COLUMNS = (
+    "input",
+    "template",
+    "decode",
+    "encode",
+    "new title",
+    "ratio",
+    "same title",
+    "ratio",
+    "plain Pillow",
+    "times",
+    "ImageMagick",
+    "sharp",
+)
+
+
+def row(data: bytes, kind: str, name: str, runs: int, path: Path, program: str | None, node: bool) -> list[str]:
+    template = TEMPLATES[name]
+    titles = cycle(TITLES)
+
+    def new_title() -> None:
+        forget_titles()
+        compose.draw_overlay(data, next(titles), name, FONT)
+
+    def decode() -> Image.Image:
+        opened = Image.open(io.BytesIO(data))
+        opened.load()
+        return opened
+
+    finished = picture.open_picture(data)
+    set_title = layout.measure(TITLES[0], name, FONT)
+    compose.darken(finished, set_title)
+    sharp_chroma = compose._chroma_would_bleed(finished, set_title)
+    compose.draw_title(finished, set_title)
+
+    decoding = milliseconds(decode, runs)
+    encoding = milliseconds(lambda: picture.encode(finished, sharp_chroma), runs)
+    new = milliseconds(new_title, runs)
+    same = milliseconds(lambda: compose.draw_overlay(data, TITLES[0], name, FONT), runs)
+    usual = milliseconds(lambda: plain(data, next(titles), template), max(3, runs // 3))
+    magick = milliseconds(lambda: image_magick(program, path, next(titles), template), 3) if program else None
+    other = sharp(path, TITLES[0], template, max(3, runs // 3)) if node else None
+    floor = decoding + encoding
+    figures = [f"{decoding:.1f}", f"{encoding:.1f}", f"{new:.1f}", f"{new / floor:.2f}", f"{same:.1f}"]
+    figures += [f"{same / floor:.2f}", f"{usual:.1f}", f"{usual / same:.1f}"]
+    figures += ["–" if value is None else f"{value:.0f}" for value in (magick, other)]
+    return [kind, name, *figures]
+
+
+def peak_memory() -> float:
+    """The most memory in MB that a fresh process held while it drew every template over the largest input."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from thumbnails.overlay.compose import draw_overlay\n"
+        "data = open(sys.argv[2], 'rb').read()\n"
+        "for name in sys.argv[3:]: draw_overlay(data, 'How We Cut Our AWS Bill by 80%', name, 'inter')\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
+    )
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        file.write(encoded(*INPUTS[-1]))
+        file.flush()
+        folder = str(Path(__file__).parents[2] / "functions")
+        command = [sys.executable, "-c", code, folder, file.name, *TEMPLATES]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--markdown", action="store_true")
+    options = parser.parse_args()
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    program, node = convert_of_image_magick(), has_sharp()
+    rows = [list(COLUMNS)]
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, width, height in INPUTS:
+            data = encoded(kind, width, height)
+            path = Path(folder) / f"{width}.{kind.lower()}"
+            path.write_bytes(data)
+            rows += [
+                row(data, f"{kind} {width} × {height}", name, options.runs, path, program, node) for name in TEMPLATES
+            ]
+    if options.markdown:
+        rows.insert(1, ["---", "---", *["--:"] * (len(COLUMNS) - 2)])
+        print("\n".join(f"| {' | '.join(cells)} |" for cells in rows))
+    else:
+        widths = [max(len(cells[i]) for cells in rows) for i in range(len(COLUMNS))]
+        print("\n".join("  ".join(cell.rjust(widths[i]) for i, cell in enumerate(cells)) for cells in rows))
+    print("\nMedian milliseconds; ratio: to decode + encode; times: plain Pillow over the same title.")
+    print(f"Peak memory for PNG {INPUTS[-1][1]} × {INPUTS[-1][2]}: {peak_memory():.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
