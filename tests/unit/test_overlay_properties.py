@@ -72,7 +72,7 @@ WORDS = (
 )
 words = st.one_of(
     st.sampled_from(WORDS.split()),
-    st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Co", "Cn"]), min_size=1, max_size=12),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12),
 )
 titles = st.lists(words, min_size=1, max_size=14).map(lambda parts: " ".join(parts)[:200])
 pictures = st.sampled_from(sorted(PICTURES))
@@ -150,6 +150,6 @@ def test_a_sixth_template_is_data_alone(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(TEMPLATES, "right-panel", right_panel)
     layout = measure("A sixth template takes ten lines and no new code", "right-panel", "inter")
     assert len(layout.lines) > 1
-    assert all(800 <= line.ink[0] and line.ink[2] <= 1160 for line in layout.lines)
+    assert all(line.ink[0] >= 800 and line.ink[2] <= 1160 for line in layout.lines)
     for picture in PICTURES.values():
         assert worst_contrast(picture, layout) >= ENOUGH

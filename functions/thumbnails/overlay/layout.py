@@ -24,8 +24,10 @@ _TOO_SMALL, _LARGE_ENOUGH, _WORTH_BREAKING_UP = 40, 56, 1.4
 _ELLIPSIS = "…"
 
 _SPACES = regex.compile(r"[\t\n\v\f\r \u1680\u2000-\u200a\u2028\u2029\u205f\u3000]+")
-# Control characters, and the bidi controls that UAX #9 itself drops after use: a title is one plain paragraph.
-_UNSET = regex.compile(r"[\p{Cc}\p{Cs}\p{Co}\p{Cn}\ufeff\ufffc\u00ad\u202a-\u202e\u2060-\u2069]")
+# Control characters, invisible fillers, and the bidi controls that only matter between paragraphs.
+_UNSET = regex.compile(
+    r"[\p{Cc}\p{Cs}\ufeff\ufffc\u00ad\u202a-\u202e\u2060-\u2069\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0]"
+)
 # No script stacks more marks on a letter; titles that do would leave any box.
 _PILED_MARKS = regex.compile(r"(\p{M}{5})\p{M}+")
 _ZERO_WIDTH_SPACE = "\u200b"
@@ -106,7 +108,7 @@ def measure(title: str, template: str, font: str) -> Layout:
 def normalise(title: str) -> str:
     """The title as one line of composed characters (NFC), with single spaces and without control characters."""
     one_line = _SPACES.sub(" ", unicodedata.normalize("NFC", title))
-    return str(_PILED_MARKS.sub(r"\1", _SPACES.sub(" ", _UNSET.sub("", one_line)))).strip()
+    return str(_PILED_MARKS.sub(r"\1", _SPACES.sub(" ", _UNSET.sub("", one_line)))).strip(" \u200b")
 
 
 def _embedding_levels(text: str) -> tuple[tuple[int, ...], bool]:
@@ -274,8 +276,8 @@ class _Fit:
         cuts = self._balance(text, pieces, size, count) if count else []
         if not cuts:
             return []
-        top = min(rise_and_fall(*run, _REFERENCE)[0] for run in _visual_runs(text, *cuts[0]))
-        bottom = max(rise_and_fall(*run, _REFERENCE)[1] for run in _visual_runs(text, *cuts[-1]))
+        top = min((rise_and_fall(*run, _REFERENCE)[0] for run in _visual_runs(text, *cuts[0])), default=0)
+        bottom = max((rise_and_fall(*run, _REFERENCE)[1] for run in _visual_runs(text, *cuts[-1])), default=0)
         height = (count - 1) * _step(size) + (bottom - top) * size / _REFERENCE
         return cuts if height <= self._height else []
 
