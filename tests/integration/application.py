@@ -1,8 +1,10 @@
 """The deployed application as the integration tests see it."""
 
+import io
 import json
 import time
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,29 +123,33 @@ class Application:
         return Invocation(json.loads(answer["Payload"].read()), answer.get("FunctionError", ""))
 
     @contextmanager
-    def environment(self, function: str, **variables: str) -> Iterator[None]:
-        """Change variables of a function for a while; every one of its environments starts anew."""
-        before = self.functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
-        self._set_environment(function, {**before, **variables})
+    def configured(self, function: str, timeout: int | None = None, **variables: str) -> Iterator[None]:
+        """Change a function's timeout or variables for a while; every one of its environments starts anew."""
+        before = self.functions.get_function_configuration(FunctionName=function)
+        values = before["Environment"]["Variables"]
+        self._configure(function, timeout or before["Timeout"], {**values, **variables})
         try:
             yield
         finally:
-            self._set_environment(function, before)
+            self._configure(function, before["Timeout"], values)
 
-    def _set_environment(self, function: str, variables: dict[str, str]) -> None:
-        self.functions.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+    def _configure(self, function: str, timeout: int, variables: dict[str, str]) -> None:
+        self.functions.update_function_configuration(
+            FunctionName=function, Timeout=timeout, Environment={"Variables": variables}
+        )
 
         def updated() -> bool | None:
             found = self.functions.get_function_configuration(FunctionName=function)
             return True if found["LastUpdateStatus"] == "Successful" else None
 
-        wait_for(f"the new environment of {function}", updated, 20)
+        wait_for(f"the new configuration of {function}", updated, 20)
 
     def task_outputs(self, arn: str) -> list[Any]:
-        """What the tasks of an execution gave, in the order in which they ended."""
+        """What the functions of an execution gave, in the order in which they ended."""
         pages = self.states.get_paginator("get_execution_history").paginate(executionArn=arn)
         events = [event for page in pages for event in page["events"] if event["type"] == "TaskSucceeded"]
-        return [json.loads(event["taskSucceededEventDetails"]["output"])["Payload"] for event in events]
+        details = [event["taskSucceededEventDetails"] for event in events]
+        return [json.loads(found["output"])["Payload"] for found in details if found["resourceType"] == "lambda"]
 
     def requests_by_title(self) -> dict[str, tuple[int, int]]:
         """How many calls came in and how many were paid, by the title in the prompt."""
@@ -181,6 +187,22 @@ class Application:
             return lines if any(needle in line for line in lines) else None
 
         return wait_for(f"{needle!r} in the log of {function}", found, seconds)
+
+
+def create_function(client: "LambdaClient", name: str, handler: str, files: dict[str, str], timeout: int = 3) -> None:
+    """Create a function from source files."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path, source in files.items():
+            packed.writestr(path, source)
+    client.create_function(
+        FunctionName=name,
+        Runtime="python3.11",
+        Handler=handler,
+        Role=f"arn:aws:iam::{ACCOUNT}:role/any",
+        Code={"ZipFile": archive.getvalue()},
+        Timeout=timeout,
+    )
 
 
 def without_query(url: str) -> str:

@@ -149,8 +149,8 @@ def test_the_request_inside_an_eventbridge_envelope_is_run(app: Application) -> 
 
 
 def test_the_object_that_an_s3_event_names_is_run(app: Application) -> None:
-    app.s3.put_object(Bucket=BUCKET, Key="inbox/batch.json", Body=json.dumps([[TITLES[1]], [GPT]]).encode())
-    detail = {"bucket": {"name": BUCKET}, "object": {"key": "inbox/batch.json"}}
+    app.s3.put_object(Bucket=BUCKET, Key="drafts/batch.json", Body=json.dumps([[TITLES[1]], [GPT]]).encode())
+    detail = {"bucket": {"name": BUCKET}, "object": {"key": "drafts/batch.json"}}
     envelope = {"detail-type": "Object Created", "source": "aws.s3", "detail": detail}
     assert app.succeed("generateBatch", envelope)["prompts"] == [TITLES[1]]
 
@@ -174,7 +174,7 @@ def test_results_have_the_order_of_the_request_when_the_first_cells_come_last(ap
 @pytest.fixture
 def patient(app: Application) -> Iterator[Application]:
     """The application with a provider timeout that fifty cold starts on a busy machine do not meet."""
-    with app.environment("generateThumbnail", PROVIDER_TIMEOUT_SECONDS="60"):
+    with app.configured("generateThumbnail", PROVIDER_TIMEOUT_SECONDS="60"):
         yield app
 
 

