@@ -20,13 +20,31 @@ renaming a class here means renaming it in ``statemachine/``; a test holds the t
             └── UnusablePicture      bytes that are no picture, a truncated one, or one too large to open
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a request: the field that it is in (empty for the whole), and a sentence."""
+
+    field: str
+    message: str
+
 
 class ThumbnailError(Exception):
     """Base of every error that this product raises on purpose."""
 
 
 class InvalidBatch(ThumbnailError):
-    """The request breaks the contract. The message says what is wrong and what is right."""
+    """The request breaks the contract. The message says what is wrong and what is right.
+
+    Attributes:
+        problems: every problem; the message is the first one's.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (Problem("", message),)
 
 
 class AllImagesFailed(ThumbnailError):
