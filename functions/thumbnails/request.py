@@ -1,12 +1,13 @@
 """What may be asked for, and every check on it. A request that passes costs money; one that fails costs nothing."""
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, TypeGuard
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FONTS, MODELS, STYLES, TEMPLATES
-from thumbnails.errors import InvalidBatch
+from thumbnails.errors import InvalidBatch, Problem
 
 Task = Literal["generateBatch", "generateThumbnails"]
 
@@ -106,12 +107,16 @@ class Cell(BaseModel):
         try:
             cell = cls.model_validate(value)
         except ValidationError as error:
-            raise InvalidBatch(_first_problem(error)) from None
+            raise _refusal(_shape_problems(error)) from None
         cell = cell.model_copy(
             update={"run_id": cell.run_id or run_id, "execution": cell.execution or cell.run_id or run_id}
         )
-        check_lengths([("title", cell.title)], cell.context, cell.extra_prompt)
-        check_names([cell.model], cell.style, cell.template, cell.font)
+        problems = [
+            *_length_problems([("title", cell.title)], cell.context, cell.extra_prompt),
+            *_name_problems(["model"], [cell.model], cell.style, cell.template, cell.font),
+        ]
+        if problems:
+            raise _refusal(problems)
         return cell
 
 
@@ -124,18 +129,24 @@ def parse_request(task: Task, value: object, cap: int) -> Batch | Thumbnails:
         cap: the most images that one run may make.
 
     Raises:
-        InvalidBatch: with one sentence on what is wrong and what is right.
+        InvalidBatch: with one sentence on what is wrong and what is right, and with every problem there is.
     """
     shape: type[Batch] | type[Thumbnails] = Batch if task == "generateBatch" else Thumbnails
-    first = "prompts" if shape is Batch else "title"
+    given = _as_object("prompts" if shape is Batch else "title", value)
+    problems: list[Problem] = []
+    spoilt: set[object] = set()
     try:
-        request = shape.model_validate(_as_object(first, value))
+        request = shape.model_validate(given)
     except ValidationError as error:
-        raise InvalidBatch(_first_problem(error)) from None
-    check_size(request.titles, request.models, cap)
-    rows = [(f"prompts[{row}]" if shape is Batch else "title", title) for row, title in enumerate(request.titles)]
-    check_lengths(rows, request.context, request.extra_prompt)
-    check_names(request.models, request.style, request.template, request.font)
+        problems += _shape_problems(error)
+        spoilt = {place["loc"][0] for place in error.errors() if place["loc"]}
+        # What has the right shape is checked all the same, so that a person hears of everything at once.
+        request = shape.model_validate(
+            {name: given[name] for name in shape.model_fields if name in given and name not in spoilt}
+        )
+    problems += _problems(request, cap, spoilt)
+    if problems:
+        raise _refusal(problems)
     return request
 
 
@@ -145,76 +156,88 @@ def check_size(prompts: list[str], models: list[str], cap: int) -> None:
     Raises:
         InvalidBatch: with the contract's own words.
     """
+    if problems := list(_size_problems(prompts, models, cap)):
+        raise _refusal(problems)
+
+
+def _problems(request: Batch | Thumbnails, cap: int, spoilt: Collection[object]) -> Iterator[Problem]:
+    """Every check of the contract, in its order; ``spoilt`` are the fields that had the wrong shape."""
+    first = "prompts" if isinstance(request, Batch) else "title"
+    for field, message in _size_problems(request.titles, request.models, cap):
+        place = first if field == "prompts" else field
+        if place not in spoilt:
+            yield Problem(place, message)
+    rows = [(f"prompts[{row}]" if first == "prompts" else "title", title) for row, title in enumerate(request.titles)]
+    yield from _length_problems(rows, request.context, request.extra_prompt)
+    places = [f"models[{column}]" for column in range(len(request.models))]
+    yield from _name_problems(places, request.models, request.style, request.template, request.font)
+
+
+def _size_problems(prompts: list[str], models: list[str], cap: int) -> Iterator[Problem]:
     if not prompts:
-        raise InvalidBatch("prompts must contain at least one title")
+        yield Problem("prompts", "prompts must contain at least one title")
     if not models:
-        raise InvalidBatch("models must contain at least one model")
+        yield Problem("models", "models must contain at least one model")
     if len(prompts) * len(models) > cap:
-        raise InvalidBatch(f"batch is capped at {cap} generated images")
+        yield Problem("prompts", f"batch is capped at {cap} generated images")
 
 
-def check_lengths(titles: list[tuple[str, str]], context: str, extra_prompt: str) -> None:
-    """Characters after trimming.
-
-    Args:
-        titles: the name of each title's place in the request, and the title.
-        context: what the post is about.
-        extra_prompt: what the writer adds to the prompt.
-
-    Raises:
-        InvalidBatch: names the place and the limit.
-    """
+def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prompt: str) -> Iterator[Problem]:
+    """Characters after trimming; ``titles`` are pairs of a title's place in the request and the title."""
     low, high = TITLE_CHARACTERS
     for place, title in titles:
         if not low <= len(title) <= high:
-            raise InvalidBatch(f"{place}: a title has {low} to {high} characters, this one has {len(title)}")
+            yield Problem(place, f"{place}: a title has {low} to {high} characters, this one has {len(title)}")
     for place, text, limit in (
         ("extra_prompt", extra_prompt, EXTRA_PROMPT_CHARACTERS),
         ("context", context, CONTEXT_CHARACTERS),
     ):
         if len(text) > limit:
-            raise InvalidBatch(f"{place} has at most {limit} characters, this one has {len(text)}")
+            yield Problem(place, f"{place} has at most {limit} characters, this one has {len(text)}")
 
 
-def check_names(models: list[str], style: str, template: str, font: str) -> None:
-    """Every name is in the catalogue, and no model is named twice.
-
-    Raises:
-        InvalidBatch: names the bad value and lists the good ones.
-    """
-    named: list[tuple[str, str, Mapping[str, object]]] = [
-        *(("model", model, MODELS) for model in models),
-        ("style", style, STYLES),
-        ("template", template, TEMPLATES),
-        ("font", font, FONTS),
+def _name_problems(places: list[str], models: list[str], style: str, template: str, font: str) -> Iterator[Problem]:
+    """Every name is in the catalogue, and no model is named twice; ``places`` are those of the models."""
+    named: list[tuple[str, str, str, Mapping[str, object]]] = [
+        *((place, "model", model, MODELS) for place, model in zip(places, models, strict=True)),
+        ("style", "style", style, STYLES),
+        ("template", "template", template, TEMPLATES),
+        ("font", "font", font, FONTS),
     ]
-    for kind, name, known in named:
+    for place, kind, name, known in named:
         if name not in known:
-            raise InvalidBatch(f"unknown {kind} {_quoted(name)}; choose from: {', '.join(known)}")
-    for model in models:
-        if models.count(model) > 1:
-            raise InvalidBatch(f"model {_quoted(model)} is named twice; a run draws each title once by each model")
+            yield Problem(place, f"unknown {kind} {_quoted(name)}; choose from: {', '.join(known)}")
+    for column, model in enumerate(models):
+        if models.index(model) < column:
+            message = f"model {_quoted(model)} is named twice; a run draws each title once by each model"
+            yield Problem(places[column], message)
 
 
-def unwrap_event(event: object, read_object: Callable[[str, str], object]) -> object:
-    """The request inside an EventBridge envelope, or the event itself where it is no envelope.
+def request_in(event: object) -> object:
+    """The request inside an EventBridge envelope (its ``detail``), or the event itself where it is no envelope."""
+    return event["detail"] if _is_envelope(event) else event
 
-    Args:
-        event: a request, an envelope whose ``detail`` is one, or an S3 "Object Created" event.
-        read_object: reads the JSON object at (bucket, key).
+
+def object_in(event: object) -> tuple[str, str, str | None] | None:
+    """Bucket, key and version of the request file that an S3 "Object Created" event names; None for any other event.
 
     Raises:
-        InvalidBatch: the envelope names no object.
+        InvalidBatch: it is such an event and names no object.
     """
-    if not (isinstance(event, dict) and "detail-type" in event and "detail" in event):
-        return event
-    detail = event["detail"]
-    if event.get("source") != "aws.s3":
-        return detail
+    if not (_is_envelope(event) and event.get("source") == "aws.s3"):
+        return None
     try:
-        return read_object(detail["bucket"]["name"], detail["object"]["key"])
-    except (KeyError, TypeError):
-        raise InvalidBatch("the S3 event names no object: it needs detail.bucket.name and detail.object.key") from None
+        detail = event["detail"]
+        bucket, key, version = detail["bucket"]["name"], detail["object"]["key"], detail["object"].get("version-id")
+    except (KeyError, TypeError, AttributeError):
+        bucket = key = version = None
+    if not (isinstance(bucket, str) and isinstance(key, str) and bucket and key and isinstance(version, str | None)):
+        raise InvalidBatch("the S3 event names no object: it needs detail.bucket.name and detail.object.key")
+    return bucket, key, version
+
+
+def _is_envelope(event: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(event, dict) and "detail-type" in event and "detail" in event
 
 
 def _as_object(first: str, value: object) -> dict[str, Any]:
@@ -229,17 +252,26 @@ def _as_object(first: str, value: object) -> dict[str, Any]:
     raise InvalidBatch(f"a request is an object with {first} and models, or an array that starts with the two")
 
 
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_context=False)[0]
+def _refusal(problems: Sequence[Problem]) -> InvalidBatch:
+    return InvalidBatch(problems[0].message, problems)
+
+
+def _shape_problems(error: ValidationError) -> list[Problem]:
+    return [_shape_problem(problem, error.title) for problem in error.errors(include_url=False, include_context=False)]
+
+
+def _shape_problem(problem: ErrorDetails, shape: str) -> Problem:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(".")
     if problem["type"] == "extra_forbidden":
-        return f"unknown field {_quoted(place)}; a request has: {', '.join(_fields(error.title))}"
-    if problem["type"] == "missing":
-        return f"{place} is missing"
-    if problem["type"] == "value_error":
-        return f"{place} {problem['msg'].removeprefix('Value error, ')}"
-    sentence = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return f"{place or 'a request'} must be {_WORDS.get(sentence, sentence)}"
+        message = f"unknown field {_quoted(place)}; a request has: {', '.join(_fields(shape))}"
+    elif problem["type"] == "missing":
+        message = f"{place} is missing"
+    elif problem["type"] == "value_error":
+        message = f"{place} {problem['msg'].removeprefix('Value error, ')}"
+    else:
+        sentence = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+        message = f"{place or 'a request'} must be {_WORDS.get(sentence, sentence)}"
+    return Problem(place, message)
 
 
 _WORDS = {

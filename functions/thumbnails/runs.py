@@ -4,9 +4,13 @@ import re
 from typing import Any
 
 from thumbnails.errors import InvalidBatch
-from thumbnails.request import RUN_ID, Task, parse_request, unwrap_event
+from thumbnails.request import RUN_ID, Task, object_in, parse_request, request_in
 from thumbnails.results import collect, refuse_total_failure
-from thumbnails.store import Store, run_prefix
+from thumbnails.store import S3Object, Store, run_prefix
+
+#: A file that is dropped here starts a run.
+INBOX = "inbox/"
+REJECTED = "rejected/"
 
 
 def open_run(task: Task, execution: str, event: object, store: Store, cap: int) -> dict[str, Any]:
@@ -23,16 +27,29 @@ def open_run(task: Task, execution: str, event: object, store: Store, cap: int) 
         cap: the most images that one run may make.
 
     Raises:
-        InvalidBatch: the request breaks the contract; nothing was stored or paid.
+        InvalidBatch: the request breaks the contract; nothing was paid. A file of the inbox that holds such a request
+            is copied under ``rejected/``, with the reason beside it.
     """
-    value = unwrap_event(event, lambda bucket, key: store.read_request(key, bucket))
+    named = object_in(event)
+    source = S3Object(*named) if named else None
+    try:
+        return _open_run(task, execution, source or request_in(event), store, cap)
+    except InvalidBatch as refusal:
+        if source and source.key.startswith(INBOX):
+            _reject(source, execution, refusal, store)
+        raise
+
+
+def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int) -> dict[str, Any]:
+    value = store.read_request(asked.key, asked.bucket, asked.version) if isinstance(asked, S3Object) else asked
     run_id = execution
     if isinstance(value, dict) and value.get("resume") is not None:
         value = dict(value)
         run_id = value.pop("resume")
         value = _resumed(task, run_id, value, store, cap)
     request = parse_request(task, value, cap).model_dump()
-    store.put_json(run_prefix(run_id) + "request.json", request)
+    # The newest execution's name tells whoever looks at the run whose history is the run's.
+    store.put_json(run_prefix(run_id) + "request.json", request, {"execution": execution})
     row = {"row": 0} if task == "generateThumbnails" else {}
     return {"run_id": run_id, "execution": execution, **row, **request}
 
@@ -48,6 +65,13 @@ def close_run(task: Task, run_id: str, cells: list[dict[str, Any]], store: Store
     store.put_json(run_prefix(run_id) + "manifest.json", result)
     refuse_total_failure(result)
     return result
+
+
+def _reject(source: S3Object, execution: str, refusal: InvalidBatch, store: Store) -> None:
+    """Keep a copy of a refused file with the reason beside it, where no file starts a run."""
+    folder = f"{REJECTED}{execution}/"
+    store.copy(source, folder + source.key.rpartition("/")[2])
+    store.put(folder + "reason.txt", f"{refusal}\n".encode(), "text/plain; charset=utf-8")
 
 
 def _resumed(task: Task, run_id: object, given: dict[str, Any], store: Store, cap: int) -> object:

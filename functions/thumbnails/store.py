@@ -3,6 +3,8 @@
     runs/<run_id>/request.json               the checked request, which a resumed run starts from
     runs/<run_id>/<row>-<slug>/<model>.jpg   a finished image
     runs/<run_id>/manifest.json              the run's result
+    inbox/…                                  request files that start a run when they are dropped
+    rejected/…                               those that were refused, each with the reason beside it
     originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came
 
 The digest is taken over everything that decides the picture. A run's own originals stand under it apart from those of
@@ -16,8 +18,9 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import quote, unquote
 
 import boto3
@@ -72,6 +75,24 @@ class Stored:
     notes: dict[str, str]
 
 
+class S3Object(NamedTuple):
+    """Which object, and which version of it; None where its bucket keeps no versions."""
+
+    bucket: str
+    key: str
+    version: str | None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a listing shows it; ``etag`` changes with its bytes."""
+
+    key: str
+    size: int
+    etag: str
+    modified: datetime
+
+
 def _as_storage_error(call: Callable[P, R]) -> Callable[P, R]:
     @wraps(call)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -120,10 +141,36 @@ class Store:
             Metadata={name: quote(value) for name, value in (notes or {}).items()},
         )
 
-    def put_json(self, key: str, value: object) -> None:
+    def put_json(self, key: str, value: object, notes: dict[str, str] | None = None) -> None:
         """Store a value as JSON, readable by people."""
         body = json.dumps(value, ensure_ascii=False, indent=2).encode()
-        self.put(key, body, "application/json")
+        self.put(key, body, "application/json", notes)
+
+    @_as_storage_error
+    def put_new(self, key: str, body: bytes, content_type: str) -> bool:
+        """Store an object where there is none yet; False where there is one, which stays as it is."""
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in ("PreconditionFailed", "ConditionalRequestConflict"):
+                return False
+            raise
+        return True
+
+    @_as_storage_error
+    def listed(self, prefix: str) -> list[Listed]:
+        """Every object under a prefix, in the order of the keys."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        return [
+            Listed(item["Key"], item["Size"], item["ETag"], item["LastModified"])
+            for page in pages
+            for item in page.get("Contents", ())
+        ]
+
+    @_as_storage_error
+    def delete(self, key: str) -> None:
+        """Delete an object, whether it is there or not."""
+        self._client.delete_object(Bucket=self._bucket, Key=key)
 
     @_as_storage_error
     def notes(self, key: str) -> dict[str, str] | None:
@@ -137,10 +184,13 @@ class Store:
         return _unquoted(answer["Metadata"])
 
     @_as_storage_error
-    def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> Stored | None:
+    def get(
+        self, key: str, bucket: str | None = None, limit: int | None = None, version: str | None = None
+    ) -> Stored | None:
         """An object (its first ``limit`` bytes), or None where there is none."""
+        which: Any = {"VersionId": version} if version else {}
         try:
-            answer = self._client.get_object(Bucket=bucket or self._bucket, Key=key)
+            answer = self._client.get_object(Bucket=bucket or self._bucket, Key=key, **which)
         except ClientError as error:
             if _is_missing(error):
                 return None
@@ -153,18 +203,31 @@ class Store:
         answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
         return next((item["Key"] for item in answer.get("Contents", ())), None)
 
-    def read_request(self, key: str, bucket: str | None = None) -> Any:
+    @_as_storage_error
+    def copy(self, source: S3Object, key: str) -> None:
+        """Copy an object of this or another bucket to a key of this one; one that is gone is passed over."""
+        which: Any = {"Bucket": source.bucket, "Key": source.key}
+        if source.version:
+            which["VersionId"] = source.version
+        try:
+            self._client.copy_object(Bucket=self._bucket, Key=key, CopySource=which)
+        except ClientError as error:
+            if not _is_missing(error):
+                raise
+
+    def read_request(self, key: str, bucket: str | None = None, version: str | None = None) -> Any:
         """The JSON value of a request file.
 
         Args:
             key: the object's key.
             bucket: its bucket, where that is another one.
+            version: which of its versions; the newest where left out.
 
         Raises:
             InvalidBatch: there is no such object, it is too large or it is not JSON.
         """
         place = f"s3://{bucket or self._bucket}/{key}"
-        stored = self.get(key, bucket, REQUEST_BYTES + 1)
+        stored = self.get(key, bucket, REQUEST_BYTES + 1, version)
         if stored is None:
             raise InvalidBatch(f"there is no {place}")
         if len(stored.body) > REQUEST_BYTES:
@@ -174,10 +237,11 @@ class Store:
         except (ValueError, RecursionError) as error:
             raise InvalidBatch(f"{place} is not JSON: {error}") from None
 
-    def url(self, key: str) -> str:
-        """A presigned URL that opens an image in a browser."""
+    def url(self, key: str, file_name: str = "") -> str:
+        """A presigned URL that opens an object in a browser, or saves it under ``file_name``."""
+        saved: Any = {"ResponseContentDisposition": f'attachment; filename="{file_name}"'} if file_name else {}
         return self._signer.generate_presigned_url(
-            "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=self._url_seconds
+            "get_object", Params={"Bucket": self._bucket, "Key": key, **saved}, ExpiresIn=self._url_seconds
         )
 
 

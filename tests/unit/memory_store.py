@@ -1,9 +1,11 @@
 """The bucket in memory; ``test_store`` holds it to what the real one does."""
 
+import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from thumbnails.store import Store, Stored
+from thumbnails.store import Listed, S3Object, Store, Stored
 
 
 class MemoryStore(Store):
@@ -35,14 +37,38 @@ class MemoryStore(Store):
     def notes(self, key: str) -> dict[str, str] | None:
         return self.objects[key].notes if key in self.objects else None
 
-    def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> Stored | None:
+    def get(
+        self, key: str, bucket: str | None = None, limit: int | None = None, version: str | None = None
+    ) -> Stored | None:
         found = self.elsewhere.get((bucket, key)) if bucket else self.objects.get(key)
         return Stored(found.body[:limit], found.notes) if found else None
 
     def first_key(self, prefix: str) -> str | None:
         return next((key for key in sorted(self.objects) if key.startswith(prefix)), None)
 
-    def url(self, key: str) -> str:
+    def copy(self, source: S3Object, key: str) -> None:
+        if (source.bucket, source.key) in self.elsewhere:
+            self.put(key, self.elsewhere[source.bucket, source.key].body, "application/json")
+
+    def put_new(self, key: str, body: bytes, content_type: str) -> bool:
+        if key in self.objects:
+            return False
+        self.put(key, body, content_type)
+        return True
+
+    def listed(self, prefix: str) -> list[Listed]:
+        # The n-th write was n seconds into the year.
+        when = {key: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n, key in enumerate(self.writes)}
+        return [
+            Listed(key, len(stored.body), hashlib.sha256(stored.body).hexdigest(), when[key])
+            for key, stored in sorted(self.objects.items())
+            if key.startswith(prefix)
+        ]
+
+    def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+
+    def url(self, key: str, file_name: str = "") -> str:
         return f"memory://{key}"
 
     def json(self, key: str) -> Any:

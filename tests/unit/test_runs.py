@@ -52,17 +52,41 @@ def test_one_title_is_row_0(store: MemoryStore) -> None:
     assert (run["row"], run["title"]) == (0, "A title")
 
 
-def test_the_request_inside_an_envelope_is_the_one_that_is_stored(store: MemoryStore) -> None:
-    event = {"detail-type": "wanted", "source": "blog", "detail": BATCH}
+ENVELOPE = {"version": "0", "id": "1", "detail-type": "thumbnails wanted", "source": "blog", "detail": BATCH}
+S3_ENVELOPE = {
+    "detail-type": "Object Created",
+    "source": "aws.s3",
+    "detail": {"bucket": {"name": "blog"}, "object": {"key": "drafts/batch.json", "size": 9}},
+}
+
+
+@pytest.mark.parametrize(
+    "event", [ENVELOPE, {**ENVELOPE, "detail": [BATCH["prompts"], BATCH["models"]]}, S3_ENVELOPE], ids=str
+)
+def test_the_request_inside_an_envelope_is_the_one_that_is_stored(store: MemoryStore, event: object) -> None:
+    store.elsewhere["blog", "drafts/batch.json"] = Stored(json.dumps(BATCH).encode(), {})
     assert open_run("generateBatch", "run-1", event, store, CAP)["prompts"] == BATCH["prompts"]
     assert store.json("runs/run-1/request.json") == CHECKED
 
 
-def test_the_object_of_an_s3_event_is_the_request(store: MemoryStore) -> None:
-    store.elsewhere["blog", "inbox/b.json"] = Stored(json.dumps(BATCH).encode(), {})
-    detail = {"bucket": {"name": "blog"}, "object": {"key": "inbox/b.json"}}
-    event = {"detail-type": "Object Created", "source": "aws.s3", "detail": detail}
-    assert open_run("generateBatch", "run-1", event, store, CAP)["prompts"] == BATCH["prompts"]
+@pytest.mark.parametrize("detail", [None, [], "text", {}, {"bucket": {"name": "blog"}}, {"bucket": "b", "object": "o"}])
+def test_an_s3_event_without_an_object_is_refused(store: MemoryStore, detail: object) -> None:
+    with pytest.raises(InvalidBatch, match=r"^the S3 event names no object"):
+        open_run("generateBatch", "run-1", {**S3_ENVELOPE, "detail": detail}, store, CAP)
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ({"detail": BATCH}, "unknown field 'detail'"),
+        ({**ENVELOPE, "detail": None}, "a request is an object"),
+        (S3_ENVELOPE, "there is no s3://blog/drafts/batch.json"),
+    ],
+)
+def test_an_envelope_without_a_request_is_refused(store: MemoryStore, event: object, message: str) -> None:
+    with pytest.raises(InvalidBatch) as refused:
+        open_run("generateBatch", "run-1", event, store, CAP)
+    assert str(refused.value).startswith(message)
 
 
 @pytest.mark.parametrize("event", [{}, {"prompts": ["A title"], "models": ["none"]}, "text", {"resume": "run-0"}])
@@ -136,3 +160,24 @@ def test_a_manifest_that_could_not_be_stored_fails_the_collection(store: MemoryS
     store.unwritable["manifest.json"] = StorageUnavailable("S3 could not put")
     with pytest.raises(StorageUnavailable):
         close_run("generateBatch", "run-1", [made(*place) for place in PLACES], store)
+
+
+def test_a_refused_file_of_the_inbox_is_kept_with_the_reason() -> None:
+    store = MemoryStore()
+    store.elsewhere["blog", "inbox/mine.json"] = Stored(b'{"prompts": []}', {})
+    detail = {"bucket": {"name": "blog"}, "object": {"key": "inbox/mine.json", "version-id": "v1"}}
+    event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
+    with pytest.raises(InvalidBatch):
+        open_run("generateBatch", "inbox-v1", event, store, 50)
+    assert store.objects["rejected/inbox-v1/mine.json"].body == b'{"prompts": []}'
+    assert store.objects["rejected/inbox-v1/reason.txt"].body == b"prompts must contain at least one title\n"
+
+
+def test_a_refused_file_from_elsewhere_is_not_kept() -> None:
+    store = MemoryStore()
+    store.elsewhere["blog", "scheduled/mine.json"] = Stored(b"[", {})
+    detail = {"bucket": {"name": "blog"}, "object": {"key": "scheduled/mine.json"}}
+    event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
+    with pytest.raises(InvalidBatch):
+        open_run("generateBatch", "schedule-1", event, store, 50)
+    assert store.under() == []

@@ -13,7 +13,7 @@ def memoise_json_path() -> None:
 
 
 def memoise_lambda_client() -> None:
-    """Make one Lambda client per region and role, for clients are thread-safe: one per task is the next largest cost."""
+    """Make one Lambda client per region and role (clients are thread-safe): one per task is the next largest cost."""
     make_client = lambda_eval_utils.boto_client_for
     clients: dict[tuple[str, str, str], Any] = {}
 

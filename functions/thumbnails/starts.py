@@ -1,0 +1,68 @@
+"""Which run an event starts. Its name is made from the event, so that a second delivery finds it started."""
+
+import json
+import os
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+NAME_CHARACTERS = 80
+
+
+def execution_for(event: dict[str, Any], scheduled_key: str) -> tuple[str, dict[str, Any]]:
+    """The name of the execution that an event starts, and its input.
+
+    S3 and EventBridge deliver at least once. An object's version (its sequencer where the bucket keeps none) and an
+    event's id are the same in every delivery.
+
+    Args:
+        event: an EventBridge envelope: S3's "Object Created", a schedule's "Scheduled Event", or any other, whose
+            ``detail`` is a request.
+        scheduled_key: the request file that the schedule runs.
+    """
+    if event["source"] == "aws.s3":
+        item = event["detail"]["object"]
+        return _name("inbox", item.get("version-id") or item.get("sequencer") or event["id"]), event
+    if event["detail-type"] == "Scheduled Event":
+        detail = {"bucket": {"name": os.environ["BUCKET"]}, "object": {"key": scheduled_key}}
+        request = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
+        return _name("schedule", event["id"]), request
+    return _name("event", event["id"]), event
+
+
+def _name(kind: str, identity: str) -> str:
+    return f"{kind}-{re.sub(r'[^A-Za-z0-9_.-]', '-', identity)}"[:NAME_CHARACTERS]
+
+
+class StateMachine:
+    """``generateBatch``, to be started.
+
+    Args:
+        arn: its ARN.
+    """
+
+    def __init__(self, arn: str) -> None:
+        self._arn = arn
+        self._client: SFNClient = boto3.client("stepfunctions")
+
+    def start(self, name: str, request: object) -> bool:
+        """Start an execution; False where one of this name was started before."""
+        try:
+            self._client.start_execution(stateMachineArn=self._arn, name=name, input=json.dumps(request))
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "ExecutionAlreadyExists":
+                return False
+            raise
+        return True
+
+
+@lru_cache(maxsize=1)
+def state_machine() -> StateMachine:
+    """The state machine that the environment names; one client for the life of the process."""
+    return StateMachine(os.environ["GENERATE_BATCH_ARN"])
