@@ -23,6 +23,12 @@ SCRIPTS = {
     "Hebrew": "איך ללמוד לתכנת בשפת Rust תוך 30 יום?",
     "Devanagari": "तीस दिनों में प्रोग्रामिंग कैसे सीखें और नौकरी पाएं",
     "Thai": "วิธีเรียนรู้การเขียนโปรแกรมภาษาไพธอนภายในสามสิบวัน",
+    "Bengali": "ত্রিশ দিনে প্রোগ্রামিং শেখার উপায়",
+    "Tamil": "முப்பது நாட்களில் நிரலாக்கம் கற்பது எப்படி",
+    "Telugu": "ముప్పై రోజుల్లో ప్రోగ్రామింగ్ నేర్చుకోవడం",
+    "Gujarati": "ત્રીસ દિવસમાં પ્રોગ્રામિંગ શીખો",
+    "Georgian": "როგორ ვისწავლოთ პროგრამირება ოცდაათ დღეში",
+    "Armenian": "Ինչպես սովորել ծրագրավորում երեսուն օրում",
     "emoji": "Ship it 🚀 faster: 5 tips ❤️ from 👨‍👩‍👧 and 🇩🇪",
     "mixture": "Rust で書く הפתרון — 简单 и просто 🚀",
 }
@@ -225,7 +231,7 @@ def test_a_title_of_missing_characters_alone_leaves_the_picture_bare() -> None:
     assert layout.missing == ("𒀀", "𒁀")
 
 
-@pytest.mark.parametrize("title", ["", "   ", "\u200b", "\u3164", "\u2800"])
+@pytest.mark.parametrize("title", ["", "   ", "\u200b", "\u00a0 \u00a0", "\u3164", "\u2800"])
 def test_a_title_without_ink_leaves_the_picture_bare(title: str) -> None:
     assert measure(title, "overlay-center", "inter").lines == ()
 

@@ -52,15 +52,21 @@ def luminance(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.asarray(light @ np.array([0.2126, 0.7152, 0.0722]))
 
 
+def ink_of(layout: Layout) -> Image.Image:
+    """The title in white on black."""
+    ink = Image.new("L", (1200, 630))
+    draw_title(ink, layout)
+    return ink
+
+
 def worst_contrast(picture: Image.Image, layout: Layout) -> float:
     """The least contrast of white against what lies behind any pixel that the title touches."""
     behind = picture.copy()
     darken(behind, layout)
-    ink = Image.new("RGB", behind.size)
-    draw_title(ink, layout)
-    touched = np.asarray(ink)[..., 0] > 0
-    assert touched.any()
-    return float(1.05 / (luminance(np.asarray(behind)[touched]).max() + 0.05))
+    ink = ink_of(layout)
+    where = ink.getbbox()
+    touched = np.asarray(ink.crop(where)) > 0
+    return float(1.05 / (luminance(np.asarray(behind.crop(where))[touched]).max() + 0.05))
 
 
 WORDS = (
@@ -89,11 +95,8 @@ def test_any_title_stays_in_its_box_and_contrasts_with_the_picture(
     assert len(layout.lines) <= TEMPLATES[template].lines
     if not layout.lines:
         return
-    ink = Image.new("RGB", (1200, 630))
-    draw_title(ink, layout)
-    touched = ink.getbbox()
-    if touched is None:
-        return
+    touched = ink_of(layout).getbbox()
+    assert touched
     left, top, right, bottom = TEMPLATES[template].box
     assert left <= touched[0] and top <= touched[1] and touched[2] <= right and touched[3] <= bottom
     assert worst_contrast(PICTURES[on], layout) >= ENOUGH
@@ -113,9 +116,7 @@ def test_the_finished_jpeg_keeps_the_contrast_around_the_letters(on: str, templa
     PICTURES[on].save(buffer, "PNG")
     title = "How we cut our AWS bill by 80% without losing a feature"
     finished = Image.open(io.BytesIO(draw_overlay(buffer.getvalue(), title, template, "inter").jpeg))
-    ink = Image.new("RGB", finished.size)
-    draw_title(ink, measure(title, template, "inter"))
-    touched = ink.getchannel(0).point([0] + [255] * 255)
+    touched = ink_of(measure(title, template, "inter")).point([0] + [255] * 255)
     # A ring from 3 to 5 pixels away from the letters: nearer ones hold the letters' own soft edges.
     near, far = touched.filter(ImageFilter.MaxFilter(5)), touched.filter(ImageFilter.MaxFilter(11))
     ring = (np.asarray(far) > 0) & (np.asarray(near) == 0)

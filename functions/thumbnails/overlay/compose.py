@@ -112,7 +112,7 @@ def draw_title(canvas: Image.Image, layout: Layout) -> None:
     """Set the title's runs on their baselines, in white."""
     if layout.lines:
         box, mask = _title_mask(layout)
-        canvas.paste((255, 255, 255), box, mask)
+        canvas.paste("white", box, mask)
 
 
 @lru_cache(maxsize=8)
@@ -208,7 +208,7 @@ def _glow(canvas: Image.Image, layout: Layout) -> None:
     strength = min(1.0, max(_GLOW_LEAST, rest / dark.least_glow))
     mask = dark.glow.point([ceil(value * strength) for value in range(256)])
     mask.paste(ImageChops.screen(mask.crop(dark.shadow_box), dark.shadow), dark.shadow_box)
-    canvas.paste((0, 0, 0), dark.reach, mask)
+    canvas.paste("black", dark.reach, mask)
 
 
 # A difference in chroma that a quarter of the resolution smears visibly into white text (of 127).

@@ -28,6 +28,7 @@ _SPACES = regex.compile(r"[\t\n\v\f\r \u1680\u2000-\u200a\u2028\u2029\u205f\u300
 _UNSET = regex.compile(
     r"[\p{Cc}\p{Cs}\ufeff\ufffc\u00ad\u202a-\u202e\u2060-\u2069\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0]"
 )
+_ENDS = regex.compile(r"^[\s\u200b]+|[\s\u200b]+$")
 # No script stacks more marks on a letter; titles that do would leave any box.
 _PILED_MARKS = regex.compile(r"(\p{M}{5})\p{M}+")
 _ZERO_WIDTH_SPACE = "\u200b"
@@ -107,8 +108,8 @@ def measure(title: str, template: str, font: str) -> Layout:
 
 def normalise(title: str) -> str:
     """The title as one line of composed characters (NFC), with single spaces and without control characters."""
-    one_line = _SPACES.sub(" ", unicodedata.normalize("NFC", title))
-    return str(_PILED_MARKS.sub(r"\1", _SPACES.sub(" ", _UNSET.sub("", one_line)))).strip(" \u200b")
+    clean = _UNSET.sub("", _SPACES.sub(" ", unicodedata.normalize("NFC", title)))
+    return str(_ENDS.sub("", _PILED_MARKS.sub(r"\1", _SPACES.sub(" ", clean))))
 
 
 def _embedding_levels(text: str) -> tuple[tuple[int, ...], bool]:
@@ -154,7 +155,7 @@ def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tup
             runs[-1] = (runs[-1][0] + suffix, font, base)
         else:
             runs.append((suffix, font, base))
-    for level in range(max(run[2] for run in runs), 0, -1):
+    for level in range(max((run[2] for run in runs), default=0), 0, -1):
         at = 0
         while at < len(runs):
             stop = at

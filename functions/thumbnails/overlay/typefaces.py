@@ -21,7 +21,19 @@ Direction = Literal["ltr", "rtl"]
 FOLDER = Path(__file__).parent / "fonts"
 
 # Most titles need one of the first; the large CJK fonts come last, in an order that the title's own script decides.
-_FALLBACKS = ("noto-sans", "noto-sans-arabic", "noto-sans-hebrew", "noto-sans-thai", "noto-sans-devanagari")
+_FALLBACKS = (
+    "noto-sans",
+    "noto-sans-arabic",
+    "noto-sans-hebrew",
+    "noto-sans-thai",
+    "noto-sans-devanagari",
+    "noto-sans-bengali",
+    "noto-sans-tamil",
+    "noto-sans-telugu",
+    "noto-sans-gujarati",
+    "noto-sans-georgian",
+    "noto-sans-armenian",
+)
 _CHINESE, _JAPANESE, _KOREAN = "noto-sans-sc", "noto-sans-jp", "noto-sans-kr"
 _EMOJI = "noto-emoji"
 _SYMBOLS = ("noto-sans-symbols", _EMOJI)
