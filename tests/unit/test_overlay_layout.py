@@ -105,6 +105,11 @@ def test_a_latin_word_in_a_hebrew_title_reads_from_left_to_right_between_its_nei
     assert [run.direction for run in line.runs if run.text.strip()] == ["rtl", "ltr", "rtl"]
 
 
+def test_an_emoji_newer_than_python_takes_its_place_in_a_hebrew_title() -> None:
+    line = measure("שלום \U0001fae8 עולם", "bottom-bar", "inter").lines[0]
+    assert [run.text.strip() for run in line.runs if run.text.strip()] == ["עולם", "\U0001fae8", "שלום"]
+
+
 def test_numbers_in_an_arabic_title_keep_their_order() -> None:
     line = measure("عام 2026", "bottom-bar", "inter").lines[0]
     assert line.runs[0].text == "2026"

@@ -116,6 +116,8 @@ def _embedding_levels(text: str) -> tuple[tuple[int, ...], bool]:
     """Each character's embedding level by UAX #9, and whether the paragraph reads from right to left."""
     if not any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in text):
         return (0,) * len(text), False
+    # Characters newer than Python's own tables (recent emoji) count as neutral, as U+FFFC is.
+    text = "".join(character if unicodedata.bidirectional(character) else "\ufffc" for character in text)
     storage: dict[str, Any] = uax9.get_empty_storage()
     base = uax9.get_base_level(text)
     storage.update(base_level=base, base_dir=("L", "R")[base])
