@@ -15,6 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 
+from thumbnails.starts import dropped_file_run
 from thumbs.deploy import CREDENTIALS, REGION, STACK_NAME
 from thumbs.errors import CommandError
 from thumbs.stack import Stack
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 STATE_MACHINES = ("generateBatch", "generateThumbnails")
-FUNCTIONS = ("validateBatch", "generateThumbnail", "collectBatch")
+FUNCTIONS = ("validateBatch", "generateThumbnail", "collectBatch", "startBatch")
 TASKS = {
     "generateThumbnail": "one title, one model → one image (Lambda)",
     "generateThumbnails": "one title, M models → one image per model (state machine)",
     "generateBatch": "N prompts × M models → a matrix of images (state machine)",
 }
 POLL_SECONDS = 0.5
+#: S3, EventBridge and a Lambda stand between a file and its run.
+DELIVERY_SECONDS = 60
 URL_SECONDS = 43200
 
 
@@ -174,6 +177,24 @@ class Application:
             raise CommandError(f"{payload.get('errorType', 'the function failed')}", payload.get("errorMessage", ""))
         made: dict[str, Any] = payload
         return made
+
+    def drop(self, name: str, body: bytes) -> Execution:
+        """Put a file into the inbox and find the run that it starts.
+
+        Raises:
+            CommandError: no run has started after a while.
+        """
+        version = self._s3.put_object(Bucket=self.bucket, Key=f"inbox/{name}", Body=body)["VersionId"]
+        arn = self._machine("generateBatch").replace(":stateMachine:", ":execution:")
+        run = dropped_file_run(version)
+        for _ in range(int(DELIVERY_SECONDS / POLL_SECONDS)):
+            try:
+                return self.execution(f"{arn}:{run}")
+            except self._steps.exceptions.ExecutionDoesNotExist:
+                time.sleep(POLL_SECONDS)
+        raise CommandError(
+            f"inbox/{name} is there, and no run {run} after {DELIVERY_SECONDS} s", "look at `thumbs logs startBatch`"
+        )
 
     def execution(self, arn: str) -> Execution:
         """An execution as it stands now."""

@@ -114,12 +114,22 @@ def start(
         print(json.dumps(image)) if as_json else out.print(image["image_url"], soft_wrap=True)
         return
     execution = application.start(task, request, name)
-    if watch:
-        _watch(application, execution, as_json)
-    elif as_json:
-        print(json.dumps({"run_id": execution.run_id, "execution_arn": execution.arn}))
-    else:
-        out.print(f"{execution.name} is started; `thumbs show {execution.name}` shows it")
+    _follow_or_tell(application, execution, watch, as_json)
+
+
+@app.command()
+def drop(
+    file: Annotated[Path, typer.Argument(help="A batch file; what is in it is checked by the run.")],
+    watch: Annotated[bool, typer.Option("--watch/--no-watch", help="Wait for the end, or only for the start.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Drop a batch file into the bucket's inbox, and follow the run that this starts."""
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read", error.strerror or str(error)) from None
+    application = Application.here()
+    _follow_or_tell(application, application.drop(file.name, body), watch, as_json)
 
 
 @app.command()
@@ -180,6 +190,15 @@ def logs(
     since = datetime.now(UTC) - timedelta(minutes=minutes)
     for line in Application.here().log_lines(function, since, follow):
         print(line, flush=follow)
+
+
+def _follow_or_tell(application: Application, execution: Execution, watch: bool, as_json: bool) -> None:
+    if watch:
+        _watch(application, execution, as_json)
+    elif as_json:
+        print(json.dumps({"run_id": execution.run_id, "execution_arn": execution.arn}))
+    else:
+        out.print(f"{execution.name} is started; `thumbs show {execution.name}` shows it")
 
 
 def _watch(application: Application, execution: Execution, as_json: bool) -> None:

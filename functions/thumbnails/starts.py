@@ -28,12 +28,17 @@ def execution_for(event: dict[str, Any], scheduled_key: str) -> tuple[str, dict[
     """
     if event["source"] == "aws.s3":
         item = event["detail"]["object"]
-        return _name("inbox", item.get("version-id") or item.get("sequencer") or event["id"]), event
+        return dropped_file_run(item.get("version-id") or item.get("sequencer") or event["id"]), event
     if event["detail-type"] == "Scheduled Event":
         detail = {"bucket": {"name": os.environ["BUCKET"]}, "object": {"key": scheduled_key}}
         request = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
         return _name("schedule", event["id"]), request
     return _name("event", event["id"]), event
+
+
+def dropped_file_run(version: str) -> str:
+    """The run that a version of a file in the inbox starts."""
+    return _name("inbox", version)
 
 
 def _name(kind: str, identity: str) -> str:
