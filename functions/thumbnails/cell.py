@@ -9,7 +9,9 @@ from typing import Any
 from PIL import Image as Canvas
 
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, MODELS, Model
+from thumbnails.errors import UnusablePicture
 from thumbnails.overlay.compose import draw_overlay
+from thumbnails.overlay.picture import open_picture
 from thumbnails.prompt import provider_prompt
 from thumbnails.request import Cell
 from thumbnails.store import Store, digest, image_key, original_key
@@ -81,6 +83,9 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     original = store.get(own)
     if original is None and cell.reuse and (other := store.first_key(f"originals/{picture_digest}/")):
         original = store.get(other)
+    if original is not None and original.notes.get("paid-by") != cell.execution and not _opens(original.body):
+        # What nobody can open fails its own execution; a later one has it made again.
+        original = None
     seconds = None
     if original is None:
         started = time.perf_counter()
@@ -102,6 +107,14 @@ def rehearse() -> None:
     blank = io.BytesIO()
     Canvas.new("RGB", (64, 36)).save(blank, "JPEG")
     draw_overlay(blank.getvalue(), "A title of several words, drawn for practice", DEFAULT_TEMPLATE, DEFAULT_FONT)
+
+
+def _opens(picture: bytes) -> bool:
+    try:
+        open_picture(picture)
+    except UnusablePicture:
+        return False
+    return True
 
 
 def _content_type(picture: bytes) -> str:

@@ -1,7 +1,5 @@
 """A picture that is there is not paid for again: resumed runs, reused originals, repeated cells."""
 
-import json
-
 from tests.integration.application import DALLE, GPT, Application, without_query
 
 TITLES = ["First title", "Second title", "Third title"]
@@ -108,8 +106,12 @@ def test_a_finished_image_that_is_lost_is_drawn_again_from_its_original(app: App
     assert app.read(key) == body
 
 
-def test_a_picture_that_could_not_be_opened_is_not_bought_again_on_resume(app: Application) -> None:
+def test_resuming_a_run_pays_again_for_a_picture_that_could_not_be_opened(app: Application) -> None:
     app.image_api.add_fault("truncated_picture", model=GPT)
     first = app.succeed("generateBatch", [["A title"], [GPT, DALLE]], "spoilt")
     assert [failure["error"] for failure in first["failures"]] == ["UnusablePicture"]
-    assert json.loads(app.read("runs/spoilt/manifest.json"))["images"]["paid_calls"] == 2
+    assert first["images"]["paid_calls"] == 2
+    app.image_api.reset()
+    again = app.succeed("generateBatch", {"resume": "spoilt"})
+    assert (again["failures"], again["images"]["paid_calls"]) == ([], 1)
+    assert {model: calls["paid"] for model, calls in app.image_api.calls()["by_model"].items()} == {GPT: 1}

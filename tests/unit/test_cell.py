@@ -127,13 +127,26 @@ def test_a_retry_after_the_finished_image_could_not_be_stored_does_not_pay_again
     assert len(provider.calls) == 1
 
 
-def test_a_picture_that_cannot_be_opened_is_kept_and_not_asked_for_again(store: MemoryStore) -> None:
+def test_an_execution_keeps_a_picture_that_cannot_be_opened_and_does_not_ask_again(store: MemoryStore) -> None:
     provider = Provider(b"no picture at all")
     for _ in range(2):
         with pytest.raises(UnusablePicture):
             make_thumbnail(cell(), store, provider)
     assert len(provider.calls) == 1
     assert [store.objects[key].body for key in store.under()] == [b"no picture at all"]
+
+
+@pytest.mark.parametrize(
+    "later", [{"execution": "again"}, {"run_id": "run-2", "execution": "run-2", "reuse": True}], ids=["resume", "reuse"]
+)
+def test_a_later_execution_has_a_picture_that_cannot_be_opened_made_again(
+    store: MemoryStore, later: dict[str, object]
+) -> None:
+    provider = Provider(PICTURES["JPEG"][:100], PICTURES["JPEG"])
+    with pytest.raises(UnusablePicture):
+        make_thumbnail(cell(), store, provider)
+    assert make_thumbnail(cell(**later), store, provider).paid_calls == 1
+    assert len(provider.calls) == 2
 
 
 def test_an_original_that_could_not_be_stored_draws_nothing(store: MemoryStore, provider: Provider, make: Make) -> None:

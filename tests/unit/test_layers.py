@@ -12,8 +12,8 @@ DOMAIN = FUNCTIONS / "thumbnails"
 HANDLERS = {path.parent.name for path in FUNCTIONS.glob("*/app.py")}
 EDGES = {
     "aws_lambda_powertools": {"keys.py"},
-    "boto3": {"store.py", "starts.py"},
-    "botocore": {"store.py", "starts.py"},
+    "boto3": {"store.py", "starts.py", "executions.py"},
+    "botocore": {"store.py", "starts.py", "executions.py"},
     "openai": {"providers/openai.py"},
     "google": {"providers/google.py"},
     "httpx2": {"providers/__init__.py", "providers/openai.py", "providers/google.py"},
@@ -61,8 +61,16 @@ def test_a_handler_imports_no_other_and_nothing_of_the_tool(handler: str) -> Non
 
 
 @pytest.mark.parametrize("path", files(PROJECT / "thumbs"), ids=lambda path: str(path.relative_to(PROJECT)))
-def test_the_tool_imports_nothing_of_the_application(path: Path) -> None:
-    assert not imported(path) & (HANDLERS | {"thumbnails", "tests"})
+def test_the_tool_imports_no_handler(path: Path) -> None:
+    assert not imported(path) & (HANDLERS | {"tests"})
+
+
+STACK = [*files(PROJECT / "thumbs/localstack"), *files(PROJECT / "thumbs/image_api"), PROJECT / "thumbs/stack.py"]
+
+
+@pytest.mark.parametrize("path", STACK, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_the_embedded_stack_knows_nothing_of_the_application(path: Path) -> None:
+    assert "thumbnails" not in imported(path)
 
 
 def test_the_template_process_imports_the_standard_library_and_lambdas_runtime_client_alone() -> None:
