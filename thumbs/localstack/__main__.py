@@ -42,7 +42,12 @@ def main() -> None:
     from thumbs.localstack import patches
 
     patches.apply()
-    run_localstack()
+    try:
+        run_localstack()
+    except SystemExit as end:
+        sys.stdout.flush()
+        # All services are stopped; taking the interpreter apart would take several seconds more.
+        os._exit(end.code if isinstance(end.code, int) else 0)
 
 
 if __name__ == "__main__":
