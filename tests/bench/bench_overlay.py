@@ -67,9 +67,6 @@ def medians(works: Sequence[Callable[[], object]], runs: int) -> list[float]:
     return [statistics.median(taken[1:]) for taken in times]
 
 
-# --- the contestants ------------------------------------------------------------------------------------------------
-
-
 def forget_titles() -> None:
     """Drop every cached fit and mask; fonts stay open, as they do in a process that serves many titles."""
     for cached in (
@@ -212,8 +209,6 @@ def has_sharp() -> bool:
         return False
     return subprocess.run(["node", "-e", "require('sharp')"], capture_output=True, check=False).returncode == 0
 
-
-# --- the table ------------------------------------------------------------------------------------------------------
 
 COLUMNS = (
     "input",

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from PIL import Image, ImageCms, ImageDraw
+from PIL import Image, ImageCms, ImageDraw, JpegImagePlugin
 
 from thumbnails.catalog import FONTS, TEMPLATES
 from thumbnails.errors import UnusablePicture
@@ -56,6 +56,20 @@ def test_the_output_is_a_progressive_jpeg_of_the_canvas_size(template: str) -> N
     assert finished.warnings == ()
 
 
+def test_the_quality_is_85() -> None:
+    finished = opened(draw_overlay(encoded(halves()), TITLE, "center-box", "inter").jpeg)
+    reference = opened(encoded(halves(), "JPEG", quality=85))
+    assert isinstance(finished, JpegImagePlugin.JpegImageFile) and isinstance(reference, JpegImagePlugin.JpegImageFile)
+    assert finished.quantization == reference.quantization
+
+
+@pytest.mark.parametrize(("colour", "sampling"), [("red", 0), ((200, 210, 205), 2)], ids=["red", "greyish"])
+def test_chroma_is_whole_only_where_text_edges_would_bleed(colour: str | tuple[int, ...], sampling: int) -> None:
+    backdrop = encoded(Image.new("RGB", (1200, 630), colour))
+    finished = opened(draw_overlay(backdrop, TITLE, "overlay-center", "inter").jpeg)
+    assert JpegImagePlugin.get_sampling(finished) == sampling
+
+
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_the_text_is_white_and_the_picture_outside_the_overlay_is_untouched(template: str) -> None:
     picture = opened(draw_overlay(encoded(Image.new("RGB", (1200, 630), (30, 120, 60))), TITLE, template, "inter").jpeg)
@@ -86,6 +100,13 @@ def test_a_picture_of_any_shape_is_cut_to_its_middle(size: tuple[int, int]) -> N
         assert pixel(canvas, (1194, 315)) == (0, 0, 255)
         middle = next(x for x in range(1200) if pixel(canvas, (x, 315))[2] > 127)
         assert abs(middle - 600) <= 3
+
+
+@pytest.mark.parametrize("size", [(2752, 1536), (5504, 3072), (1260, 2400)])
+def test_a_large_jpeg_is_cut_to_its_middle_too(size: tuple[int, int]) -> None:
+    canvas = open_picture(encoded(halves(*size), "JPEG"))
+    assert canvas.size == (1200, 630)
+    assert is_close(pixel(canvas, (590, 315)), (254, 0, 0)) and is_close(pixel(canvas, (610, 315)), (0, 0, 254))
 
 
 def test_a_tall_picture_loses_as_much_above_as_below() -> None:

@@ -48,9 +48,6 @@ def _warnings(layout: Layout) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-# --- light and dark -----------------------------------------------------------------------------------------------
-
-
 def _linear(value: float) -> float:
     """sRGB 0–1 → linear light 0–1 (IEC 61966-2-1, as WCAG 2.2 takes it up under "relative luminance")."""
     return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
@@ -127,8 +124,6 @@ def _title_mask(layout: Layout) -> tuple[Box, Image.Image]:
     return box, mask
 
 
-# --- shadow and glow ----------------------------------------------------------------------------------------------
-
 # Standard deviations of the blurs, in pixels.
 _GLOW_BLUR = 46
 _SHADOW_BLUR = 9
@@ -147,15 +142,14 @@ _EDGE = 3
 class _Dark:
     """The shadow and the glow of a title: where the glow reaches, where in there the shadow does, and their masks.
 
-    The least values are how dark each is behind the ink at least, 0–1.
+    ``least`` is the least value of the glow behind the title, 0–1.
     """
 
     reach: Box
     glow: Image.Image
     shadow_box: Box
     shadow: Image.Image
-    least_glow: float
-    least_shadow: float
+    least: float
 
 
 @lru_cache(maxsize=8)
@@ -187,13 +181,8 @@ def _shadow_and_glow(layout: Layout) -> _Dark:
     quarter = quarter.point([int(_SHADOW_STRENGTH * min(255, _SHADOW_GAIN * value)) for value in range(256)])
     shadow = quarter.resize(size, Image.Resampling.BILINEAR, box=(0, 0, size[0] / 4, size[1] / 4))
 
-    ink = Image.new("L", size)
-    ink.paste(title, (ink_box[0] - left, ink_box[1] - top))
-    elsewhere = ink.filter(ImageFilter.BoxBlur(_EDGE)).point([255] + [0] * 255)
-    least_glow, least_shadow = (
-        _extremes(ImageChops.lighter(mask, elsewhere))[0][0] / 255 for mask in (glow.crop(shadow_box), shadow)
-    )
-    return _Dark(reach, glow, shadow_box, shadow, least_glow, least_shadow)
+    least = min(_extremes(glow.crop(_within(_grown(line.ink, _EDGE), reach)))[0][0] for line in layout.lines)
+    return _Dark(reach, glow, shadow_box, shadow, least / 255)
 
 
 def _within(box: Box, frame: Box) -> Box:
@@ -203,9 +192,8 @@ def _within(box: Box, frame: Box) -> Box:
 def _glow(canvas: Image.Image, layout: Layout) -> None:
     dark = _shadow_and_glow(layout)
     needed = max(_needed_darkness(canvas.crop(_grown(line.ink, _EDGE))) for line in layout.lines)
-    # What is left of the light is (1 - shadow) * (1 - glow); the shadow is fixed, so the glow makes up the rest.
-    rest = 1 - (1 - needed) / (1 - dark.least_shadow)
-    strength = min(1.0, max(_GLOW_LEAST, rest / dark.least_glow))
+    # The glow alone gives the contrast that the picture needs; the shadow lifts the letters off it.
+    strength = min(1.0, max(_GLOW_LEAST, needed / dark.least))
     mask = dark.glow.point([ceil(value * strength) for value in range(256)])
     mask.paste(ImageChops.screen(mask.crop(dark.shadow_box), dark.shadow), dark.shadow_box)
     canvas.paste("black", dark.reach, mask)

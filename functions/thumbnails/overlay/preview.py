@@ -80,4 +80,12 @@ def _draw_frames(canvas: Image.Image, layout: Layout) -> None:
     for line in layout.lines:
         pen.rectangle(line.ink, outline=(255, 235, 0), width=2)
         pen.line((line.ink[0], line.baseline, line.ink[2], line.baseline), fill=(255, 0, 255), width=3)
-    pen.text((WIDTH - 12, 12), f"{layout.size} px", fill=(255, 255, 0), font=face("inter", 36), anchor="ra")
+    pen.text(
+        (WIDTH - 12, 12),
+        f"{layout.size} px",
+        fill=(255, 255, 0),
+        font=face("inter", 36),
+        anchor="ra",
+        stroke_width=3,
+        stroke_fill="black",
+    )
