@@ -60,6 +60,7 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
     if not real_providers:
         return {
             "PublicEndpointUrl": stack.endpoint,
+            "ApiAccess": "open",
             "OpenAIBaseUrl": f"{stack.image_api_url}/v1",
             "GeminiBaseUrl": f"{stack.image_api_url}",
             "OpenAIApiKey": "offline",
@@ -73,6 +74,7 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
         raise CommandError("the real providers need a key", "set OPENAI_API_KEY, GEMINI_API_KEY or both")
     return {
         "PublicEndpointUrl": stack.endpoint,
+        "ApiAccess": "open",
         "OpenAIBaseUrl": os.environ.get("OPENAI_BASE_URL", ""),
         "GeminiBaseUrl": os.environ.get("GOOGLE_GEMINI_BASE_URL", ""),
         **keys,

@@ -12,6 +12,9 @@ renaming a class here means renaming it in ``statemachine/``; a test holds the t
     │   ├── ProviderTimeout          no answer in time
     │   ├── ProviderUnreachable      no connection, or one cut off before the answer
     │   └── StorageUnavailable       S3 could not be read or written
+    ├── Unavailable                  what the API asks gave no answer; no state machine sees these
+    │   ├── OrchestrationUnavailable Step Functions
+    │   └── ModerationUnavailable    the moderation endpoint
     └── PermanentError               another try would end the same way
         ├── PictureRefused           content policy
         ├── ProviderMisconfigured    key missing or rejected, model not open to the account, quota used up
@@ -73,6 +76,18 @@ class ProviderUnreachable(TransientError):
 
 class StorageUnavailable(TransientError):
     """S3 could not be read or written after its client's own retries."""
+
+
+class Unavailable(ThumbnailError):
+    """What the API asks gave no answer; the person may try again."""
+
+
+class OrchestrationUnavailable(Unavailable):
+    """Step Functions could not be asked after its client's own retries."""
+
+
+class ModerationUnavailable(Unavailable):
+    """The moderation endpoint gave no judgement, so nothing may be paid for."""
 
 
 class PermanentError(ThumbnailError):

@@ -38,7 +38,7 @@ def collect(task: Task, run_id: str, request: dict[str, Any], cells: list[dict[s
         raise ValueError(f"{len(titles)} × {len(models)} cells were asked for, {len(cells)} came back")
 
     failures = [
-        {"row": row, "column": column, "prompt": titles[row], "model": models[column], **_failure(at[row, column])}
+        {"row": row, "column": column, "prompt": titles[row], "model": models[column], **failure_of(at[row, column])}
         for row, column in places
         if "failure" in at[row, column]
     ]
@@ -85,7 +85,7 @@ def refuse_total_failure(result: dict[str, Any]) -> None:
     raise AllImagesFailed("\n".join(lines))
 
 
-def _failure(cell: dict[str, Any]) -> dict[str, str]:
+def failure_of(cell: dict[str, Any]) -> dict[str, str]:
     """Error name and message out of what Step Functions caught: the cause is the Lambda's error object as a string."""
     error = cell["failure"].get("Error") or "Unknown"
     cause = cell["failure"].get("Cause") or ""

@@ -1,0 +1,115 @@
+"""What every route shares: errors as JSON, bodies within their limit, cursors and links."""
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.utilities.data_classes.common import BaseProxyEvent
+
+from api.answers import Error, ProblemOut
+from thumbnails.errors import Problem
+
+#: A request with every field at its limit and fifty titles stays below.
+BODY_BYTES = 64 * 1024
+
+
+class Refusal(Exception):
+    """An answer that ends a request early.
+
+    Args:
+        status: the HTTP status.
+        code: the stable name of what is wrong.
+        message: a sentence for a person.
+        problems: everything that is wrong with the request, field by field.
+    """
+
+    def __init__(self, status: int, code: str, message: str, problems: Iterable[Problem] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.problems = list(problems)
+
+    def answer(self) -> Response[Any]:
+        """The answer, as JSON."""
+        problems = [ProblemOut(field=problem.field, message=problem.message) for problem in self.problems]
+        body = Error(code=self.code, message=str(self), problems=problems).model_dump()
+        return Response(self.status, content_types.APPLICATION_JSON, body)
+
+
+def not_found(what: str) -> Refusal:
+    """404."""
+    return Refusal(404, "not_found", what)
+
+
+def invalid(field: str, message: str) -> Refusal:
+    """422 for one field."""
+    return Refusal(422, "invalid_request", message, [Problem(field, message)])
+
+
+def json_body(event: BaseProxyEvent) -> Any:
+    """The request's JSON value, whatever its content type says: curl's default names a form.
+
+    Raises:
+        Refusal: it is too large, or not JSON.
+    """
+    body = event.get("body") or ""
+    # In base64 four characters are three bytes.
+    if len(body) > BODY_BYTES * 4 // 3 + 4:
+        raise _too_large()
+    try:
+        raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+        if len(raw) > BODY_BYTES:
+            raise _too_large()
+        return json.loads(raw.decode())
+    except (ValueError, RecursionError, binascii.Error) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else _short(str(error))
+        raise Refusal(400, "malformed_json", f"the body is not JSON: {why}") from None
+
+
+def _too_large() -> Refusal:
+    return Refusal(413, "body_too_large", f"a request has at most {BODY_BYTES // 1024} kB")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else text[:119] + "…"
+
+
+def write_cursor(mark: tuple[float, str] | None) -> str | None:
+    """A cursor, for the page after the one that ended at ``mark``."""
+    return base64.urlsafe_b64encode(json.dumps(mark).encode()).decode().rstrip("=") if mark else None
+
+
+def read_cursor(cursor: str | None) -> tuple[float, str] | None:
+    """Where the page before ended.
+
+    Raises:
+        Refusal: no page gave this cursor.
+    """
+    if not cursor:
+        return None
+    try:
+        when, name = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not (isinstance(when, float) and isinstance(name, str)):
+            raise ValueError
+    except (ValueError, TypeError, RecursionError):
+        raise invalid("cursor", "cursor must be the next_cursor of a page before") from None
+    return when, name
+
+
+def link(event: BaseProxyEvent, path: str) -> str:
+    """The URL of another route, as the person who asks reaches the API."""
+    context = event.get("requestContext") or {}
+    host = event.headers.get("host") or context.get("domainName") or "localhost"
+    # What stands before the route: the stage, or a custom domain's base path.
+    before = str(context.get("path") or "").removesuffix(event.get("path") or "")
+    public = os.environ.get("PUBLIC_ENDPOINT_URL", "")
+    api = context.get("apiId") or ""
+    if public and urlsplit(public).port == urlsplit(f"//{host}").port and not host.startswith(f"{api}."):
+        before = f"/_aws/execute-api/{api}{before}"
+    scheme = event.headers.get("x-forwarded-proto") or ("http" if public else "https")
+    return f"{scheme.partition(',')[0].lower()}://{host}{before}{quote(path)}"

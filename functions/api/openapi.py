@@ -1,0 +1,163 @@
+"""The OpenAPI document. ``python -m api.openapi docs/openapi.json`` (from ``functions/`` on the path) writes it."""
+
+import json
+import sys
+from copy import deepcopy
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from aws_lambda_powertools.event_handler.openapi.models import APIKey, Server
+
+from api.answers import Error
+from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FONTS, MODELS, STYLES, TEMPLATES
+from thumbnails.pages import URL_CHARACTERS
+from thumbnails.request import CONTEXT_CHARACTERS, EXTRA_PROMPT_CHARACTERS, POSITIONS, TITLE_CHARACTERS
+
+TITLE = "Fan-out thumbnails"
+VERSION = "1"
+DESCRIPTION = (
+    "N blog titles drawn by M image models, as finished thumbnails. Every error is `{code, message, problems}`."
+)
+OPEN = ("/health", "/options")
+
+_ERROR = {"description": "", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+#: What may come of every route, by status: where it may, and why.
+_EVERYWHERE = {
+    "403": "The API key is missing or wrong; only where the API is deployed with keys",
+    "429": "More requests than the API takes",
+    "500": "A fault of the API",
+    "503": "A service that the API needs gave no answer",
+}
+_CONFLICTS = {
+    ("/runs/{run_id}", "delete"): "The run has ended: `run_has_ended`",
+    ("/runs/{run_id}/redrive", "post"): (
+        "`run_under_way`, `run_never_accepted`, or `nothing_to_redrive` where every image is there"
+    ),
+    ("/runs/{run_id}/archive", "get"): "The run has no finished image: `no_images`",
+    ("/thumbnails", "post"): "The key came with another request before: `idempotency_key_reused`",
+    ("/batches", "post"): "The key came with another request before: `idempotency_key_reused`",
+}
+_BODY = {
+    "400": "The body is not JSON (`malformed_json`), or moderation flags it (`content_flagged`)",
+    "413": "The body is too large: `body_too_large`",
+}
+
+
+def document(app: APIGatewayRestResolver) -> dict[str, Any]:
+    """The API's OpenAPI document."""
+    return deepcopy(_document(app))
+
+
+@lru_cache(maxsize=1)
+def _document(app: APIGatewayRestResolver) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        app.get_openapi_json_schema(
+            title=TITLE,
+            version=VERSION,
+            description=DESCRIPTION,
+            # Beside the document itself, wherever the API is deployed.
+            servers=[Server(url=".")],
+            security_schemes={"api_key": APIKey.model_validate({"name": "x-api-key", "in": "header"})},
+        )
+    )
+    schemas = found["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
+        schemas.pop(unused, None)
+    schemas["Error"] = Error.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(schemas["Error"].pop("$defs"))
+    schemas["BatchRequest"] = _request("prompts")
+    schemas["ThumbnailsRequest"] = _request("title")
+    for path, operations in found["paths"].items():
+        for method, operation in operations.items():
+            _complete(path, method, operation)
+    found["paths"] = {path: found["paths"][path] for path in sorted(found["paths"])}
+    return found
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    """Add what the route's own signature does not say: errors, the body, the key."""
+    answers = operation["responses"]
+    reasons = dict(_EVERYWHERE)
+    if operation.get("parameters"):
+        reasons["422"] = "The request breaks the contract: `invalid_request`, with every problem"
+    if "{" in path:
+        reasons["404"] = "There is none: `not_found`"
+    if (path, method) in _CONFLICTS:
+        reasons["409"] = _CONFLICTS[path, method]
+    if path in ("/batches", "/thumbnails"):
+        shape = "BatchRequest" if path == "/batches" else "ThumbnailsRequest"
+        schema = {"$ref": f"#/components/schemas/{shape}"}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        reasons |= _BODY
+    answers.pop("422", None)
+    answers.update({status: {**_ERROR, "description": reason} for status, reason in reasons.items()})
+    if path == "/batches":
+        answers["200"] = {
+            "description": "What it would make and cost; nothing was started",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Plan"}}},
+        }
+        answers["202"]["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/Accepted"}
+    if answers.get("204"):
+        answers["204"] = {"description": "It is deleted"}
+    operation["responses"] = {status: answers[status] for status in sorted(answers)}
+    operation["security"] = [] if path in OPEN else [{"api_key": []}]
+
+
+def _request(first: str) -> dict[str, Any]:
+    low, high = TITLE_CHARACTERS
+    title = {"type": "string", "minLength": low, "maxLength": high}
+    fields = {
+        first: title if first == "title" else {"type": "array", "minItems": 1, "items": title},
+        "models": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(MODELS)}},
+        "style": {"enum": list(STYLES), "default": DEFAULT_STYLE},
+        "template": {"enum": list(TEMPLATES), "default": DEFAULT_TEMPLATE},
+        "font": {"enum": list(FONTS), "default": DEFAULT_FONT},
+        "context": {"type": "string", "maxLength": CONTEXT_CHARACTERS, "default": ""},
+        "extra_prompt": {"type": "string", "maxLength": EXTRA_PROMPT_CHARACTERS, "default": ""},
+    }
+    own = {
+        "reuse": {"type": "boolean", "default": False, "description": "Draw on a picture that was paid for before."},
+        "blog_url": {
+            "type": "string",
+            "format": "uri",
+            "maxLength": URL_CHARACTERS,
+            "description": f"Gives {first} and context where the request does not.",
+        },
+    }
+    return {
+        "anyOf": [
+            {
+                "type": "object",
+                "properties": {**fields, **own},
+                "required": ["models"],
+                "anyOf": [{"required": [first]}, {"required": ["blog_url"]}],
+                "additionalProperties": False,
+            },
+            {
+                "type": "array",
+                "description": f"The same by position: {first}, {', '.join(POSITIONS)}.",
+                "minItems": 2,
+                "maxItems": len(fields),
+                "items": {},
+            },
+        ]
+    }
+
+
+def methods_of(app: APIGatewayRestResolver, path: str) -> list[str]:
+    """The methods that a path takes; none where there is no such path."""
+    routes = app._static_routes + app._dynamic_routes
+    return sorted({route.method for route in routes if route.rule.match(path)})
+
+
+def main(target: Path) -> None:
+    """Write the document."""
+    from api.app import app
+
+    target.write_text(json.dumps(document(app), indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
