@@ -63,10 +63,10 @@ def encoded(order: Order) -> bytes:
 
 
 def encode(image: Image.Image, format_: PictureFormat, quality: int = 85) -> bytes:
-    """A picture's bytes; PNG at the level that is cheap, since it only travels over loopback."""
+    """A picture's bytes; PNG by the strategy that is cheap, since it only travels over loopback."""
     buffer = io.BytesIO()
     if format_ == "png":
-        image.save(buffer, "PNG", compress_level=1)
+        image.save(buffer, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
     elif format_ == "webp":
         image.save(buffer, "WEBP", quality=quality, method=0)
     else:
