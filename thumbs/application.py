@@ -15,6 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 
+from thumbnails.executions import redrive_name
 from thumbnails.starts import dropped_file_run
 from thumbs.deploy import CREDENTIALS, REGION, STACK_NAME
 from thumbs.errors import CommandError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 STATE_MACHINES = ("generateBatch", "generateThumbnails")
-FUNCTIONS = ("validateBatch", "generateThumbnail", "collectBatch", "startBatch")
+FUNCTIONS = ("validateBatch", "generateThumbnail", "collectBatch", "startBatch", "api")
 TASKS = {
     "generateThumbnail": "one title, one model → one image (Lambda)",
     "generateThumbnails": "one title, M models → one image per model (state machine)",
@@ -300,7 +301,7 @@ class Application:
         manifest = self.manifest(run_id)
         if manifest and not manifest["failures"]:
             return None
-        return self.start(execution.task, {"resume": run_id}, f"{run_id[:66]}-redrive-{secrets.token_hex(2)}")
+        return self.start(execution.task, {"resume": run_id}, redrive_name(run_id, secrets.token_hex(8)))
 
     def manifest(self, run_id: str) -> dict[str, Any] | None:
         """A run's stored result, None before it has one."""
