@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from thumbs import render
 from thumbs.application import FUNCTIONS, STATE_MACHINES, TASKS, Application, Execution, in_plain_words
-from thumbs.deploy import deploy
+from thumbs.deploy import deploy, real_keys
 from thumbs.errors import CommandError
 from thumbs.stack import Stack, answers
 
@@ -45,6 +45,8 @@ def up(
             raise CommandError(f"AWS_ENDPOINT_URL names {endpoint}, and no LocalStack answers there", "unset it")
         err.print(f"AWS_ENDPOINT_URL names a running LocalStack, {endpoint}; nothing is started")
         return
+    if real_providers:
+        real_keys()
     stack = Stack.of_this_project(latency)
     stack.start(_report())
     deploy(stack, _report(), real_providers=real_providers)

@@ -50,10 +50,26 @@ def deploy(
             built.write_text(sources)
             report("the functions are built")
         _make_artifact_bucket(stack.endpoint)
-        overrides = [f"{name}={value}" for name, value in values.items()]
+        # Quoted, because an empty value has to be given: one that is left out stays as it was.
+        overrides = [f'{name}="{value}"' for name, value in values.items()]
         _sam(["deploy", "--parameter-overrides", *overrides], environment, stack.logs / "deploy.log")
         stack.note(deployed=wanted)
         report("the application is deployed")
+
+
+def real_keys() -> dict[str, str]:
+    """The providers' keys in the environment, as template parameters.
+
+    Raises:
+        CommandError: there is none.
+    """
+    keys = {
+        "OpenAIApiKey": os.environ.get("OPENAI_API_KEY", ""),
+        "GeminiApiKey": os.environ.get("GEMINI_API_KEY", ""),
+    }
+    if not any(keys.values()):
+        raise CommandError("the real providers need a key", "set OPENAI_API_KEY, GEMINI_API_KEY or both")
+    return keys
 
 
 def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
@@ -66,18 +82,12 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
             "OpenAIApiKey": "offline",
             "GeminiApiKey": "offline",
         }
-    keys = {
-        "OpenAIApiKey": os.environ.get("OPENAI_API_KEY", ""),
-        "GeminiApiKey": os.environ.get("GEMINI_API_KEY", ""),
-    }
-    if not any(keys.values()):
-        raise CommandError("the real providers need a key", "set OPENAI_API_KEY, GEMINI_API_KEY or both")
     return {
         "PublicEndpointUrl": stack.endpoint,
         "ApiAccess": "open",
         "OpenAIBaseUrl": os.environ.get("OPENAI_BASE_URL", ""),
         "GeminiBaseUrl": os.environ.get("GOOGLE_GEMINI_BASE_URL", ""),
-        **keys,
+        **real_keys(),
     }
 
 
