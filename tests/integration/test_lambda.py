@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.integration.application import GPT, Application, Invocation, create_function
+from tests.integration.application import GPT, Application, Invocation, create_function, wait_for
 
 SOURCE = """
 import os, signal, subprocess, sys, time
@@ -30,7 +31,7 @@ def handler(event, context):
     elif do == "return":
         return object()
     elif do == "spawn":
-        subprocess.Popen(["sleep", "300"])
+        return subprocess.Popen(["sleep", "300"]).pid
     elif do == "context":
         return {
             "request": context.aws_request_id,
@@ -71,6 +72,10 @@ def invoke(app: Application, function: str) -> Invoke:
     return lambda event: app.invoke(function, event)
 
 
+def wait_for_end(pid: int) -> None:
+    wait_for(f"the end of process {pid}", lambda: None if psutil.pid_exists(pid) else True, 5)
+
+
 EXITED = "RequestId: {id} Error: Runtime exited "
 
 
@@ -102,6 +107,17 @@ def test_an_end_without_an_answer_has_lambdas_error_shape_and_the_next_invocatio
     after = invoke({})
     assert after.function_error == ""
     assert after.payload != before
+    wait_for_end(before)
+
+
+@pytest.mark.parametrize(
+    "event", [{"do": "sleep", "seconds": 60}, {"do": "os._exit", "status": 3}, {"do": "kill"}], ids=str
+)
+def test_what_a_function_started_ends_with_its_environment(invoke: Invoke, event: dict[str, Any]) -> None:
+    started = invoke({"do": "spawn"}).payload
+    assert psutil.pid_exists(started)
+    invoke(event)
+    wait_for_end(started)
 
 
 @pytest.mark.parametrize(

@@ -189,11 +189,3 @@ def test_fifty_images_of_a_second_each_are_made_side_by_side_from_cold(patient: 
     calls = patient.image_api.calls()
     assert (calls["requests"], calls["paid"]) == (50, 50)
     assert calls["peak_concurrency"] > 5
-
-
-def test_the_bucket_is_private_and_encrypted(app: Application) -> None:
-    block = app.s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]
-    assert set(block.values()) == {True}
-    assert len(block) == 4
-    (rule,) = app.s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"]
-    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
