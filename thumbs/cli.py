@@ -16,6 +16,7 @@ from thumbs import render
 from thumbs.application import FUNCTIONS, STATE_MACHINES, TASKS, Application, Execution, in_plain_words
 from thumbs.deploy import deploy, real_keys
 from thumbs.errors import CommandError
+from thumbs.sam_local import write_variables
 from thumbs.stack import Stack, answers
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
@@ -37,6 +38,9 @@ def up(
         bool,
         typer.Option("--real-providers", help="Call OpenAI and Gemini with the keys of your environment. Costs money."),
     ] = False,
+    bridge: Annotated[
+        bool, typer.Option("--bridge", help="Listen on Docker's bridge too, for functions under `sam local`.")
+    ] = False,
 ) -> None:
     """Start the stack on this machine and deploy the application to it; what is there already is kept."""
     endpoint = Application.named_endpoint()
@@ -47,9 +51,11 @@ def up(
         return
     if real_providers:
         real_keys()
-    stack = Stack.of_this_project(latency)
+    stack = Stack.of_this_project(latency, bridge=bridge)
     stack.start(_report())
     deploy(stack, _report(), real_providers=real_providers)
+    if bridge:
+        _report()(f"variables for `sam local --env-vars` are in {write_variables(stack)}")
     err.print(f"The stack is up: {stack.endpoint}. `thumbs start generateBatch --input-file examples/batch.json`")
 
 

@@ -5,6 +5,7 @@ Everything that it writes is under one folder, ``.thumbs/`` of the project unles
     stack.json     the processes, by process id and start time, and their ports
     log/           what they and the deployment printed
     localstack/    LocalStack's own files
+    sam-local.json what `sam local` needs to reach the stack, where it listens on Docker's bridge
 """
 
 import fcntl
@@ -30,6 +31,9 @@ from thumbs.errors import CommandError
 PROJECT = Path(__file__).resolve().parents[1]
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
+LOOPBACK = "127.0.0.1"
+#: Where containers find this machine.
+BRIDGE = "docker0"
 
 #: Tells a person what is being done.
 Report = Callable[[str], None]
@@ -61,21 +65,24 @@ class Stack:
         home: the folder for everything that it writes.
         port: LocalStack's port on 127.0.0.1; the image API takes the next one that is free.
         latency: seconds that the offline image API takes for a picture.
+        bridge: listen on the Docker bridge's address too, so that containers reach the stack.
     """
 
-    def __init__(self, home: Path, port: int, latency: float = 1.0) -> None:
+    def __init__(self, home: Path, port: int, latency: float = 1.0, *, bridge: bool = False) -> None:
         self.home = home
         self.port = port
         self.latency = latency
+        self.bridge = bridge
         self.logs = home / "log"
 
     @classmethod
-    def of_this_project(cls, latency: float = 1.0) -> "Stack":
+    def of_this_project(cls, latency: float = 1.0, *, bridge: bool = False) -> "Stack":
         """The stack that ``THUMBS_HOME`` and ``THUMBS_PORT`` name, else the project's own on port 4566."""
         port = os.environ.get("THUMBS_PORT", "4566")
         if not port.isdecimal() or not 0 < int(port) < 65536:
             raise CommandError(f"THUMBS_PORT is {port!r}", "give a port number from 1 to 65535")
-        return cls(Path(os.environ.get("THUMBS_HOME", PROJECT / ".thumbs")).resolve(), int(port), latency)
+        home = Path(os.environ.get("THUMBS_HOME", PROJECT / ".thumbs")).resolve()
+        return cls(home, int(port), latency, bridge=bridge)
 
     @property
     def endpoint(self) -> str:
@@ -86,7 +93,21 @@ class Stack:
     def image_api_url(self) -> str | None:
         """Where the offline image API is, None where it does not run."""
         service = self.service("image_api")
-        return f"http://127.0.0.1:{service.port}" if service and service.process else None
+        return f"http://{LOOPBACK}:{service.port}" if service and service.process else None
+
+    @property
+    def sam_local_variables(self) -> Path:
+        """The file for ``sam local``'s ``--env-vars``."""
+        return self.home / "sam-local.json"
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses to listen on.
+
+        Raises:
+            CommandError: the bridge is wanted and there is none.
+        """
+        return (LOOPBACK, bridge_address()) if self.bridge else (LOOPBACK,)
 
     def service(self, name: str) -> Service | None:
         """What was started under a name, alive or not."""
@@ -125,24 +146,31 @@ class Stack:
         """Start what does not run yet.
 
         Raises:
-            CommandError: a port is taken by something else, or a process does not come up.
+            CommandError: a port is taken by something else, a process does not come up, or there is no bridge.
         """
         with self.alone():
+            hosts = self.hosts
             noted = self.service("localstack")
             if noted and noted.process and noted.port != self.port:
                 raise CommandError(
                     f"this stack already runs on port {noted.port}", "`thumbs down` stops it, or unset THUMBS_PORT"
                 )
-            if not (noted and noted.process):
-                self._refuse_taken_port()
+            runs = bool(noted and noted.process)
+            if runs and self.bridge and not answers(f"http://{hosts[-1]}:{self.port}/_localstack/health"):
+                raise CommandError(
+                    f"this stack runs and does not listen on Docker's bridge, {hosts[-1]}",
+                    "`thumbs down` stops it, then `thumbs up --bridge`",
+                )
+            if not runs:
+                self._refuse_taken_port(hosts)
                 self._forget_localstack()
-                command = ["thumbs.localstack", str(self.home), str(self.port)]
+                command = ["thumbs.localstack", str(self.home), str(self.port), *hosts]
                 self._launch("localstack", command, self.port, "/_localstack/health")
                 report(f"LocalStack runs on {self.endpoint}")
             image_api = self.service("image_api")
             if not (image_api and image_api.process):
-                port = free_port(image_api.port if image_api else self.port + 1)
-                command = ["thumbs.image_api", "--port", str(port), "--latency", str(self.latency)]
+                port = free_port(image_api.port if image_api else self.port + 1, hosts)
+                command = ["thumbs.image_api", "--port", str(port), "--latency", str(self.latency), "--host", *hosts]
                 self._launch("image_api", command, port, "/health")
                 report(f"the offline image API runs on {self.image_api_url}")
 
@@ -188,10 +216,11 @@ class Stack:
     def _forget_localstack(self) -> None:
         """A LocalStack that starts is empty: what its predecessor held and unpacked is of no more use."""
         self.note(deployed=None)
+        self.sam_local_variables.unlink(missing_ok=True)
         shutil.rmtree(self.home / "localstack", ignore_errors=True)
 
-    def _refuse_taken_port(self) -> None:
-        if is_free(self.port):
+    def _refuse_taken_port(self, hosts: tuple[str, ...]) -> None:
+        if is_free(self.port, hosts):
             return
         raise CommandError(
             f"port {self.port} is taken by {_holder(self.port)}, which is not this stack",
@@ -208,25 +237,37 @@ def answers(url: str) -> bool:
         return False
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen on 127.0.0.1 and this port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+def bridge_address() -> str:
+    """The address of Docker's bridge on this machine.
+
+    Raises:
+        CommandError: there is none.
+    """
+    for address in psutil.net_if_addrs().get(BRIDGE, ()):
+        if address.family == socket.AF_INET:
+            return str(address.address)
+    raise CommandError("there is no Docker bridge on this machine", f"start Docker: it makes {BRIDGE}")
 
 
-def free_port(wanted: int = 0) -> int:
+def is_free(port: int, hosts: tuple[str, ...] = (LOOPBACK,)) -> bool:
+    """Whether a server could listen on this port of all these addresses."""
+    for host in hosts:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
+    return True
+
+
+def free_port(wanted: int = 0, hosts: tuple[str, ...] = (LOOPBACK,)) -> int:
     """``wanted`` if it is free, else one that the system chooses."""
-    if wanted and is_free(wanted):
-        return wanted
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while not (wanted and is_free(wanted, hosts)):
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            wanted = probe.getsockname()[1]
+    return wanted
 
 
 def last_line(log: Path) -> str:

@@ -4,12 +4,14 @@ import json
 import signal
 from importlib.metadata import distributions
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from thumbs.localstack.__main__ import settings
-from thumbs.localstack.executor import _answer
+from thumbs.localstack.executor import _answer, _process_environment
 from thumbs.localstack.runtime_packages import link_runtime_packages
 from thumbs.localstack.sandbox import Event, Happening
 
@@ -59,13 +61,57 @@ def test_what_the_runtime_client_says_is_passed_on_as_it_is(kind: str, is_error:
     assert _answer(EVENT, Happening(kind, b'{"as": "it is"}')) == (is_error, b'{"as": "it is"}', "")
 
 
-def test_localstack_listens_on_loopback_and_writes_under_its_home_alone(tmp_path: Path) -> None:
-    chosen = settings(tmp_path, 4599)
+def test_localstack_listens_where_it_is_told_and_writes_under_its_home_alone(tmp_path: Path) -> None:
+    chosen = settings(tmp_path, 4599, ["127.0.0.1"])
     assert chosen["GATEWAY_LISTEN"] == "127.0.0.1:4599"
+    both = settings(tmp_path, 4599, ["127.0.0.1", "172.17.0.1"])
+    assert both["GATEWAY_LISTEN"] == "127.0.0.1:4599,172.17.0.1:4599"
     assert chosen["OVERRIDE_IN_DOCKER"] == "0"
     paths = [value for value in chosen.values() if value.startswith("/")]
     assert paths
     assert all(Path(path).is_relative_to(tmp_path) for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("declared", "seen"),
+    [({}, "own"), ({"AWS_ENDPOINT_URL": ""}, "own"), ({"AWS_ENDPOINT_URL": "http://another:1"}, "http://another:1")],
+)
+def test_a_function_that_declares_its_endpoint_empty_keeps_localstacks_own(
+    monkeypatch: pytest.MonkeyPatch, declared: dict[str, str], seen: str
+) -> None:
+    from localstack import config
+
+    monkeypatch.setattr(config, "GATEWAY_LISTEN", [SimpleNamespace(host="127.0.0.1", port=4599)])
+    own = "http://127.0.0.1:4599"
+    version = MagicMock()
+    version.config.runtime = "python3.11"
+    environment = _process_environment(version, {"AWS_ENDPOINT_URL": own, **declared})
+    assert environment["AWS_ENDPOINT_URL"] == (own if seen == "own" else seen)
+
+
+@pytest.mark.filterwarnings("ignore:You do not have a working installation of the service_identity")
+def test_the_server_binds_each_named_address_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    from localstack.config import HostAndPort
+    from localstack.runtime.server import twisted
+
+    from thumbs.localstack import patches
+
+    bound: list[tuple[str, int]] = []
+
+    class Endpoint:
+        def __init__(self, _reactor: Any, port: int, interface: str = "") -> None:
+            bound.append((interface, port))
+
+        def listen(self, _factory: Any) -> None:
+            pass
+
+    monkeypatch.setattr(twisted, "endpoints", SimpleNamespace(TCP4ServerEndpoint=Endpoint, TCP6ServerEndpoint=Endpoint))
+    monkeypatch.setattr(twisted.TwistedRuntimeServer, "register", twisted.TwistedRuntimeServer.register)
+    patches.listen_on_named_addresses()
+    server = twisted.TwistedRuntimeServer()
+    hosts = ["127.0.0.1", "172.17.0.1", "::1"]
+    server.register(MagicMock(), [HostAndPort(host, 4599) for host in hosts])
+    assert bound == [(host, 4599) for host in hosts]
 
 
 def test_a_function_finds_what_lambdas_runtime_brings_along_and_nothing_else(tmp_path: Path) -> None:

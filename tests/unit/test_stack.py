@@ -1,8 +1,10 @@
 """The stack on this machine, as far as it needs no socket: its notes, its processes, and what a person is told."""
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -64,6 +66,25 @@ def test_the_environment_names_home_and_port(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("THUMBS_HOME", str(tmp_path))
     found = Stack.of_this_project()
     assert (found.endpoint, found.home) == ("http://localhost:4600", tmp_path)
+
+
+def test_a_stack_listens_on_loopback_and_where_it_is_asked_to_on_the_bridge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = [SimpleNamespace(family=socket.AF_INET6, address="fe80::1%docker0")]
+    addresses.append(SimpleNamespace(family=socket.AF_INET, address="172.17.0.1"))
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"docker0": addresses})
+    assert Stack(tmp_path, 4599).hosts == ("127.0.0.1",)
+    assert Stack(tmp_path, 4599, bridge=True).hosts == ("127.0.0.1", "172.17.0.1")
+
+
+def test_without_a_bridge_nothing_is_started(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "net_if_addrs", dict)
+    with pytest.raises(
+        CommandError, match=r"^there is no Docker bridge on this machine: start Docker: it makes docker0$"
+    ):
+        Stack(stack.home, stack.port, bridge=True).start(lambda _line: None)
+    assert stack.state() == {}
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ import struct
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from typing import Any, cast
@@ -344,9 +344,11 @@ class _ResettingProtocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """One uvicorn server over one image API, on a socket that already listens."""
+    """One uvicorn server over one image API, on sockets that already listen; its URL is the first one's."""
 
-    def __init__(self, api: ImageApi, listener: socket.socket, on_ready: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, api: ImageApi, listeners: list[socket.socket], on_ready: Callable[[str], None] | None = None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 api.app(),
@@ -357,9 +359,9 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=1,
             )
         )
-        self._listener = listener
+        self._listeners = listeners
         self._on_ready = on_ready
-        host, port = listener.getsockname()[:2]
+        host, port = listeners[0].getsockname()[:2]
         self.base_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -370,19 +372,23 @@ class Server(uvicorn.Server):
 
     def answer(self) -> None:
         """Answer calls until a signal or ``should_exit`` ends it."""
-        self.run(sockets=[self._listener])
+        self.run(sockets=self._listeners)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; OSError if the address is taken. Port 0 is a free one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=1024)
+def listen(hosts: Iterable[str], port: int) -> list[socket.socket]:
+    """Sockets that listen on one port; OSError if an address is taken. Port 0 is one that is free on the first host."""
+    listeners: list[socket.socket] = []
+    for host in hosts:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listeners.append(socket.create_server((host, port), family=family, backlog=1024))
+        port = listeners[0].getsockname()[1]
+    return listeners
 
 
 @contextlib.contextmanager
 def running(latency: float = 0.0, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """An image API in a thread of this process, for as long as the block runs; gives its base URL."""
-    server = Server(ImageApi(latency), listen(host, port))
+    server = Server(ImageApi(latency), listen([host], port))
     # The socket listens already: a call that comes before the thread is ready waits in its backlog.
     thread = threading.Thread(target=server.answer, name="image-api", daemon=True)
     thread.start()

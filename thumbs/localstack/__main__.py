@@ -1,20 +1,22 @@
-"""Boots LocalStack in this process: ``python -m thumbs.localstack HOME PORT``."""
+"""Boots LocalStack in this process: ``python -m thumbs.localstack HOME PORT HOST…``."""
 
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def settings(home: Path, port: int) -> dict[str, str]:
+def settings(home: Path, port: int, hosts: Sequence[str]) -> dict[str, str]:
     """LocalStack's configuration, for a stack that keeps all of its files under ``home``.
 
     Args:
         home: the folder for everything that the stack writes.
-        port: the port on 127.0.0.1 for every AWS service.
+        port: the port for every AWS service.
+        hosts: the addresses to listen on.
     """
     return {
-        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "GATEWAY_LISTEN": ",".join(f"{host}:{port}" for host in hosts),
         "LOCALSTACK_HOST": f"localhost:{port}",
         # A virtual machine may pass for a container, and LocalStack in a container listens on every interface.
         "OVERRIDE_IN_DOCKER": "0",
@@ -32,7 +34,7 @@ def settings(home: Path, port: int) -> dict[str, str]:
 def main() -> None:
     """Configure, patch and run LocalStack until SIGTERM."""
     home, port = Path(sys.argv[1]).resolve(), int(sys.argv[2])
-    os.environ.update(settings(home, port))
+    os.environ.update(settings(home, port, sys.argv[3:]))
     # LocalStack unpacks the functions into Python's temporary folder.
     tempfile.tempdir = str(home / "localstack" / "tmp")
     Path(tempfile.tempdir).mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from localstack import config
 from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
 from localstack.services.lambda_.invocation.lambda_models import FunctionVersion, InvocationResult
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
@@ -171,6 +172,9 @@ def _process_environment(function_version: FunctionVersion, env_vars: dict[str, 
     code = str(function_version.config.code.get_unzipped_code_location())
     host = {name: os.environ[name] for name in FROM_THE_HOST if name in os.environ}
     lambdas = {name: str(value) for name, value in env_vars.items()}
+    if not lambdas.get("AWS_ENDPOINT_URL"):
+        # A function that declares it empty, so that `sam local` may set it, has hidden what LocalStack says.
+        lambdas["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{config.GATEWAY_LISTEN[0].port}"
     return {
         **host,
         "LANG": "en_US.UTF-8",

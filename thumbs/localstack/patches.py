@@ -1,10 +1,32 @@
-"""What is patched in LocalStack's Step Functions, and why. Behaviour stays as it is; only repeated work goes."""
+"""What is patched in LocalStack, and why.
 
-from functools import lru_cache
+Its server listens where it is told to and nowhere else. In Step Functions behaviour stays as it is; only repeated work
+goes.
+"""
+
+from functools import lru_cache, partial
+from types import SimpleNamespace
 from typing import Any
 
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_task import lambda_eval_utils
 from localstack.services.stepfunctions.asl.utils import json_path
+
+
+def listen_on_named_addresses() -> None:
+    """Bind the addresses of ``GATEWAY_LISTEN``: the server takes their ports alone, and listens on every interface."""
+    from localstack.runtime.server import twisted
+
+    register, endpoints = twisted.TwistedRuntimeServer.register, twisted.endpoints
+
+    def register_each(self: Any, gateway: Any, listen: list[Any], ssl_creds: tuple[str, str] | None = None) -> None:
+        for address in listen:
+            bound = partial(endpoints.TCP4ServerEndpoint, interface=address.host)
+            twisted.endpoints = SimpleNamespace(
+                TCP4ServerEndpoint=bound, TCP6ServerEndpoint=endpoints.TCP6ServerEndpoint
+            )
+            register(self, gateway, [address], ssl_creds)
+
+    twisted.TwistedRuntimeServer.register = register_each
 
 
 def memoise_json_path() -> None:
@@ -26,6 +48,7 @@ def memoise_lambda_client() -> None:
 
 
 def apply() -> None:
-    """Apply both, before the first execution."""
+    """Apply all, before LocalStack runs."""
+    listen_on_named_addresses()
     memoise_json_path()
     memoise_lambda_client()
