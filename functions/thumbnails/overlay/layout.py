@@ -198,9 +198,11 @@ def _step(size: int) -> int:
     return round(LINE_HEIGHT * size)
 
 
-def _height(shapes: list[_Shape], size: int) -> int:
-    """From the upper edge of the first line's ink to the lower edge of the last line's."""
-    return (len(shapes) - 1) * _step(size) + shapes[-1].ink[3] - shapes[0].ink[1]
+def _rise_and_height(shapes: list[_Shape], size: int) -> tuple[int, int]:
+    """Where the ink of all lines begins below the first baseline (so it is negative), and how high it is."""
+    top = min(i * _step(size) + shape.ink[1] for i, shape in enumerate(shapes))
+    bottom = max(i * _step(size) + shape.ink[3] for i, shape in enumerate(shapes))
+    return top, bottom - top
 
 
 @dataclass(frozen=True)
@@ -279,10 +281,14 @@ class _Fit:
         cuts = self._balance(text, pieces, size, count) if count else []
         if not cuts:
             return []
-        top = min((rise_and_fall(*run, _REFERENCE)[0] for run in _visual_runs(text, *cuts[0])), default=0)
-        bottom = max((rise_and_fall(*run, _REFERENCE)[1] for run in _visual_runs(text, *cuts[-1])), default=0)
-        height = (count - 1) * _step(size) + (bottom - top) * size / _REFERENCE
-        return cuts if height <= self._height else []
+        # The whole title is measured once and decides most sizes; a close one is decided by its outer lines.
+        whole = (0, len(text.text), "")
+        for first, last in ((whole, whole), (cuts[0], cuts[-1])):
+            top = min((rise_and_fall(*run, _REFERENCE)[0] for run in _visual_runs(text, *first)), default=0)
+            bottom = max((rise_and_fall(*run, _REFERENCE)[1] for run in _visual_runs(text, *last)), default=0)
+            if (count - 1) * _step(size) + (bottom - top) * size / _REFERENCE <= self._height:
+                return cuts
+        return []
 
     def _count(self, pieces: list[_Piece], size: int, room: int) -> int:
         """The fewest lines that hold the pieces at ``size``, or 0 where ``room`` lines don't."""
@@ -344,7 +350,8 @@ class _Fit:
 
     def _holds(self, text: _Text, size: int, cuts: list[_Cut]) -> bool:
         shapes = [_shape(text, cut, size) for cut in cuts]
-        return _height(shapes, size) <= self._height and all(shape.width <= self._width for shape in shapes)
+        _, height = _rise_and_height(shapes, size)
+        return height <= self._height and all(shape.width <= self._width for shape in shapes)
 
     def _shorten(self, text: _Text) -> list[_Cut]:
         """As much of the title as the box holds at the least size, and an ellipsis."""
@@ -375,8 +382,9 @@ class _Fit:
     def _place(self, text: _Text, size: int, cuts: list[_Cut]) -> tuple[Line, ...]:
         shapes = [_shape(text, cut, size) for cut in cuts]
         left, top, right, _ = self._template.box
-        spare = self._height - _height(shapes, size)
-        baseline = round(top + (spare if self._template.anchor == "bottom" else spare / 2) - shapes[0].ink[1])
+        rise, height = _rise_and_height(shapes, size)
+        spare = self._height - height
+        baseline = round(top + (spare if self._template.anchor == "bottom" else spare / 2) - rise)
         lines: list[Line] = []
         for (start, end, suffix), shape in zip(cuts, shapes, strict=True):
             if self._template.align == "center":
