@@ -32,6 +32,14 @@ check-static: setup
 	@$(BIN)/cfn-lint template.yaml
 	@AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$$PATH" .venv-sam/bin/sam validate --lint
 
+# What drawing a title costs, beside plain Pillow, ImageMagick and sharp where they are installed.
+bench-overlay: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_overlay $(OPTIONS)
+
+# Draw the golden pictures anew, to be looked at before they are kept.
+golden: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_golden
+
 up: setup
 	@$(BIN)/thumbs up
 
@@ -65,4 +73,4 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test check check-static up down setup python pins
+.PHONY: run test check check-static bench-overlay golden up down setup python pins

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
+from thumbnails.catalog import DEFAULT_FONT, FONTS
 from thumbs import render
 from thumbs.application import FUNCTIONS, STATE_MACHINES, TASKS, Application, Execution, in_plain_words
 from thumbs.deploy import deploy, real_keys
@@ -198,6 +199,27 @@ def logs(
     since = datetime.now(UTC) - timedelta(minutes=minutes)
     for line in Application.here().log_lines(function, since, follow):
         print(line, flush=follow)
+
+
+@app.command()
+def preview(
+    titles: Annotated[list[str] | None, typer.Argument(help="Titles to set; one in every script where left out.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JPEG to write.")] = Path("preview.jpg"),
+    font: Annotated[str, typer.Option(help="A font of the catalogue.")] = DEFAULT_FONT,
+    debug: Annotated[bool, typer.Option("--debug", help="Draw panels, boxes, ink and baselines too.")] = False,
+) -> None:
+    """Draw every template beside every title on one sheet. Needs no stack."""
+    if font not in FONTS:
+        raise CommandError(f"there is no font {font!r}", f"choose from {', '.join(FONTS)}")
+    # Fonts and scenes are slow to load, and no other command needs them.
+    from thumbs.preview import preview_sheet
+
+    sheet = preview_sheet(titles or [], font, debug)
+    try:
+        output.write_bytes(sheet)
+    except OSError as error:
+        raise CommandError(f"{output} cannot be written", error.strerror or str(error)) from None
+    out.print(f"{output.resolve()}", soft_wrap=True)
 
 
 def _follow_or_tell(application: Application, execution: Execution, watch: bool, as_json: bool) -> None:

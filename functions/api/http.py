@@ -105,8 +105,9 @@ def link(event: BaseProxyEvent, path: str) -> str:
     """The URL of another route, as the person who asks reaches the API."""
     context = event.get("requestContext") or {}
     host = event.headers.get("host") or context.get("domainName") or "localhost"
-    # What stands before the route: the stage, or a custom domain's base path.
-    before = str(context.get("path") or "").removesuffix(event.get("path") or "")
+    # What stands before the route: the stage, or a custom domain's base path. `sam local` names the route's pattern.
+    whole, route = str(context.get("path") or ""), event.get("path") or ""
+    before = whole.removesuffix(route) if whole.endswith(route) else ""
     public = os.environ.get("PUBLIC_ENDPOINT_URL", "")
     api = context.get("apiId") or ""
     if public and urlsplit(public).port == urlsplit(f"//{host}").port and not host.startswith(f"{api}."):
