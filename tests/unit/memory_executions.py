@@ -1,0 +1,49 @@
+"""Step Functions in memory: executions start, and tests say how they go on."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from thumbnails.executions import Execution, Executions
+from thumbnails.request import Task
+
+
+class MemoryExecutions(Executions):
+    """Keeps executions in a dict, each a second younger than the one before.
+
+    Attributes:
+        all: every execution by its name, oldest first.
+        events: the history of an execution, by its name.
+    """
+
+    def __init__(self) -> None:
+        self.all: dict[str, Execution] = {}
+        self.events: dict[str, list[Mapping[str, Any]]] = {}
+
+    def start(self, task: Task, name: str, request: object) -> bool:
+        there = self.all.get(name)
+        if there:
+            return there.is_running and there.request == request
+        started = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=len(self.all))
+        self.all[name] = Execution(name, task, "RUNNING", started, request=request)
+        return True
+
+    def end(self, name: str, **how: Any) -> None:
+        """Let an execution end: ``status``, and what it then has."""
+        self.all[name] = replace(self.all[name], stopped=self.all[name].started, **how)
+
+    def find(self, name: str, task: Task | None = None) -> Execution | None:
+        found = self.all.get(name)
+        return found if found and task in (None, found.task) else None
+
+    def newest_first(self, task: Task, *, running: bool = False) -> Iterator[Execution]:
+        for execution in reversed(self.all.values()):
+            if execution.task == task and (execution.is_running or not running):
+                yield replace(execution, request=None, output=None)
+
+    def history(self, execution: Execution) -> Iterable[Mapping[str, Any]]:
+        return self.events.get(execution.name, [])
+
+    def stop(self, execution: Execution) -> None:
+        self.end(execution.name, status="ABORTED", error="Stopped", cause="stopped by a person")
