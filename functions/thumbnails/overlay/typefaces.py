@@ -4,6 +4,7 @@ The chosen font draws what it has; the Noto fonts draw the rest. Coverage is rea
 because FreeType through Pillow draws a missing character as a box and doesn't say so.
 """
 
+import ctypes
 import struct
 import unicodedata
 from bisect import bisect_right
@@ -14,7 +15,12 @@ from pathlib import Path
 from typing import Literal, cast
 
 import regex
-from PIL import Image, ImageDraw, ImageFont
+
+# Pillow's wheel looks for FriBiDi once, when it is imported, and shapes no title without it. Lambda has none.
+FRIBIDI = Path(__file__).parent / "lib" / "libfribidi.so.0"
+ctypes.CDLL(str(FRIBIDI))
+
+from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 Direction = Literal["ltr", "rtl"]
 

@@ -1,0 +1,29 @@
+"""FriBidi comes with the overlay: Lambda has none, and Pillow shapes no title without it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from thumbnails.overlay.typefaces import FRIBIDI
+
+LOOK = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from thumbnails.overlay import typefaces
+from PIL import features
+print(features.check("raqm"), *{line.split()[-1] for line in open("/proc/self/maps") if "libfribidi" in line})
+"""
+
+
+def test_titles_are_shaped_with_the_library_that_is_shipped() -> None:
+    functions = Path(__file__).parents[2] / "functions"
+    looked = subprocess.run(
+        [sys.executable, "-c", LOOK, str(functions)], capture_output=True, text=True, check=True, timeout=60
+    )
+    works, *loaded = looked.stdout.split()
+    assert works == "True"
+    assert str(FRIBIDI) in loaded
+
+
+def test_its_licence_is_shipped_beside_it() -> None:
+    assert "GNU LESSER GENERAL PUBLIC LICENSE" in (FRIBIDI.parent / "libfribidi.LICENSE.txt").read_text()
