@@ -39,6 +39,8 @@ POLL_SECONDS = 0.5
 #: S3, EventBridge and a Lambda stand between a file and its run.
 DELIVERY_SECONDS = 60
 URL_SECONDS = 43200
+#: LocalStack ends an execution when the functions that it waits for have answered.
+STOP_SECONDS = 180
 
 
 @dataclass(frozen=True)
@@ -277,8 +279,13 @@ class Application:
         return progress
 
     def stop(self, execution: Execution) -> None:
-        """Stop a running execution; images that are finished stay."""
+        """Stop a running execution and wait for its end; images that are finished stay."""
         self._steps.stop_execution(executionArn=execution.arn, error="Stopped", cause="stopped by a person")
+        for _ in range(int(STOP_SECONDS / POLL_SECONDS)):
+            if self.execution(execution.arn).status != "RUNNING":
+                return
+            time.sleep(POLL_SECONDS)
+        raise CommandError(f"{execution.name} still runs after {STOP_SECONDS} s", "its last image may be under way")
 
     def resume(self, execution: Execution) -> Execution | None:
         """Run the cells of a run again that have no image; None where all have one.

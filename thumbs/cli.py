@@ -203,7 +203,7 @@ def logs(
 
 @app.command()
 def preview(
-    titles: Annotated[list[str] | None, typer.Argument(help="Titles to set; one in every script where left out.")] = None,
+    titles: Annotated[list[str] | None, typer.Argument(help="Titles to set; one in each script if left out.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The JPEG to write.")] = Path("preview.jpg"),
     font: Annotated[str, typer.Option(help="A font of the catalogue.")] = DEFAULT_FONT,
     debug: Annotated[bool, typer.Option("--debug", help="Draw panels, boxes, ink and baselines too.")] = False,

@@ -148,9 +148,12 @@ def serve(control: socket.socket) -> None:
         if wake_read in ready:
             wake_read.recv(4096)
             while children:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if not pid:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if ended is None:
                     break
+                # What the child started ends with it, and before it is reaped: until then its id is no one else's.
+                end(ended.si_pid)
+                pid, status = os.waitpid(ended.si_pid, 0)
                 control.send(json.dumps({"exited": children.pop(pid), "status": status}).encode())
         if control in ready:
             packet, descriptors, _, _ = socket.recv_fds(control, 1 << 20, 1)

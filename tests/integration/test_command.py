@@ -1,0 +1,146 @@
+"""The command `thumbs`, run as a person runs it, against the deployed stack."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.integration.application import DALLE, GPT, Application
+from thumbs.stack import PROJECT
+
+THUMBS = Path(sys.executable).parent / "thumbs"
+REQUEST = {"prompts": ["Typed by a person", "Read by a person"], "models": [GPT, DALLE]}
+
+
+def thumbs(app: Application, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "AWS_ENDPOINT_URL": app.stack.endpoint,
+        "COLUMNS": "120",
+    }
+    return subprocess.run(
+        [THUMBS, *arguments], input=typed, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+
+
+def new_name() -> str:
+    return f"typed-{uuid.uuid4().hex[:8]}"
+
+
+def test_a_run_ends_with_a_table_and_links_that_open(app: Application) -> None:
+    done = thumbs(app, "start", "generateBatch", "--input", json.dumps(REQUEST))
+    assert (done.returncode, done.stderr) == (0, "")
+    for shown in (*REQUEST["prompts"], *REQUEST["models"], "4 of 4 images", "(4 paid calls)", "1.1 ↗", "2.2 ↗"):
+        assert shown in done.stdout
+    urls = [word for word in done.stdout.split() if word.startswith(app.stack.endpoint)]
+    assert len(urls) == 4
+    for url in urls:
+        with urllib.request.urlopen(url) as answer:  # noqa: S310 - it starts with the stack's own address
+            assert answer.headers["Content-Type"] == "image/jpeg"
+
+
+def test_json_is_the_bare_result(app: Application, tmp_path: Path) -> None:
+    file = tmp_path / "batch.json"
+    file.write_text(json.dumps([REQUEST["prompts"], REQUEST["models"], "sketch"]))
+    done = thumbs(app, "start", "generateBatch", "--input-file", str(file), "--json")
+    result = json.loads(done.stdout)
+    assert [len(row) for row in result["results"]] == [2, 2]
+    assert result["failures"] == []
+
+
+def test_a_request_may_come_by_standard_input(app: Application) -> None:
+    request = json.dumps({"title": "Typed by a person", "model": GPT})
+    done = thumbs(app, "start", "generateThumbnail", "--input-file", "-", "--json", typed=request)
+    assert json.loads(done.stdout)["paid_calls"] == 1
+
+
+def test_a_failed_cell_is_named_and_redrive_makes_it(app: Application) -> None:
+    app.image_api.add_fault("refusal", model=DALLE)
+    name = new_name()
+    done = thumbs(app, "start", "generateBatch", "--name", name, "--input", json.dumps(REQUEST))
+    assert done.returncode == 0
+    assert "1.2   PictureRefused: dall-e-3 refuses this picture" in done.stdout
+    assert f"thumbs redrive {name}" in done.stdout
+    app.image_api.clear_faults()
+    redriven = thumbs(app, "redrive", name, "--json")
+    assert json.loads(redriven.stdout)["images"] == {"total": 4, "succeeded": 4, "failed": 0, "paid_calls": 2}
+    assert "nothing to make" in thumbs(app, "redrive", name).stdout
+
+
+def test_a_run_is_listed_shown_and_stopped(app: Application) -> None:
+    app.image_api.set_latency(8)
+    name = new_name()
+    started = thumbs(
+        app, "start", "generateBatch", "--name", name, "--no-watch", "--json", "--input", json.dumps(REQUEST)
+    )
+    assert json.loads(started.stdout)["run_id"] == name
+    assert name in thumbs(app, "runs").stdout
+    assert json.loads(thumbs(app, "show", name, "--json").stdout)["status"] == "RUNNING"
+    busy = thumbs(app, "redrive", name)
+    assert (busy.returncode, busy.stderr.startswith(f"✗ {name} is under way")) == (1, True)
+    assert f"{name} is stopped" in thumbs(app, "stop", name).stdout
+    shown = thumbs(app, "show", name)
+    assert (shown.returncode, "is ABORTED" in shown.stderr) == (1, True)
+    again = thumbs(app, "stop", name)
+    assert (again.returncode, again.stderr) == (1, f"✗ {name} does not run any more, it is ABORTED\n")
+
+
+def test_a_dropped_file_is_followed_to_its_end(app: Application, tmp_path: Path) -> None:
+    file = tmp_path / "batch.json"
+    file.write_text(json.dumps(REQUEST))
+    done = thumbs(app, "drop", str(file))
+    assert (done.returncode, "4 of 4 images" in done.stdout) == (0, True)
+
+
+def test_a_log_has_the_functions_lines(app: Application) -> None:
+    name = new_name()
+    app.succeed("generateThumbnails", {"title": "Typed by a person", "models": [GPT]}, name)
+
+    def lines() -> list[str]:
+        return [line for line in thumbs(app, "logs", "generateThumbnail").stdout.splitlines() if name in line]
+
+    stored = next(json.loads(line) for line in lines() if "image stored" in line)
+    assert (stored["run_id"], stored["row"], stored["column"], stored["model"]) == (name, 0, 0, GPT)
+
+
+def test_a_sheet_of_templates_needs_no_stack(app: Application, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.jpg"
+    done = thumbs(app, "preview", "A title", "--output", str(sheet))
+    assert (done.returncode, done.stdout) == (0, f"{sheet}\n")
+    assert sheet.read_bytes().startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["start", "generateBatch"], "a run needs one request: give --input '…' or --input-file FILE"),
+        (["start", "generateBatch", "--input", "[["], "--input is not JSON: Expecting value: line 1 column 3 (char 2)"),
+        (["start", "generateBatch", "--input-file", "/nowhere"], "/nowhere cannot be read: No such file or directory"),
+        (["start", "nothing", "--input", "[]"], "there is no task 'nothing': choose from generateThumbnail, "),
+        (["show", "nothing"], "there is no run 'nothing': `thumbs runs` lists them"),
+        (["logs", "nothing"], "there is no function 'nothing': choose from validateBatch, "),
+        (["drop", "/nowhere"], "/nowhere cannot be read: No such file or directory"),
+        (["preview", "--font", "nothing"], "there is no font 'nothing': choose from inter, "),
+        (
+            ["start", "generateThumbnail", "--input", '{"title": "A title", "model": "nothing"}'],
+            "InvalidBatch: unknown model 'nothing'; choose from: ",
+        ),
+    ],
+)
+def test_bad_input_gets_one_line(app: Application, arguments: list[str], line: str) -> None:
+    done = thumbs(app, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"✗ {line}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_refused_request_says_why(app: Application) -> None:
+    done = thumbs(app, "start", "generateBatch", "--input", json.dumps([["ab"], [GPT]]))
+    assert done.returncode == 1
+    assert "is FAILED: InvalidBatch: prompts[0]: a title has 3 to 200 characters, this one has 2" in done.stderr
