@@ -52,11 +52,15 @@ def invalid(field: str, message: str) -> Refusal:
 
 
 def json_body(event: BaseProxyEvent) -> Any:
-    """The request's JSON value, whatever its content type says: curl's default names a form.
+    """The request's JSON value.
 
     Raises:
-        Refusal: it is too large, or not JSON.
+        Refusal: it is too large, not JSON, or sent as a form.
     """
+    named = (event.headers.get("content-type") or "").lower()
+    # What curl says of a body unless told otherwise; proxies take such bodies apart.
+    if named.startswith(("application/x-www-form-urlencoded", "multipart/")):
+        raise Refusal(415, "unsupported_media_type", "a request is JSON: send it with Content-Type: application/json")
     body = event.get("body") or ""
     # In base64 four characters are three bytes.
     if len(body) > BODY_BYTES * 4 // 3 + 4:

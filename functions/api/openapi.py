@@ -42,6 +42,7 @@ _CONFLICTS = {
 _BODY = {
     "400": "The body is not JSON (`malformed_json`), or moderation flags it (`content_flagged`)",
     "413": "The body is too large: `body_too_large`",
+    "415": "The body is sent as a form: `unsupported_media_type`",
 }
 
 

@@ -47,8 +47,27 @@ def memoise_lambda_client() -> None:
     lambda_eval_utils.boto_client_for = client_for
 
 
+def update_api_stages() -> None:
+    """Let a changed API be deployed again: a stage's update is not written, and CloudFormation creates it once more."""
+    from localstack.services.apigateway.resource_providers.aws_apigateway_stage import ApiGatewayStageProvider
+    from localstack.services.cloudformation.resource_provider import OperationStatus, ProgressEvent
+
+    def update(_self: Any, request: Any) -> Any:
+        model = request.desired_state
+        deployment = {"op": "replace", "path": "/deploymentId", "value": model["DeploymentId"]}
+        request.aws_client_factory.apigateway.update_stage(
+            restApiId=model["RestApiId"], stageName=model["StageName"], patchOperations=[deployment]
+        )
+        return ProgressEvent(
+            status=OperationStatus.SUCCESS, resource_model=model, custom_context=request.custom_context
+        )
+
+    ApiGatewayStageProvider.update = update
+
+
 def apply() -> None:
     """Apply all, before LocalStack runs."""
     listen_on_named_addresses()
     memoise_json_path()
     memoise_lambda_client()
+    update_api_stages()

@@ -1,0 +1,203 @@
+"""The API's routes without AWS behind them: errors, bodies, links, CORS, the document; what a cold start imports."""
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from api import images, runs
+from api.app import handler
+from tests.unit.memory_executions import MemoryExecutions
+from tests.unit.memory_store import MemoryStore
+
+PROJECT = Path(__file__).parents[2]
+GPT = "gpt-image-1"
+CONTEXT = SimpleNamespace(function_name="api", memory_limit_in_mb=1, invoked_function_arn="a:b", aws_request_id="1")
+
+
+class Api:
+    """Calls the handler as API Gateway does."""
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+
+    def __call__(self, method: str, path: str, body: str | None = None, **event: Any) -> tuple[int, Any]:
+        self.answer = self._handler(
+            {
+                "httpMethod": method,
+                "path": path,
+                "headers": {"host": "api.example"},
+                "queryStringParameters": None,
+                "multiValueQueryStringParameters": {},
+                "multiValueHeaders": {},
+                "requestContext": {"path": f"/v1{path}", "apiId": "abc", "stage": "v1"},
+                "body": body,
+                "isBase64Encoded": False,
+                **event,
+            },
+            CONTEXT,
+        )
+        return self.answer["statusCode"], json.loads(self.answer["body"]) if self.answer["body"] else None
+
+
+@pytest.fixture
+def executions() -> MemoryExecutions:
+    return MemoryExecutions()
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch, executions: MemoryExecutions) -> Api:
+    monkeypatch.setenv("BATCH_CAP", "50")
+    monkeypatch.delenv("PUBLIC_ENDPOINT_URL", raising=False)
+    store = MemoryStore()
+    for module in (runs, images):
+        monkeypatch.setattr(module, "bucket_store", lambda: store)
+    monkeypatch.setattr(runs, "executions", lambda: executions)
+    return Api(handler)
+
+
+BATCH = json.dumps({"prompts": ["A title"], "models": [GPT]})
+
+
+def test_a_request_is_accepted_in_base64_too(api: Api) -> None:
+    status, accepted = api("POST", "/batches", base64.b64encode(BATCH.encode()).decode(), isBase64Encoded=True)
+    assert status == 202
+    assert accepted["status_url"] == f"https://api.example/v1/runs/{accepted['run_id']}"
+    assert accepted["estimated_cost_usd"] == 0.063
+
+
+@pytest.mark.parametrize(
+    ("body", "encoded"),
+    [
+        ("", False),
+        (None, False),
+        ("{", False),
+        ("[" * 50000, False),
+        ("1" * 5000, False),
+        ("no base64 ä", True),
+        (base64.b64encode(b"\xff\xfe").decode(), True),
+    ],
+)
+def test_a_body_that_is_not_json_is_refused(api: Api, body: str | None, encoded: bool) -> None:
+    status, answer = api("POST", "/batches", body, isBase64Encoded=encoded)
+    assert (status, answer["code"], answer["problems"]) == (400, "malformed_json", [])
+
+
+@pytest.mark.parametrize("body", [f'"{"x" * 65536}"', base64.b64encode(b"x" * 65537).decode()])
+def test_a_body_that_is_too_large_is_refused(api: Api, body: str) -> None:
+    status, answer = api("POST", "/batches", body, isBase64Encoded=not body.startswith('"'))
+    assert (status, answer["code"]) == (413, "body_too_large")
+
+
+def test_a_form_is_refused(api: Api) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert api("POST", "/batches", BATCH, headers=headers)[0] == 415
+
+
+def test_every_problem_comes_at_once_with_its_field(api: Api) -> None:
+    status, answer = api("POST", "/thumbnails", json.dumps({"title": "A", "models": ["none"], "font": "f"}))
+    assert (status, answer["code"]) == (422, "invalid_request")
+    assert [problem["field"] for problem in answer["problems"]] == ["title", "models[0]", "font"]
+    assert (
+        answer["message"]
+        == answer["problems"][0]["message"]
+        == "title: a title has 3 to 200 characters, this one has 1"
+    )
+
+
+def test_problems_of_the_query_come_with_their_field(api: Api) -> None:
+    status, answer = api(
+        "GET", "/runs", queryStringParameters={"limit": "x"}, multiValueQueryStringParameters={"limit": ["x"]}
+    )
+    assert (status, answer["code"], answer["problems"][0]["field"]) == (422, "invalid_request", "query.limit")
+    query = {"cursor": "bm9uZQ"}
+    status, answer = api("GET", "/runs", queryStringParameters=query)
+    assert (status, answer["problems"][0]["field"]) == (422, "cursor")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/runs/none", 404, "not_found"),
+        ("DELETE", "/images/runs/r/0-a/dall-e-3.jpg", 404, "not_found"),
+        ("DELETE", "/images/runs/r/manifest.json", 404, "not_found"),
+        ("PUT", "/runs", 405, "method_not_allowed"),
+        ("DELETE", "/batches", 405, "method_not_allowed"),
+    ],
+)
+def test_what_is_not_there_is_an_error_in_json(api: Api, method: str, path: str, status: int, code: str) -> None:
+    found, answer = api(method, path)
+    assert (found, answer["code"]) == (status, code)
+    assert set(answer) == {"code", "message", "problems"}
+
+
+def test_a_fault_is_an_error_in_json_without_a_trace(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(runs, "executions", broken)
+    status, answer = api("GET", "/runs")
+    assert (status, answer["code"]) == (500, "internal_error")
+    assert "secret" not in api.answer["body"]
+
+
+def test_a_run_is_started_listed_stopped_and_resumed(api: Api, executions: MemoryExecutions) -> None:
+    run_id = api("POST", "/batches", BATCH)[1]["run_id"]
+    assert api("POST", f"/runs/{run_id}/redrive")[1]["code"] == "run_under_way"
+    assert api("GET", "/runs")[1]["runs"][0]["run_id"] == run_id
+    assert api("GET", f"/runs/{run_id}/archive")[1]["code"] == "no_images"
+    assert api("DELETE", f"/runs/{run_id}") == (200, {"run_id": run_id, "status": "ABORTED"})
+    assert api("DELETE", f"/runs/{run_id}")[1]["code"] == "run_has_ended"
+    assert api("GET", f"/runs/{run_id}")[1]["cells"][0]["error"] == "Stopped"
+    assert api("POST", f"/runs/{run_id}/redrive")[0] == 202
+    assert api("POST", f"/runs/{run_id}/redrive")[1]["code"] == "run_under_way"
+    assert [execution.run_id for execution in executions.all.values()] == [run_id, run_id]
+
+
+def test_a_refused_run_cannot_be_resumed(api: Api, executions: MemoryExecutions) -> None:
+    executions.start("generateBatch", "refused", {"prompts": []})
+    executions.end("refused", status="FAILED", error="InvalidBatch", cause="no titles")
+    assert api("POST", "/runs/refused/redrive")[1]["code"] == "run_never_accepted"
+
+
+def test_a_link_is_that_of_the_stack_on_this_machine(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBLIC_ENDPOINT_URL", "http://localhost:4566")
+    for host, base in [
+        ("localhost:4566", "http://localhost:4566/_aws/execute-api/abc/v1"),
+        (
+            "abc.execute-api.localhost.localstack.cloud:4566",
+            "http://abc.execute-api.localhost.localstack.cloud:4566/v1",
+        ),
+        ("127.0.0.1:3000", "http://127.0.0.1:3000/v1"),
+    ]:
+        accepted = api("POST", "/batches", BATCH, headers={"host": host})[1]
+        assert accepted["status_url"] == f"{base}/runs/{accepted['run_id']}"
+
+
+def test_a_page_elsewhere_may_use_the_api(api: Api) -> None:
+    status, _ = api("OPTIONS", "/batches", headers={"Origin": "https://blog.example"})
+    headers = {name: str(value) for name, value in api.answer["multiValueHeaders"].items()}
+    assert status == 204
+    assert "DELETE" in headers["Access-Control-Allow-Methods"]
+    assert "Idempotency-Key" in headers["Access-Control-Allow-Headers"]
+
+
+def test_the_document_is_current(api: Api) -> None:
+    checked_in = json.loads((PROJECT / "docs/openapi.json").read_text())
+    assert api("GET", "/openapi.json")[1] == checked_in, (
+        "write it anew: PYTHONPATH=functions python -m api.openapi docs/openapi.json"
+    )
+
+
+def test_a_cold_start_imports_neither_pillow_nor_an_sdk() -> None:
+    heavy = {"PIL", "openai", "google.genai", "httpx2"}
+    code = f"import sys, api.app; print({heavy} & set(sys.modules))"
+    environment = {"PYTHONPATH": str(PROJECT / "functions"), "POWERTOOLS_TRACE_DISABLED": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
