@@ -187,8 +187,9 @@ class _Requests(BaseHTTPRequestHandler):
             happening = Happening("error", body)
         else:
             return self._answer(404, b"{}")
-        self._answer(202, b'{"status":"OK"}')
-        return self.server.happenings.put(happening)
+        # Before the answer: a process that ends when it has it must not be seen to end before what it said.
+        self.server.happenings.put(happening)
+        return self._answer(202, b'{"status":"OK"}')
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response_only(status)
