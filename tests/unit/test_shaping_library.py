@@ -4,12 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from thumbnails.overlay.typefaces import FRIBIDI
+from thumbnails.overlay import FRIBIDI
 
 LOOK = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from thumbnails.overlay import typefaces
+import thumbnails.cell
 from PIL import features
 print(features.check("raqm"), *{line.split()[-1] for line in open("/proc/self/maps") if "libfribidi" in line})
 """

@@ -4,7 +4,6 @@ The chosen font draws what it has; the Noto fonts draw the rest. Coverage is rea
 because FreeType through Pillow draws a missing character as a box and doesn't say so.
 """
 
-import ctypes
 import struct
 import unicodedata
 from bisect import bisect_right
@@ -15,12 +14,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 import regex
-
-# Pillow's wheel looks for FriBiDi once, when it is imported, and shapes no title without it. Lambda has none.
-FRIBIDI = Path(__file__).parent / "lib" / "libfribidi.so.0"
-ctypes.CDLL(str(FRIBIDI))
-
-from PIL import Image, ImageDraw, ImageFont  # noqa: E402
+from PIL import Image, ImageDraw, ImageFont
 
 Direction = Literal["ltr", "rtl"]
 
