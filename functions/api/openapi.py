@@ -140,8 +140,8 @@ def _request(first: str) -> dict[str, Any]:
                 "type": "array",
                 "description": f"The same by position: {first}, {', '.join(POSITIONS)}.",
                 "minItems": 2,
-                "maxItems": len(fields),
-                "items": {},
+                "prefixItems": [{"anyOf": [fields[name], {"type": "null"}]} for name in fields],
+                "items": False,
             },
         ]
     }

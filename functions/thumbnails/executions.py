@@ -27,6 +27,7 @@ R = TypeVar("R")
 Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"]
 TASKS: tuple[Task, ...] = get_args(Task)
 NAME_CHARACTERS = 80
+_NOT_THERE = ("ExecutionDoesNotExist", "InvalidArn", "InvalidName", "ValidationException")
 _SUFFIX = "-redrive-"
 _ROOM = NAME_CHARACTERS - len(_SUFFIX) - 5
 _REDRIVE = re.compile(rf"(.+){_SUFFIX}[0-9a-f]{{4}}")
@@ -120,8 +121,11 @@ class Executions:
         for kind in (task,) if task else TASKS:
             try:
                 answer = self._client.describe_execution(executionArn=self._arn(kind, name))
-            except self._client.exceptions.ExecutionDoesNotExist:
-                continue
+            except ClientError as error:
+                # A name that no execution may have is one that none has.
+                if error.response.get("Error", {}).get("Code") in _NOT_THERE:
+                    continue
+                raise
             return Execution(
                 name=name,
                 task=kind,

@@ -1,13 +1,14 @@
 """How far a run is: every cell's state, from the execution's own history and from what the bucket holds."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from thumbnails.errors import InvalidBatch
 from thumbnails.executions import Execution, Executions, may_resume
-from thumbnails.request import Batch, Task, Thumbnails, parse_request, request_in
+from thumbnails.request import RUN_ID, Batch, Task, Thumbnails, parse_request, request_in
 from thumbnails.results import failure_of
 from thumbnails.store import Store, image_key, run_prefix
 
@@ -151,7 +152,7 @@ def look_at(run_id: str, executions: Executions, store: Store, cap: int) -> RunP
 
 def newest_execution(run_id: str, executions: Executions, store: Store) -> Execution | None:
     """The execution that made or resumed a run last; one that runs before one that has ended."""
-    named = executions.find(run_id)
+    named = executions.find(run_id) if re.fullmatch(RUN_ID, run_id) else None
     if named is None:
         return None
     run_id = named.run_id
