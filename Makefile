@@ -23,6 +23,10 @@ run: setup
 test: setup
 	@$(BIN)/python -m pytest
 
+# The functions in containers, under `sam local`; skipped where no Docker daemon answers (.ci/sam-local starts one).
+test-sam-local: setup
+	@$(BIN)/python -m pytest tests/sam_local
+
 check: check-static test
 
 check-static: setup
@@ -73,4 +77,4 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test check check-static bench-overlay golden up down setup python pins
+.PHONY: run test test-sam-local check check-static bench-overlay golden up down setup python pins
