@@ -44,15 +44,18 @@ def deploy(
         if stack.state().get("deployed") == wanted:
             return
         environment = _environment(stack.endpoint)
-        built = PROJECT / ".aws-sam" / "sources"
+        # Each stack builds for itself: SAM empties the folder that another one may be deploying from.
+        folder = stack.home / "sam"
+        built = folder / "sources"
         if not built.exists() or built.read_text() != sources:
-            _sam(["build"], environment, stack.logs / "build.log")
+            _sam(["build", "--build-dir", str(folder / "build")], environment, stack.logs / "build.log")
             built.write_text(sources)
             report("the functions are built")
         _make_artifact_bucket(stack.endpoint)
         # Quoted, because an empty value has to be given: one that is left out stays as it was.
         overrides = [f'{name}="{value}"' for name, value in values.items()]
-        _sam(["deploy", "--parameter-overrides", *overrides], environment, stack.logs / "deploy.log")
+        template = ["--template-file", str(folder / "build" / "template.yaml")]
+        _sam(["deploy", *template, "--parameter-overrides", *overrides], environment, stack.logs / "deploy.log")
         stack.note(deployed=wanted)
         report("the application is deployed")
 
@@ -113,7 +116,15 @@ def _sam(arguments: list[str], environment: dict[str, str], log: Path) -> None:
         raise CommandError("the AWS SAM CLI is not installed", "run `make setup`")
     with log.open("wb") as output:
         done = subprocess.run(
-            [sam, arguments[0], "--config-env", "local", *arguments[1:]],
+            [
+                sam,
+                arguments[0],
+                "--config-file",
+                str(PROJECT / "samconfig.toml"),
+                "--config-env",
+                "local",
+                *arguments[1:],
+            ],
             cwd=PROJECT,
             env=environment,
             stdin=subprocess.DEVNULL,

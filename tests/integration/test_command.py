@@ -74,7 +74,7 @@ def test_a_failed_cell_is_named_and_redrive_makes_it(app: Application) -> None:
 
 
 def test_a_run_is_listed_shown_and_stopped(app: Application) -> None:
-    app.image_api.set_latency(8)
+    app.image_api.set_latency(3)
     name = new_name()
     started = thumbs(
         app, "start", "generateBatch", "--name", name, "--no-watch", "--json", "--input", json.dumps(REQUEST)
