@@ -7,7 +7,6 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
-import pytest
 from PIL import Image
 
 from tests.integration.application import ACCOUNT, GPT, RUN_SECONDS, Application, opened, wait_for
@@ -108,9 +107,3 @@ def test_a_refusal_is_the_functions_own_error(sam_local: SamLocal, tmp_path: Pat
     refused = sam_local.invoke("GenerateThumbnailFunction", event)
     assert refused["errorType"] == "InvalidBatch"
     assert "crayon-1" in refused["errorMessage"]
-
-
-@pytest.mark.usefixtures("docker")
-def test_every_event_file_is_json_that_a_test_uses() -> None:
-    used = Path(__file__).read_text()
-    assert [file.name for file in EVENTS.iterdir() if f'"{file.name}"' not in used] == []

@@ -1,6 +1,7 @@
 """What `sam local` is told about a stack, without a stack."""
 
 import json
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from thumbs import sam_local
 from thumbs.errors import CommandError
-from thumbs.stack import Stack
+from thumbs.stack import PROJECT, Stack
+
+EVENTS = {file.stem: json.loads(file.read_text()) for file in (PROJECT / "events").iterdir()}
 
 
 class Formation:
@@ -65,3 +68,14 @@ def test_variables_go_with_the_localstack_that_they_name(tmp_path: Path) -> None
         stack.sam_local_variables.write_text("{}")
     stack.stop(lambda _line: None)
     assert not stack.sam_local_variables.exists()
+
+
+def test_every_function_has_an_event() -> None:
+    functions = re.findall(r"^ +FunctionName: (\w+)$", (PROJECT / "template.yaml").read_text(), re.MULTILINE)
+    assert functions
+    assert {stem.partition("-")[0] for stem in EVENTS} == set(functions)
+
+
+def test_the_api_has_an_event_to_look_and_one_to_ask() -> None:
+    asked = {stem: (event["httpMethod"], event["path"]) for stem, event in EVENTS.items() if stem.startswith("api-")}
+    assert asked == {"api-health": ("GET", "/health"), "api-batches": ("POST", "/batches")}
