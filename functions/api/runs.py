@@ -19,7 +19,7 @@ from thumbnails.moderation import moderate
 from thumbnails.pages import read_page
 from thumbnails.progress import CellProgress, RunProgress, look_at
 from thumbnails.request import Task
-from thumbnails.store import bucket_store
+from thumbnails.store import bucket_store, run_prefix
 from thumbnails.submissions import check, submit
 
 router = APIGatewayRouter()  # type: ignore[no-untyped-call]
@@ -107,8 +107,9 @@ def post_redrive(run_id: str) -> answers.Redriven:
     run = _found(run_id)
     if run.execution.is_running:
         raise Refusal(409, "run_under_way", f"{run.execution.name} is under way: wait for it, or stop it")
-    if run.request is None:
-        raise Refusal(409, "run_never_accepted", f"run {run.run_id} was never accepted: {run.execution.cause}")
+    if bucket_store().notes(run_prefix(run.run_id) + "request.json") is None:
+        reason = run.execution.cause or "it was stopped before"
+        raise Refusal(409, "run_never_accepted", f"run {run.run_id} was never accepted: {reason}")
     if run.count("succeeded") == len(run.cells):
         raise Refusal(409, "nothing_to_redrive", f"run {run.run_id} has all of its images")
     name = redrive_name(run.run_id, run.execution.name)

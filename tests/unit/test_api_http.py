@@ -14,6 +14,7 @@ from api import images, runs
 from api.app import handler
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
+from thumbnails.runs import open_run
 
 PROJECT = Path(__file__).parents[2]
 GPT = "gpt-image-1"
@@ -149,6 +150,7 @@ def test_a_fault_is_an_error_in_json_without_a_trace(api: Api, monkeypatch: pyte
 
 def test_a_run_is_started_listed_stopped_and_resumed(api: Api, executions: MemoryExecutions) -> None:
     run_id = api("POST", "/batches", BATCH)[1]["run_id"]
+    open_run("generateBatch", run_id, json.loads(BATCH), runs.bucket_store(), 50)
     assert api("POST", f"/runs/{run_id}/redrive")[1]["code"] == "run_under_way"
     assert api("GET", "/runs")[1]["runs"][0]["run_id"] == run_id
     assert api("GET", f"/runs/{run_id}/archive")[1]["code"] == "no_images"

@@ -1,0 +1,335 @@
+"""Every route over HTTP, against the deployed stack."""
+
+import io
+import json
+import subprocess
+import sys
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote
+
+import boto3
+import pytest
+from PIL import Image
+
+from tests.integration.application import DALLE, GPT, GPT2, RUN_SECONDS, Application, opened, wait_for
+from thumbs.deploy import CREDENTIALS, REGION, STACK_NAME
+
+TITLES = ["First title", "Second title"]
+BATCH = {"prompts": TITLES, "models": [GPT, DALLE]}
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+class Api:
+    """The deployed API, as a program on this machine uses it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.headers: dict[str, str] = {}
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def __call__(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
+        """Status and JSON of an answer; ``body`` is sent as JSON, bytes as they are."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        named = {"Content-Type": "application/json", **{name.replace("_", "-"): it for name, it in headers.items()}}
+        url = path if path.startswith("http") else self.url + path
+        request = urllib.request.Request(url, data, named, method=method)  # noqa: S310 - the stack's own
+        try:
+            with self._opener.open(request, timeout=40) as answer:
+                status, raw, self.headers = answer.status, answer.read(), dict(answer.headers)
+        except HTTPError as error:
+            with error:
+                status, raw, self.headers = error.code, error.read(), dict(error.headers)
+        return status, json.loads(raw) if raw else None
+
+    def ended(self, run_id: str) -> Any:
+        """A run at its end."""
+
+        def look() -> Any:
+            status, run = self("GET", f"/runs/{run_id}")
+            assert status == 200, run
+            return None if run["status"] == "RUNNING" else run
+
+        return wait_for(f"the end of {run_id}", look, RUN_SECONDS)
+
+    def run(self, body: object, path: str = "/batches") -> Any:
+        """Start a run and follow it to its end."""
+        status, accepted = self("POST", path, body)
+        assert status == 202, accepted
+        return self.ended(accepted["run_id"])
+
+
+@pytest.fixture
+def api(app: Application) -> Api:
+    client = boto3.client(
+        "cloudformation",
+        endpoint_url=app.stack.endpoint,
+        region_name=REGION,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
+    outputs = client.describe_stacks(StackName=STACK_NAME)["Stacks"][0]["Outputs"]
+    client.close()
+    return Api({output["OutputKey"]: output["OutputValue"] for output in outputs}["ApiUrl"])
+
+
+def test_health_options_and_the_document_are_there(api: Api) -> None:
+    assert api("GET", "/health") == (200, {"status": "ok"})
+    status, options = api("GET", "/options")
+    assert status == 200
+    assert {model["id"]: model["price_usd"] for model in options["models"]}[DALLE] == 0.08
+    assert options["limits"]["images_per_run"] == 50
+    checked_in = json.loads((Path(__file__).parents[2] / "docs/openapi.json").read_text())
+    assert api("GET", "/openapi.json") == (200, checked_in)
+
+
+def test_a_batch_of_25_titles_by_2_models_is_followed_to_its_end(api: Api) -> None:
+    titles = [f"Title number {row}" for row in range(25)]
+    status, accepted = api("POST", "/batches", {"prompts": titles, "models": [GPT, GPT2]})
+    assert status == 202
+    assert (accepted["kind"], accepted["estimated_cost_usd"]) == ("generateBatch", 1.575)
+    assert accepted["unpriced_models"] == [GPT2]
+    # The link that the answer gives is the one to follow.
+    status, run = api("GET", accepted["status_url"])
+    assert (status, run["run_id"], run["counts"]["total"]) == (200, accepted["run_id"], 50)
+    run = api.ended(accepted["run_id"])
+    assert run["status"] == "SUCCEEDED"
+    assert (run["counts"]["succeeded"], run["counts"]["failed"]) == (50, 0)
+    assert [(cell["row"], cell["column"]) for cell in run["cells"]] == [
+        (row, col) for row in range(25) for col in (0, 1)
+    ]
+    with Image.open(io.BytesIO(opened(run["cells"][-1]["image_url"]))) as picture:
+        assert (picture.size, picture.format) == ((1200, 630), "JPEG")
+
+
+def test_cells_fill_in_while_a_run_goes_on(app: Application, api: Api) -> None:
+    app.image_api.set_latency(1.5)
+    status, accepted = api("POST", "/thumbnails", {"title": "A slow title", "models": [GPT, DALLE]})
+    assert status == 202
+
+    def running() -> Any:
+        run = api("GET", f"/runs/{accepted['run_id']}")[1]
+        return run if run["counts"]["running"] else None
+
+    run = wait_for("a running cell", running, 20)
+    assert (run["status"], run["kind"], run["titles"]) == ("RUNNING", "generateThumbnails", ["A slow title"])
+    assert api.ended(accepted["run_id"])["counts"]["succeeded"] == 2
+
+
+def test_failed_cells_say_why_and_are_run_again_alone(app: Application, api: Api) -> None:
+    fault = app.image_api.add_fault("refusal", prompt_contains=TITLES[1], model=GPT)
+    run = api.run(BATCH)
+    assert run["counts"] == {"total": 4, "pending": 0, "running": 0, "succeeded": 3, "failed": 1, "deleted": 0}
+    failed = run["cells"][2]
+    assert (failed["state"], failed["error"], failed["image_url"]) == ("failed", "PictureRefused", None)
+    assert "refuses this picture" in failed["message"]
+
+    app.image_api.remove_fault(fault)
+    app.image_api.clear_calls()
+    status, again = api("POST", f"/runs/{run['run_id']}/redrive")
+    assert (status, again["run_id"]) == (202, run["run_id"])
+    assert api.ended(run["run_id"])["counts"]["succeeded"] == 4
+    assert app.image_api.calls()["paid"] == 1
+    status, answer = api("POST", f"/runs/{run['run_id']}/redrive")
+    assert (status, answer["code"]) == (409, "nothing_to_redrive")
+
+
+def test_a_run_is_stopped_and_resumed(app: Application, api: Api) -> None:
+    app.image_api.set_latency(2.5)
+    run_id = api("POST", "/batches", BATCH)[1]["run_id"]
+    wait_for("a running cell", lambda: api("GET", f"/runs/{run_id}")[1]["counts"]["running"] or None, 20)
+    assert api("POST", f"/runs/{run_id}/redrive")[1]["code"] == "run_under_way"
+    assert api("DELETE", f"/runs/{run_id}") == (200, {"run_id": run_id, "status": "ABORTED"})
+    run = api.ended(run_id)
+    # LocalStack lets some runs that are stopped within a Map end as FAILED.
+    assert run["status"] in ("ABORTED", "FAILED")
+    assert {cell["state"] for cell in run["cells"]} <= {"failed", "succeeded"}
+    assert api("DELETE", f"/runs/{run_id}")[1]["code"] == "run_has_ended"
+
+    app.image_api.set_latency(0.05)
+    status, answer = api("POST", f"/runs/{run_id}/redrive")
+    # What was under way when the run was stopped may land all the same.
+    assert status == 202 or answer["code"] == "nothing_to_redrive"
+    assert api.ended(run_id)["counts"]["succeeded"] == 4
+
+
+def test_the_same_request_with_the_same_key_starts_once(app: Application, api: Api) -> None:
+    body = {"title": "Only once", "models": [GPT]}
+    first = api("POST", "/thumbnails", body, Idempotency_Key="a key")
+    assert first == api("POST", "/thumbnails", body, Idempotency_Key="a key")
+    run = api.ended(first[1]["run_id"])
+    assert run["counts"]["succeeded"] == 1
+    assert first == api("POST", "/thumbnails", body, Idempotency_Key="a key")
+    assert app.image_api.calls()["paid"] == 1
+    status, answer = api("POST", "/thumbnails", {**body, "font": "lora"}, Idempotency_Key="a key")
+    assert (status, answer["code"]) == (409, "idempotency_key_reused")
+
+
+def test_a_refused_request_names_every_problem_and_starts_nothing(app: Application, api: Api) -> None:
+    before = api("GET", "/runs")[1]["runs"][:1]
+    status, answer = api("POST", "/batches", {"prompts": ["A", 5], "models": ["none"], "font": "f", "x": 1})
+    assert (status, answer["code"]) == (422, "invalid_request")
+    assert [problem["field"] for problem in answer["problems"]] == ["prompts[1]", "x", "models[0]", "font"]
+    assert api("POST", "/batches", b"{")[1]["code"] == "malformed_json"
+    assert api("POST", "/batches", b'"' + b"x" * 70000 + b'"')[0] == 413
+    assert api("GET", "/runs")[1]["runs"][:1] == before
+    assert app.image_api.calls()["requests"] == 0
+
+
+def test_a_body_without_a_content_type_is_read(api: Api) -> None:
+    status, plan = api(
+        "POST", "/batches?dry_run=true", json.dumps([["A title"], [GPT]]).encode(), Content_Type="text/plain"
+    )
+    assert (status, plan["images"]) == (200, 1)
+
+
+def test_a_dry_run_says_what_it_would_cost_and_starts_nothing(app: Application, api: Api) -> None:
+    before = api("GET", "/runs")[1]["runs"][:1]
+    status, plan = api("POST", "/batches?dry_run=true", BATCH)
+    assert (status, plan["images"], plan["estimated_cost_usd"]) == (200, 4, 0.286)
+    assert (plan["titles"], plan["style"]) == (TITLES, "photorealistic")
+    assert api("GET", "/runs")[1]["runs"][:1] == before
+    assert app.image_api.calls()["requests"] == 0
+
+
+@pytest.fixture
+def inward() -> Iterator[tuple[str, list[str]]]:
+    """A page that only this machine may see, and who asked for it."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    "host", ["{}", "localhost:{port}", "[::ffff:127.0.0.1]:{port}", "2130706433:{port}", "0:{port}"]
+)
+def test_an_inward_page_is_never_fetched(api: Api, inward: tuple[str, list[str]], host: str) -> None:
+    address, asked = inward
+    url = f"http://{host.format(address, port=address.rpartition(':')[2])}/secret"
+    status, plan = api("POST", "/batches?dry_run=true", {**BATCH, "blog_url": url})
+    assert status == 200
+    assert plan["warnings"] == ["blog_url: the page could not be read: its address is not a public one"]
+    status, answer = api("POST", "/batches?dry_run=true", {"models": [GPT], "blog_url": url})
+    assert (status, answer["problems"][0]["field"]) == (422, "blog_url")
+    assert asked == []
+
+
+def test_a_page_that_cannot_be_read_does_not_fail_the_run(api: Api) -> None:
+    status, accepted = api("POST", "/batches", {**BATCH, "blog_url": "http://169.254.169.254/latest/meta-data"})
+    assert (status, len(accepted["warnings"])) == (202, 1)
+    assert api.ended(accepted["run_id"])["status"] == "SUCCEEDED"
+
+
+def test_runs_are_listed_newest_first_in_pages(api: Api) -> None:
+    made = [api.run({"title": f"Listed {number}", "models": [GPT]}, "/thumbnails")["run_id"] for number in range(3)]
+    found: list[str] = []
+    cursor = ""
+    while len(found) < 3:
+        status, page = api("GET", f"/runs?limit=2{cursor}")
+        assert status == 200
+        found += [run["run_id"] for run in page["runs"]]
+        cursor = f"&cursor={page['next_cursor']}"
+    assert found[:3] == made[::-1]
+    assert api("GET", "/runs?cursor=none")[0] == 422
+
+
+def test_images_are_listed_newest_first_deleted_and_packed(app: Application, api: Api) -> None:
+    run_id = api.run(BATCH)["run_id"]
+    pages = [api("GET", f"/images?run_id={run_id}&limit=3")[1]]
+    pages.append(api("GET", f"/images?run_id={run_id}&limit=3&cursor={pages[0]['next_cursor']}")[1])
+    images = [image for page in pages for image in page["images"]]
+    assert sorted(image["key"] for image in images) == app.keys(f"runs/{run_id}/0-") + app.keys(f"runs/{run_id}/1-")
+    assert pages[1]["next_cursor"] is None
+    assert [image["created_at"] for image in images] == sorted((image["created_at"] for image in images), reverse=True)
+    assert opened(images[0]["image_url"]).startswith(b"\xff\xd8")
+    assert api("GET", "/images?limit=1")[1]["images"][0]["run_id"] == run_id
+
+    status, packed = api("GET", f"/runs/{run_id}/archive")
+    assert status == 200
+    with zipfile.ZipFile(io.BytesIO(opened(packed["archive_url"]))) as file:
+        assert sorted(f"runs/{run_id}/{name}" for name in file.namelist()) == sorted(image["key"] for image in images)
+
+    key = images[0]["key"]
+    assert api("DELETE", f"/images/{quote(key)}") == (204, None)
+    assert api("DELETE", f"/images/{quote(key)}")[0] == 404
+    assert key not in app.keys(f"runs/{run_id}/")
+    run = api("GET", f"/runs/{run_id}")[1]
+    assert (run["counts"]["succeeded"], run["counts"]["deleted"]) == (3, 1)
+
+
+def test_nothing_but_a_finished_image_is_deleted(app: Application, api: Api) -> None:
+    run_id = api.run({"title": "A title", "models": [GPT]}, "/thumbnails")["run_id"]
+    before = app.keys()
+    others = [key for key in before if not (key.startswith("runs/") and key.endswith(".jpg"))]
+    for key in [*others[:3], f"runs/{run_id}/manifest.json", f"runs/{run_id}/../{run_id}/request.json"]:
+        assert api("DELETE", f"/images/{quote(key)}")[0] == 404
+        assert api("DELETE", f"/images/{quote(key, safe='')}")[0] == 404
+    assert app.keys() == before
+
+
+def test_a_run_without_an_image_has_no_archive(app: Application, api: Api) -> None:
+    app.image_api.add_fault("key_rejected")
+    run = api.run({"title": "A title", "models": [GPT]}, "/thumbnails")
+    assert (run["status"], run["error"], run["cells"][0]["error"]) == (
+        "FAILED",
+        "AllImagesFailed",
+        "ProviderMisconfigured",
+    )
+    assert api("GET", f"/runs/{run['run_id']}/archive")[1]["code"] == "no_images"
+
+
+@pytest.mark.parametrize("path", ["/", "/none", "/runs/none", "/runs/none/archive", "/runs/a%2Fb"])
+def test_what_is_not_there_is_an_error_in_json(api: Api, path: str) -> None:
+    status, answer = api("GET", path)
+    assert (status, answer["code"]) == (404, "not_found")
+
+
+def test_a_page_elsewhere_may_ask(api: Api) -> None:
+    status, _ = api("OPTIONS", "/batches", Origin="https://blog.example", Access_Control_Request_Method="POST")
+    assert status == 204
+    assert api.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_moderation_refuses_before_anything_is_paid(app: Application, api: Api) -> None:
+    app.image_api.set_flagged_marker("marker")
+    body = {"prompts": ["A title", "A marker here"], "models": [GPT]}
+    with app.configured("api", MODERATION="on", OPENAI_API_KEY="offline"):
+        status, answer = api("POST", "/batches", body)
+        assert (status, answer["code"]) == (400, "content_flagged")
+        assert answer["problems"] == [
+            {"field": "prompts[1]", "message": "prompts[1] is flagged by moderation: violence"}
+        ]
+        assert api("POST", "/batches?dry_run=true", body)[0] == 200
+        assert app.image_api.calls()["requests"] == 0
+        assert api.run(BATCH)["counts"]["succeeded"] == 4
+
+
+def test_the_document_holds_for_generated_requests(api: Api, tmp_path: Path) -> None:
+    command = [
+        *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{api.url}/openapi.json", "--url", api.url),
+        *("--checks", CHECKS, "--phases", "examples,fuzzing", "--max-examples", "5", "--max-time", "60"),
+        *("--seed", "1", "--no-color", "--generation-database", "none", "--request-timeout", "40"),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
