@@ -56,7 +56,8 @@ def up(
     stack.start(_report())
     deploy(stack, _report(), real_providers=real_providers)
     if bridge:
-        _report()(f"variables for `sam local --env-vars` are in {write_variables(stack)}")
+        options = f"--template {stack.built / 'template.yaml'} --env-vars {write_variables(stack)}"
+        _report()(f"containers reach it: sam local start-api --skip-pull-image --warm-containers EAGER {options}")
     err.print(f"The stack is up: {stack.endpoint}. `thumbs start generateBatch --input-file examples/batch.json`")
 
 

@@ -45,16 +45,15 @@ def deploy(
             return
         environment = _environment(stack.endpoint)
         # Each stack builds for itself: SAM empties the folder that another one may be deploying from.
-        folder = stack.home / "sam"
-        built = folder / "sources"
+        built = stack.built.parent / "sources"
         if not built.exists() or built.read_text() != sources:
-            _sam(["build", "--build-dir", str(folder / "build")], environment, stack.logs / "build.log")
+            _sam(["build", "--build-dir", str(stack.built)], environment, stack.logs / "build.log")
             built.write_text(sources)
             report("the functions are built")
         _make_artifact_bucket(stack.endpoint)
         # Quoted, because an empty value has to be given: one that is left out stays as it was.
         overrides = [f'{name}="{value}"' for name, value in values.items()]
-        template = ["--template-file", str(folder / "build" / "template.yaml")]
+        template = ["--template-file", str(stack.built / "template.yaml")]
         _sam(["deploy", *template, "--parameter-overrides", *overrides], environment, stack.logs / "deploy.log")
         stack.note(deployed=wanted)
         report("the application is deployed")

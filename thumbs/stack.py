@@ -5,6 +5,7 @@ Everything that it writes is under one folder, ``.thumbs/`` of the project unles
     stack.json     the processes, by process id and start time, and their ports
     log/           what they and the deployment printed
     localstack/    LocalStack's own files
+    sam/           the built functions and their template
     sam-local.json what `sam local` needs to reach the stack, where it listens on Docker's bridge
 """
 
@@ -95,6 +96,11 @@ class Stack:
         """Where the offline image API is, None where it does not run."""
         service = self.service("image_api")
         return f"http://{LOOPBACK}:{service.port}" if service and service.process else None
+
+    @property
+    def built(self) -> Path:
+        """What SAM built for this stack, and from which it deploys; ``template.yaml`` in it names all."""
+        return self.home / "sam" / "build"
 
     @property
     def sam_local_variables(self) -> Path:

@@ -42,7 +42,8 @@ class SamLocal:
 
     def command(self, *arguments: str) -> list[str]:
         """A command line."""
-        return [str(SAM), "local", *arguments, "--skip-pull-image", "--env-vars", str(self._variables)]
+        named = ["--template", str(self.stack.built / "template.yaml"), "--env-vars", str(self._variables)]
+        return [str(SAM), "local", *arguments, "--skip-pull-image", *named]
 
     def invoke(self, function: str, event: Path) -> Any:
         """What a function answers to the event in a file; its error object where it raised."""
