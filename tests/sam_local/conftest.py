@@ -42,8 +42,9 @@ class SamLocal:
 
     def command(self, *arguments: str) -> list[str]:
         """A command line."""
-        named = ["--template", str(self.stack.built / "template.yaml"), "--env-vars", str(self._variables)]
-        return [str(SAM), "local", *arguments, "--skip-pull-image", *named]
+        # What samconfig.toml says for the project's own stack, but for where this one is.
+        here = ["--template", str(self.stack.built / "template.yaml"), "--env-vars", str(self._variables)]
+        return [str(SAM), "local", *arguments, "--config-file", str(PROJECT / "samconfig.toml"), *here]
 
     def invoke(self, function: str, event: Path) -> Any:
         """What a function answers to the event in a file; its error object where it raised."""
@@ -109,7 +110,7 @@ def api(sam_local: SamLocal) -> Iterator[str]:
     log = sam_local.stack.logs / "start-api.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            sam_local.command("start-api", "--warm-containers", "EAGER", "--port", str(port)),
+            sam_local.command("start-api", "--port", str(port)),
             cwd=PROJECT,
             env=sam_local.environment,
             stdin=subprocess.DEVNULL,
