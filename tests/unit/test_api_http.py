@@ -21,6 +21,11 @@ GPT = "gpt-image-1"
 CONTEXT = SimpleNamespace(function_name="api", memory_limit_in_mb=1, invoked_function_arn="a:b", aws_request_id="1")
 
 
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
 class Api:
     """Calls the handler as API Gateway does."""
 
@@ -52,10 +57,9 @@ def executions() -> MemoryExecutions:
 
 
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, executions: MemoryExecutions) -> Api:
+def api(monkeypatch: pytest.MonkeyPatch, executions: MemoryExecutions, store: MemoryStore) -> Api:
     monkeypatch.setenv("BATCH_CAP", "50")
     monkeypatch.delenv("PUBLIC_ENDPOINT_URL", raising=False)
-    store = MemoryStore()
     for module in (runs, images):
         monkeypatch.setattr(module, "bucket_store", lambda: store)
     monkeypatch.setattr(runs, "executions", lambda: executions)
@@ -148,9 +152,11 @@ def test_a_fault_is_an_error_in_json_without_a_trace(api: Api, monkeypatch: pyte
     assert "secret" not in api.answer["body"]
 
 
-def test_a_run_is_started_listed_stopped_and_resumed(api: Api, executions: MemoryExecutions) -> None:
+def test_a_run_is_started_listed_stopped_and_resumed(
+    api: Api, executions: MemoryExecutions, store: MemoryStore
+) -> None:
     run_id = api("POST", "/batches", BATCH)[1]["run_id"]
-    open_run("generateBatch", run_id, json.loads(BATCH), runs.bucket_store(), 50)
+    open_run("generateBatch", run_id, json.loads(BATCH), store, 50)
     assert api("POST", f"/runs/{run_id}/redrive")[1]["code"] == "run_under_way"
     assert api("GET", "/runs")[1]["runs"][0]["run_id"] == run_id
     assert api("GET", f"/runs/{run_id}/archive")[1]["code"] == "no_images"
