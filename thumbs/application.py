@@ -282,8 +282,11 @@ class Application:
         """Stop a running execution and wait for its end; images that are finished stay."""
         self._steps.stop_execution(executionArn=execution.arn, error="Stopped", cause="stopped by a person")
         for _ in range(int(STOP_SECONDS / POLL_SECONDS)):
-            if self.execution(execution.arn).status != "RUNNING":
+            status = self.execution(execution.arn).status
+            if status == "ABORTED":
                 return
+            if status != "RUNNING":
+                raise CommandError(f"{execution.name} ended before it could be stopped", f"it is {status}")
             time.sleep(POLL_SECONDS)
         raise CommandError(f"{execution.name} still runs after {STOP_SECONDS} s", "its last image may be under way")
 

@@ -10,6 +10,7 @@ Everything that it writes is under one folder, ``.thumbs/`` of the project unles
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -168,11 +169,16 @@ class Stack:
                     f"this stack runs and does not listen on Docker's bridge, {hosts[-1]}",
                     "`thumbs down` stops it, then `thumbs up --bridge`",
                 )
+            if runs and self.state().get("code") != _code():
+                raise CommandError(
+                    "the stack that runs was started from other code", "`thumbs down` stops it, then `thumbs up`"
+                )
             if not runs:
                 self._refuse_taken_port(hosts)
                 self._forget_localstack()
                 command = ["thumbs.localstack", str(self.home), str(self.port), *hosts]
                 self._launch("localstack", command, self.port, "/_localstack/health")
+                self.note(code=_code())
                 report(f"LocalStack runs on {self.endpoint}")
             image_api = self.service("image_api")
             if not (image_api and image_api.process):
@@ -281,6 +287,14 @@ def last_line(log: Path) -> str:
     """The last line that says something."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else "it printed nothing"
+
+
+def _code() -> str:
+    """A digest of what the embedded LocalStack is made from."""
+    found = hashlib.sha256()
+    for file in sorted((PROJECT / "thumbs" / "localstack").glob("*.py")):
+        found.update(file.read_bytes())
+    return found.hexdigest()
 
 
 def _holder(port: int) -> str:

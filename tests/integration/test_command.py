@@ -73,22 +73,33 @@ def test_a_failed_cell_is_named_and_redrive_makes_it(app: Application) -> None:
     assert "nothing to make" in thumbs(app, "redrive", name).stdout
 
 
-def test_a_run_is_listed_shown_and_stopped(app: Application) -> None:
-    app.image_api.set_latency(3)
+def started(app: Application) -> str:
+    """The name of a run that is under way for as long as a provider may take."""
+    app.image_api.set_latency(4)
     name = new_name()
-    started = thumbs(
-        app, "start", "generateBatch", "--name", name, "--no-watch", "--json", "--input", json.dumps(REQUEST)
-    )
-    assert json.loads(started.stdout)["run_id"] == name
-    assert name in thumbs(app, "runs").stdout
-    assert json.loads(thumbs(app, "show", name, "--json").stdout)["status"] == "RUNNING"
+    done = thumbs(app, "start", "generateBatch", "--name", name, "--no-watch", "--json", "--input", json.dumps(REQUEST))
+    assert json.loads(done.stdout)["run_id"] == name
+    return name
+
+
+def test_a_run_under_way_is_not_redriven_and_is_listed(app: Application) -> None:
+    name = started(app)
     busy = thumbs(app, "redrive", name)
-    assert (busy.returncode, busy.stderr.startswith(f"✗ {name} is under way")) == (1, True)
+    assert (busy.returncode, busy.stderr) == (1, f"✗ {name} is under way: wait for it, or stop it with `thumbs stop`\n")
+    assert name in thumbs(app, "runs").stdout
+    assert json.loads(thumbs(app, "runs", "--json").stdout)[0]["run_id"] == name
+
+
+def test_a_run_is_stopped_and_redriven(app: Application) -> None:
+    name = started(app)
     assert f"{name} is stopped" in thumbs(app, "stop", name).stdout
     shown = thumbs(app, "show", name)
     assert (shown.returncode, "is ABORTED" in shown.stderr) == (1, True)
     again = thumbs(app, "stop", name)
     assert (again.returncode, again.stderr) == (1, f"✗ {name} does not run any more, it is ABORTED\n")
+    app.image_api.set_latency(0)
+    result = json.loads(thumbs(app, "redrive", name, "--json").stdout)
+    assert (result["run_id"], result["images"]["succeeded"]) == (name, 4)
 
 
 def test_a_dropped_file_is_followed_to_its_end(app: Application, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What is patched in LocalStack, and why.
 
-Its server listens where it is told to and nowhere else. In Step Functions behaviour stays as it is; only repeated work
-goes.
+Each function mends one thing: its server listens where it is told to and nowhere else, Step Functions does no work
+twice and keeps a stopped execution stopped, CloudFormation can change an API.
 """
 
 from functools import lru_cache, partial
@@ -9,6 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_task import lambda_eval_utils
+from localstack.services.stepfunctions.asl.eval import environment
+from localstack.services.stepfunctions.asl.eval.program_state import ProgramStopped
 from localstack.services.stepfunctions.asl.utils import json_path
 
 
@@ -47,22 +49,52 @@ def memoise_lambda_client() -> None:
     lambda_eval_utils.boto_client_for = client_for
 
 
+def keep_stopped_executions_stopped() -> None:
+    """Let a stopped execution end as ABORTED: the Map that it leaves reports an error, which would make it FAILED."""
+    set_error = environment.Environment.set_error
+
+    def set_error_while_running(self: Any, error: Any) -> None:
+        if not isinstance(self._program_state, ProgramStopped):
+            set_error(self, error)
+
+    environment.Environment.set_error = set_error_while_running
+
+
 def update_api_stages() -> None:
-    """Let a changed API be deployed again: a stage's update is not written, and CloudFormation creates it once more."""
+    """Let a changed API be deployed again: its stage is replaced by one of the same name, which was there already."""
     from localstack.services.apigateway.resource_providers.aws_apigateway_stage import ApiGatewayStageProvider
     from localstack.services.cloudformation.resource_provider import OperationStatus, ProgressEvent
 
-    def update(_self: Any, request: Any) -> Any:
-        model = request.desired_state
-        deployment = {"op": "replace", "path": "/deploymentId", "value": model["DeploymentId"]}
-        request.aws_client_factory.apigateway.update_stage(
-            restApiId=model["RestApiId"], stageName=model["StageName"], patchOperations=[deployment]
-        )
-        return ProgressEvent(
-            status=OperationStatus.SUCCESS, resource_model=model, custom_context=request.custom_context
-        )
+    create, delete = ApiGatewayStageProvider.create, ApiGatewayStageProvider.delete
+    # Those whose predecessor, which CloudFormation deletes next, is the stage itself.
+    updated: set[tuple[str, ...]] = set()
 
-    ApiGatewayStageProvider.update = update
+    def stage_of(request: Any) -> tuple[Any, dict[str, str]]:
+        model = request.desired_state
+        return request.aws_client_factory.apigateway, {
+            "restApiId": model["RestApiId"],
+            "stageName": model["StageName"],
+        }
+
+    def create_or_update(self: Any, request: Any) -> Any:
+        client, stage = stage_of(request)
+        try:
+            return create(self, request)
+        except client.exceptions.ConflictException:
+            newest = {"op": "replace", "path": "/deploymentId", "value": request.desired_state["DeploymentId"]}
+            client.update_stage(**stage, patchOperations=[newest])
+            updated.add(tuple(stage.values()))
+        return ProgressEvent(status=OperationStatus.SUCCESS, resource_model=request.desired_state)
+
+    def delete_unless_updated(self: Any, request: Any) -> Any:
+        _, stage = stage_of(request)
+        if tuple(stage.values()) in updated:
+            updated.remove(tuple(stage.values()))
+            return ProgressEvent(status=OperationStatus.SUCCESS, resource_model=request.desired_state)
+        return delete(self, request)
+
+    ApiGatewayStageProvider.create = create_or_update
+    ApiGatewayStageProvider.delete = delete_unless_updated
 
 
 def apply() -> None:
@@ -70,4 +102,5 @@ def apply() -> None:
     listen_on_named_addresses()
     memoise_json_path()
     memoise_lambda_client()
+    keep_stopped_executions_stopped()
     update_api_stages()
