@@ -87,6 +87,25 @@ def test_without_a_bridge_nothing_is_started(stack: Stack, monkeypatch: pytest.M
     assert stack.state() == {}
 
 
+def test_a_stack_that_runs_without_the_bridge_has_to_go_down_first(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = SimpleNamespace(family=socket.AF_INET, address="172.17.0.1")
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"docker0": [address]})
+    asked: list[str] = []
+    monkeypatch.setattr("thumbs.stack.answers", asked.append)
+    me = psutil.Process()
+    with stack.alone():
+        stack.note(localstack={"pid": me.pid, "started": me.create_time(), "port": stack.port})
+    with pytest.raises(CommandError) as refused:
+        Stack(stack.home, stack.port, bridge=True).start(lambda _line: None)
+    assert str(refused.value) == (
+        "this stack runs and does not listen on Docker's bridge, 172.17.0.1: "
+        "`thumbs down` stops it, then `thumbs up --bridge`"
+    )
+    assert asked == ["http://172.17.0.1:4599/_localstack/health"]
+
+
 @pytest.mark.parametrize(
     ("text", "line"), [("", "it printed nothing"), ("\n \n", "it printed nothing"), ("first\n last \n\n", "last")]
 )
