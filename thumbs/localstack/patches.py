@@ -62,6 +62,7 @@ def keep_stopped_executions_stopped() -> None:
 
 def update_api_stages() -> None:
     """Let a changed API be deployed again: its stage is replaced by one of the same name, which was there already."""
+    from localstack.services.apigateway.resource_providers.aws_apigateway_deployment import ApiGatewayDeploymentProvider
     from localstack.services.apigateway.resource_providers.aws_apigateway_stage import ApiGatewayStageProvider
     from localstack.services.cloudformation.resource_provider import OperationStatus, ProgressEvent
 
@@ -93,6 +94,16 @@ def update_api_stages() -> None:
             return ProgressEvent(status=OperationStatus.SUCCESS, resource_model=request.desired_state)
         return delete(self, request)
 
+    def delete_deployment(_self: Any, request: Any) -> Any:
+        # Without the stages, which by now have another one.
+        model, client = request.desired_state, request.aws_client_factory.apigateway
+        try:
+            client.delete_deployment(restApiId=model["RestApiId"], deploymentId=model["DeploymentId"])
+        except client.exceptions.NotFoundException:
+            pass
+        return ProgressEvent(status=OperationStatus.SUCCESS, resource_model=model)
+
+    ApiGatewayDeploymentProvider.delete = delete_deployment
     ApiGatewayStageProvider.create = create_or_update
     ApiGatewayStageProvider.delete = delete_unless_updated
 
