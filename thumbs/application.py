@@ -153,6 +153,11 @@ class Application:
         """The bucket of images."""
         return self._outputs["Bucket"]
 
+    @property
+    def api_url(self) -> str:
+        """Where the HTTP API is."""
+        return self._outputs["ApiUrl"]
+
     def start(self, task: str, request: object, name: str | None = None) -> Execution:
         """Start a state machine.
 

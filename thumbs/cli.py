@@ -87,6 +87,8 @@ def status(as_json: AsJson = False) -> None:
             where = f"  {state['url']}  pid {state['pid']}" if state["running"] else ""
             out.print(f"{state['service']:<12}{mark}{where}")
         out.print(f"{'application':<12}{'[green]✓ deployed[/]' if deployed else '[red]✗ not deployed[/]'}")
+        if deployed:
+            out.print(f"{'HTTP API':<12}{Application(stack.endpoint).api_url}", soft_wrap=True)
         gone = [str(state["service"]) for state in states if state["pid"] and not state["running"]]
         if gone:
             out.print(f"{', '.join(gone)} ended unexpectedly; `thumbs up` starts it again. Logs: {stack.logs}")
