@@ -44,6 +44,10 @@ bench-overlay: setup
 golden: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_golden
 
+# The API's document, from its code.
+openapi: setup
+	@PYTHONPATH=functions POWERTOOLS_TRACE_DISABLED=1 $(BIN)/python -m api.openapi docs/openapi.json
+
 up: setup
 	@$(BIN)/thumbs up
 
@@ -77,4 +81,4 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-sam-local check check-static bench-overlay golden up down setup python pins
+.PHONY: run test test-sam-local check check-static bench-overlay golden openapi up down setup python pins
