@@ -39,7 +39,7 @@ chmod 755 "$work/runtime/bootstrap"
 # The machine's own Debian sources, whichever form they have.
 sources=()
 for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-    if [ -f "$file" ] && grep -q bookworm "$file"; then sources+=("$file"); fi
+    if [ -f "$file" ] && grep -Eq '(^|[[:space:]])bookworm([[:space:]]|$)' "$file"; then sources+=("$file"); fi
 done
 if [ ${#sources[@]} = 0 ]; then
     echo "$image cannot be pulled, and a stand-in is built on Debian 12 (bookworm) alone" >&2
