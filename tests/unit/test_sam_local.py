@@ -8,7 +8,9 @@ from typing import Any
 
 import psutil
 import pytest
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
+from api.http import link
 from thumbs import sam_local
 from thumbs.errors import CommandError
 from thumbs.stack import PROJECT, Stack
@@ -79,3 +81,11 @@ def test_every_function_has_an_event() -> None:
 def test_the_api_has_an_event_to_look_and_one_to_ask() -> None:
     asked = {stem: (event["httpMethod"], event["path"]) for stem, event in EVENTS.items() if stem.startswith("api-")}
     assert asked == {"api-health": ("GET", "/health"), "api-batches": ("POST", "/batches")}
+
+
+def test_a_link_leaves_out_the_pattern_that_sam_local_gives_as_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBLIC_ENDPOINT_URL", "http://localhost:4566")
+    event = EVENTS["api-batches"]
+    context = {**event["requestContext"], "path": "/{proxy+}"}
+    asked = APIGatewayProxyEvent({**event, "headers": {"Host": "127.0.0.1:3000"}, "requestContext": context})
+    assert link(asked, "/runs/one") == "http://127.0.0.1:3000/runs/one"
