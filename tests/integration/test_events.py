@@ -13,6 +13,7 @@ from thumbs.deploy import CREDENTIALS, REGION
 
 EVENT_SECONDS = 30.0
 REQUEST = {"prompts": ["Dropped by a writer", "Read by a machine"], "models": [GPT, DALLE]}
+LARGEST = {"prompts": [f"Title number {row} of twenty-five" for row in range(25)], "models": [GPT, GEMINI]}
 
 
 def client(app: Application, service: str) -> Any:
@@ -44,6 +45,15 @@ def run_named(app: Application, name: str) -> str:
 def drop(app: Application, name: str, body: bytes) -> str:
     """Put a file into the inbox; the name of its run."""
     return "inbox-" + app.s3.put_object(Bucket=BUCKET, Key=f"inbox/{name}", Body=body)["VersionId"]
+
+
+def ask(app: Application, request: object) -> str:
+    """Put a request on the bus; the event's id."""
+    events = client(app, "events")
+    entry = {"Source": "blog", "DetailType": "BatchRequested", "Detail": json.dumps(request)}
+    sent: str = events.put_events(Entries=[entry])["Entries"][0]["EventId"]
+    events.close()
+    return sent
 
 
 @contextmanager
@@ -145,13 +155,18 @@ def test_one_version_of_a_file_starts_one_run_however_often_it_is_delivered(app:
 
 
 def test_a_request_on_the_bus_starts_a_run(app: Application) -> None:
-    events = client(app, "events")
-    request = {"prompts": ["Asked for on the bus"], "models": [GEMINI]}
-    entry = {"Source": "blog", "DetailType": "BatchRequested", "Detail": json.dumps(request)}
-    sent = events.put_events(Entries=[entry])["Entries"][0]["EventId"]
-    events.close()
-    done = app.wait(run_named(app, f"event-{sent}"))
+    done = app.wait(run_named(app, f"event-{ask(app, {'prompts': ['Asked for on the bus'], 'models': [GEMINI]})}"))
     assert done.output["prompts"] == ["Asked for on the bus"]
+
+
+def test_the_largest_batch_goes_through_the_inbox(app: Application) -> None:
+    done = app.wait(run_named(app, drop(app, "largest.json", json.dumps(LARGEST).encode())))
+    assert (done.status, done.output["images"]["succeeded"]) == ("SUCCEEDED", 50)
+
+
+def test_the_largest_batch_goes_over_the_bus(app: Application) -> None:
+    done = app.wait(run_named(app, f"event-{ask(app, LARGEST)}"))
+    assert (done.status, done.output["images"]["succeeded"]) == ("SUCCEEDED", 50)
 
 
 def test_the_schedule_is_there_and_off_and_runs_the_file_of_the_bucket(app: Application) -> None:
