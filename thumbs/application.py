@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 
 from thumbnails.executions import redrive_name
+from thumbnails.progress import read_history
 from thumbnails.starts import dropped_file_run
 from thumbs.deploy import CREDENTIALS, REGION, STACK_NAME
 from thumbs.errors import CommandError
@@ -257,31 +258,21 @@ class Application:
 
     def progress(self, execution: Execution) -> Progress:
         """How far each cell is, out of the execution's history."""
-        progress = Progress()
-        cells: dict[int, tuple[int, int]] = {}
         pages = self._steps.get_paginator("get_execution_history").paginate(executionArn=execution.arn)
-        for event in (event for page in pages for event in page["events"]):
-            kind = event["type"]
-            entered, exited = event.get("stateEnteredEventDetails"), event.get("stateExitedEventDetails")
-            cell = cells.get(event.get("previousEventId", 0))
-            if exited and exited["name"].startswith("Validate "):
-                run = json.loads(exited.get("output") or "{}")
-                progress.titles = run.get("prompts") or [run["title"]] if "run_id" in run else []
-                progress.models = run.get("models", [])
-            elif entered and entered["name"] == "Generate Thumbnail":
-                made = json.loads(entered.get("input") or "{}")
-                cell = (made["row"], made["column"])
-                progress.states[cell] = "running"
-            elif cell and kind in ("TaskFailed", "TaskTimedOut", "LambdaFunctionFailed"):
-                progress.states[cell] = "retrying"
-            elif cell and kind == "TaskScheduled" and progress.states[cell] == "retrying":
-                progress.states[cell] = "running again"
-            elif cell and exited and exited["name"] in ("Generate Thumbnail", "Record Failure"):
-                failed = "failure" in json.loads(exited.get("output") or "{}")
-                progress.states[cell] = "failed" if failed else "succeeded"
-            if cell:
-                cells[event["id"]] = cell
-        return progress
+        events = [event for page in pages for event in page["events"]]
+        accepted: dict[str, Any] = next(
+            (
+                json.loads(exited.get("output") or "{}")
+                for event in events
+                if (exited := event.get("stateExitedEventDetails")) and exited["name"].startswith("Validate ")
+            ),
+            {},
+        )
+        # A request that was refused left its state with an error and no titles.
+        titles = accepted.get("prompts") or [accepted[name] for name in ("title",) if name in accepted]
+        seen = read_history(events)
+        states = {cell: "retrying" if what.waits else str(what.state) for cell, what in seen.items()}
+        return Progress(titles, accepted.get("models", []), states)
 
     def stop(self, execution: Execution) -> None:
         """Stop a running execution and wait for its end; images that are finished stay."""

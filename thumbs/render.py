@@ -18,7 +18,6 @@ STATES = {
     "": ("·", "dim"),
     "running": ("drawing …", "cyan"),
     "retrying": ("waiting to retry …", "yellow"),
-    "running again": ("drawing again …", "yellow"),
     "succeeded": ("✓", "green"),
     "failed": ("✗", "red"),
 }

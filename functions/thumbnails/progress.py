@@ -21,11 +21,12 @@ RECORD = "Record Failure"
 
 @dataclass(frozen=True)
 class Seen:
-    """What a history says of one cell."""
+    """What a history says of one cell; ``waits`` is between two tries."""
 
     state: State
     error: str = ""
     message: str = ""
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def read_history(events: Iterable[Mapping[str, Any]]) -> dict[Place, Seen]:
             ended = json.loads(exited.get("output") or "{}")
             failure = failure_of(ended) if "failure" in ended else None
             seen[place] = Seen("failed", failure["error"], failure["message"]) if failure else Seen("succeeded")
+        elif place and event["type"] in ("TaskFailed", "TaskTimedOut", "TaskScheduled"):
+            seen[place] = Seen("running", waits=event["type"] != "TaskScheduled")
         if place:
             cells[event["id"]] = place
     return seen

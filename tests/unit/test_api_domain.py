@@ -266,6 +266,19 @@ def test_a_history_tells_every_cells_state() -> None:
     }
 
 
+def test_a_cell_waits_between_two_tries() -> None:
+    events: list[dict[str, Any]] = [
+        {"id": 1, "previousEventId": 0, "type": "ExecutionStarted"},
+        entered(2, 1, 0, 0),
+        {"id": 3, "previousEventId": 2, "type": "TaskScheduled"},
+        {"id": 4, "previousEventId": 3, "type": "TaskFailed"},
+    ]
+    assert read_history(events) == {(0, 0): Seen("running", waits=True)}
+    again = {"id": 5, "previousEventId": 4, "type": "TaskScheduled"}
+    assert read_history([*events, again]) == {(0, 0): Seen("running")}
+    assert read_history([*events, again, exited(6, 5, {})]) == {(0, 0): Seen("succeeded")}
+
+
 def states(run_id: str, executions: MemoryExecutions, store: MemoryStore) -> list[tuple[str, str]]:
     run = look_at(run_id, executions, store, CAP)
     assert run
