@@ -72,7 +72,12 @@ def read_history(events: Iterable[Mapping[str, Any]]) -> dict[Place, Seen]:
             ended = json.loads(exited.get("output") or "{}")
             failure = failure_of(ended) if "failure" in ended else None
             seen[place] = Seen("failed", failure["error"], failure["message"]) if failure else Seen("succeeded")
-        elif place and event["type"] in ("TaskFailed", "TaskTimedOut", "TaskScheduled"):
+        elif (
+            place
+            and seen[place].state == "running"
+            and event["type"] in ("TaskFailed", "TaskTimedOut", "TaskScheduled")
+        ):
+            # Only while it runs: the tasks behind the Map follow from its cells too.
             seen[place] = Seen("running", waits=event["type"] != "TaskScheduled")
         if place:
             cells[event["id"]] = place

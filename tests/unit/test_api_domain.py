@@ -276,7 +276,10 @@ def test_a_cell_waits_between_two_tries() -> None:
     assert read_history(events) == {(0, 0): Seen("running", waits=True)}
     again = {"id": 5, "previousEventId": 4, "type": "TaskScheduled"}
     assert read_history([*events, again]) == {(0, 0): Seen("running")}
-    assert read_history([*events, again, exited(6, 5, {})]) == {(0, 0): Seen("succeeded")}
+    made = [*events, again, exited(6, 5, {})]
+    assert read_history(made) == {(0, 0): Seen("succeeded")}
+    collecting = {"id": 7, "previousEventId": 6, "type": "TaskScheduled"}
+    assert read_history([*made, collecting]) == {(0, 0): Seen("succeeded")}
 
 
 def states(run_id: str, executions: MemoryExecutions, store: MemoryStore) -> list[tuple[str, str]]:
