@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def prepare() -> None:
     """Do once, where a snapshot serves many environments (SnapStart), what each would do at its first image."""
     rehearse_adapters()
-    bucket_store()
+    bucket_store().rehearse()
     rehearse()
 
 

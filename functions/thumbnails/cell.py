@@ -3,6 +3,7 @@
 import io
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from PIL import Image as Canvas
 
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, MODELS, Model
 from thumbnails.errors import UnusablePicture
-from thumbnails.overlay.compose import draw_overlay
+from thumbnails.overlay.compose import draw_overlay, set_title
 from thumbnails.overlay.picture import open_picture
 from thumbnails.prompt import provider_prompt
 from thumbnails.request import Cell
@@ -58,7 +59,7 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
 
     What this cell already has is taken in this order: its finished image, its own original, and, where the request says
     ``reuse``, any run's original of the same picture. Only then is the model called, and its picture is stored before
-    anything is drawn on it.
+    anything is drawn on it. The title is set while the model draws.
 
     Args:
         cell: what to draw.
@@ -88,9 +89,11 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
         original = None
     seconds = None
     if original is None:
-        started = time.perf_counter()
-        picture = generate(model, prompt)
-        seconds = time.perf_counter() - started
+        with ThreadPoolExecutor(1) as meanwhile:
+            meanwhile.submit(set_title, cell.title, cell.template, cell.font)
+            started = time.perf_counter()
+            picture = generate(model, prompt)
+            seconds = time.perf_counter() - started
         paid_by = cell.execution
         store.put(own, picture, _content_type(picture), {"model": model.id, "paid-by": paid_by})
     else:

@@ -28,6 +28,8 @@ def settings(home: Path, port: int, hosts: Sequence[str]) -> dict[str, str]:
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         # Without it CloudFormation waits 5 s for each function.
         "LAMBDA_SYNCHRONOUS_CREATE": "1",
+        # Its services call each other without a socket between them.
+        "IN_MEMORY_CLIENT": "1",
     }
 
 
@@ -41,9 +43,10 @@ def main() -> None:
     # LocalStack reads its settings when it is imported, so after they are set.
     from localstack.runtime.main import main as run_localstack
 
-    from thumbs.localstack import patches
+    from thumbs.localstack import patches, speed
 
     patches.apply()
+    speed.apply()
     try:
         run_localstack()
     except SystemExit as end:

@@ -1,17 +1,15 @@
-"""What is patched in LocalStack, and why.
+"""What is mended in LocalStack, and why.
 
-Each function mends one thing: its server listens where it is told to and nowhere else, Step Functions does no work
-twice and keeps a stopped execution stopped, CloudFormation can change an API.
+Each function mends one thing: its server listens where it is told to and nowhere else, Step Functions keeps a stopped
+execution stopped, CloudFormation can change an API. What makes it faster is in ``speed``.
 """
 
-from functools import lru_cache, partial
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from localstack.services.stepfunctions.asl.component.state.state_execution.state_task import lambda_eval_utils
 from localstack.services.stepfunctions.asl.eval import environment
 from localstack.services.stepfunctions.asl.eval.program_state import ProgramStopped
-from localstack.services.stepfunctions.asl.utils import json_path
 
 
 def listen_on_named_addresses() -> None:
@@ -29,24 +27,6 @@ def listen_on_named_addresses() -> None:
             register(self, gateway, [address], ssl_creds)
 
     twisted.TwistedRuntimeServer.register = register_each
-
-
-def memoise_json_path() -> None:
-    """Parse each JSONPath once: building the parser at every evaluation is most of a nested Map's time."""
-    json_path.parse = lru_cache(maxsize=1024)(json_path.parse)
-
-
-def memoise_lambda_client() -> None:
-    """Make one Lambda client per region and role (clients are thread-safe): one per task is the next largest cost."""
-    make_client = lambda_eval_utils.boto_client_for
-    clients: dict[tuple[str, str, str], Any] = {}
-
-    def client_for(service: str, region: str, state_credentials: Any) -> Any:
-        key = (service, region, state_credentials.role_arn)
-        # Two threads that miss at once make two clients and keep one: harmless, and no lock in the way.
-        return clients.get(key) or clients.setdefault(key, make_client(service, region, state_credentials))
-
-    lambda_eval_utils.boto_client_for = client_for
 
 
 def keep_stopped_executions_stopped() -> None:
@@ -111,7 +91,5 @@ def update_api_stages() -> None:
 def apply() -> None:
     """Apply all, before LocalStack runs."""
     listen_on_named_addresses()
-    memoise_json_path()
-    memoise_lambda_client()
     keep_stopped_executions_stopped()
     update_api_stages()

@@ -38,6 +38,15 @@ def draw_overlay(picture: bytes, title: str, template: str, font: str) -> Finish
     return Finished(pictures.encode(canvas, sharp), _warnings(layout))
 
 
+def set_title(title: str, template: str, font: str) -> None:
+    """Do ahead, and keep, all that ``draw_overlay`` does for a title whatever its picture."""
+    layout = measure(title, template, font)
+    if layout.lines:
+        _title_mask(layout)
+        if not TEMPLATES[template].panel:
+            _shadow_and_glow(layout)
+
+
 def _warnings(layout: Layout) -> tuple[str, ...]:
     warnings = []
     if layout.missing:

@@ -46,6 +46,7 @@ def generate_picture(model: Model, prompt: str, key_for: Callable[[str], str | N
 
 def rehearse_adapters() -> None:
     """Import and use every provider's SDK ahead of the first call, for a process that others are made from."""
+    tls_context()
     for model in {model.provider: model for model in MODELS.values()}.values():
         _adapter(model.provider).rehearse(model)
 

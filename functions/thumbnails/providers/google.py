@@ -28,15 +28,27 @@ REFUSALS = ("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION")
 @lru_cache(maxsize=4)
 def _client(key: str, base_url: str | None, seconds: float) -> genai.Client:
     # Without retry options this SDK makes one attempt.
-    tls = {"verify": tls_context()}
-    options = types.HttpOptions(base_url=base_url, timeout=int(seconds * 1000), client_args=tls, async_client_args=tls)
+    tls = tls_context()
+    options = types.HttpOptions(
+        base_url=base_url,
+        timeout=int(seconds * 1000),
+        client_args={"verify": tls},
+        # Never used; but it reads the certificates again, twice, unless it is given a context under both of its names.
+        async_client_args={"verify": tls, "ssl": tls},
+    )
     return genai.Client(api_key=key, vertexai=False, http_options=options)
 
 
 def rehearse(model: Model) -> None:
     """Make a call whose answer never leaves this process: the SDK builds much of itself at its first one."""
     part = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
-    answer = httpx2.Response(200, json={"candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}]})
+    body = {
+        "candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}],
+        "usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 1},
+        "modelVersion": model.id,
+        "responseId": "rehearsal",
+    }
+    answer = httpx2.Response(200, json=body)
     http = httpx2.Client(transport=httpx2.MockTransport(lambda _: answer))
     options = types.HttpOptions(base_url="http://rehearsal.invalid", httpx_client=http)
     _generate(genai.Client(api_key="none", vertexai=False, http_options=options), model, "", 1.0)

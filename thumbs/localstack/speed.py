@@ -1,0 +1,158 @@
+"""What makes LocalStack faster: each function removes one piece of work that is done over and over.
+
+None skips a check or drops a record. ``THUMBS_PLAIN=1`` leaves all of it out, for a comparison (``make bench``).
+"""
+
+import gc
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from localstack.aws.connect import connect_to
+from localstack.services.lambda_.invocation import metrics
+from localstack.services.plugins import ServiceContainer
+from localstack.services.s3.notifications import EventBridgeNotifier
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_task import lambda_eval_utils
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service.state_task_service import (
+    StateTaskService,
+)
+from localstack.services.stepfunctions.asl.parse.asl_parser import AmazonStateLanguageParser
+from localstack.services.stepfunctions.asl.utils import json_path
+
+LOG = logging.getLogger(__name__)
+#: How long a metric or an announcement waits for others to go along; AWS takes seconds.
+BATCH_SECONDS = 0.1
+
+
+def parse_each_json_path_once() -> None:
+    """Step Functions builds a parser at every evaluation of a JSONPath."""
+    json_path.parse = lru_cache(maxsize=1024)(json_path.parse)
+
+
+def parse_each_definition_once() -> None:
+    """Step Functions parses the definition again for every execution; what it makes of it holds no state."""
+    AmazonStateLanguageParser.parse = staticmethod(lru_cache(maxsize=64)(AmazonStateLanguageParser.parse))
+
+
+def keep_the_lambda_client() -> None:
+    """Step Functions makes a client for every Lambda task; one per region and role serves all (clients are thread-safe)."""
+    make_client = lambda_eval_utils.boto_client_for
+    clients: dict[tuple[str, str, str], Any] = {}
+
+    def client_for(service: str, region: str, state_credentials: Any) -> Any:
+        key = (service, region, state_credentials.role_arn)
+        # Two threads that miss at once make two clients and keep one: harmless, and no lock in the way.
+        return clients.get(key) or clients.setdefault(key, make_client(service, region, state_credentials))
+
+    lambda_eval_utils.boto_client_for = client_for
+
+
+def find_each_operation_once() -> None:
+    """Step Functions goes through a service's whole list of operations, twice for every task."""
+    find = StateTaskService._get_boto_operation_model
+    StateTaskService._get_boto_operation_model = staticmethod(lru_cache(maxsize=256)(find))
+
+
+def spare_the_collector() -> None:
+    """The garbage collector walks all that a service has loaded, at every full collection; what is loaded stays."""
+    start = ServiceContainer.start
+
+    def start_and_freeze(self: Any) -> bool:
+        started: bool = start(self)
+        gc.freeze()
+        return started
+
+    ServiceContainer.start = start_and_freeze
+
+
+class _Batches:
+    """Hands items on in batches, in order, from a thread of its own.
+
+    Args:
+        name: the thread's.
+        most: how many make a full batch.
+        send: takes a batch.
+    """
+
+    def __init__(self, name: str, most: int, send: Callable[[list[Any]], None]) -> None:
+        self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._most = most
+        self._send = send
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def put(self, item: Any) -> None:
+        """Add one item."""
+        self._waiting.put(item)
+
+    def _run(self) -> None:
+        while True:
+            batch = [self._waiting.get()]
+            # What comes within a moment goes along.
+            deadline = time.monotonic() + BATCH_SECONDS
+            while len(batch) < self._most:
+                try:
+                    batch.append(self._waiting.get(timeout=max(0.0, deadline - time.monotonic())))
+                except queue.Empty:
+                    break
+            self._send(batch)
+
+
+def record_metrics_in_batches() -> None:
+    """Lambda calls CloudWatch, from a thread made for it, for each invocation's metric."""
+
+    def send(points: list[tuple[str, str, dict[str, Any]]]) -> None:
+        for place in {(account, region) for account, region, _ in points}:
+            client = connect_to(aws_access_key_id=place[0], region_name=place[1]).cloudwatch
+            data = [point for *at, point in points if tuple(at) == place]
+            try:
+                client.put_metric_data(Namespace="AWS/Lambda", MetricData=data)
+            except Exception as error:
+                LOG.warning("%d metrics of Lambda were not recorded: %s", len(data), error)
+
+    batches = _Batches("lambda-metrics", 500, send)
+
+    def publish(metric: str, value: float, kwargs: dict[str, str], account_id: str, region_name: str) -> None:
+        dimensions = [{"Name": "FunctionName", "Value": kwargs["func_name"]}]
+        now = datetime.now(UTC)
+        point = {"MetricName": metric, "Dimensions": dimensions, "Timestamp": now, "Value": value}
+        batches.put((account_id, region_name, point))
+
+    metrics.publish_lambda_metric = publish
+
+
+def announce_objects_in_batches() -> None:
+    """S3 calls EventBridge for each object that is put."""
+
+    def send(entries: list[tuple[str, str, dict[str, Any]]]) -> None:
+        for place in {(account, region) for account, region, _ in entries}:
+            client = connect_to(aws_access_key_id=place[0], region_name=place[1]).events
+            batch = [entry for *at, entry in entries if tuple(at) == place]
+            try:
+                client.put_events(Entries=batch)
+            except Exception as error:
+                LOG.error("%d objects were not announced on EventBridge: %s", len(batch), error)
+
+    # As many as PutEvents takes.
+    batches = _Batches("s3-events", 10, send)
+
+    def notify(self: Any, context: Any, _config: Any) -> None:
+        entry = self._get_event_payload(context)
+        batches.put((context.bucket_account_id, context.bucket_location, entry))
+
+    EventBridgeNotifier.notify = notify
+
+
+def apply() -> None:
+    """Apply all, before LocalStack runs."""
+    parse_each_json_path_once()
+    parse_each_definition_once()
+    keep_the_lambda_client()
+    find_each_operation_once()
+    spare_the_collector()
+    record_metrics_in_batches()
+    announce_objects_in_batches()
