@@ -40,6 +40,13 @@ check-static: setup
 bench-overlay: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_overlay $(OPTIONS)
 
+# How long a batch takes over its size, beside its floor and LocalStack as it comes: half an hour.
+bench: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch
+
+bench-docs: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch --docs
+
 # Draw the golden pictures anew, to be looked at before they are kept.
 golden: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_golden
@@ -81,4 +88,4 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-sam-local check check-static bench-overlay golden openapi up down setup python pins
+.PHONY: run test test-sam-local check check-static bench bench-docs bench-overlay golden openapi up down setup python pins

@@ -51,7 +51,7 @@ class ImageApiControl:
     """Sets latency and faults of a running image API, and reads its counts."""
 
     def __init__(self, base_url: str, timeout: float = 10.0) -> None:
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
         self._timeout = timeout
         # Proxy settings of the environment are not for loopback.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -140,7 +140,7 @@ class ImageApiControl:
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         request = urllib.request.Request(  # noqa: S310 (the caller's own address)
-            self._base_url + path,
+            self.base_url + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"content-type": "application/json"},
@@ -152,4 +152,4 @@ class ImageApiControl:
             with error:
                 raise ImageApiError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}") from error
         except (OSError, ValueError) as error:
-            raise ImageApiError(f"{method} {self._base_url}{path}: {error}") from error
+            raise ImageApiError(f"{method} {self.base_url}{path}: {error}") from error

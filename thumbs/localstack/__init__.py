@@ -1,10 +1,16 @@
 """LocalStack's open-source core as a plain process, with a Lambda executor that needs no Docker.
 
 __main__.py          boots localstack-core in this process
-patches.py           the two memoisations of Step Functions
+patches.py           what is mended in LocalStack
+speed.py             what makes it faster
 executor.py          the plugin: LocalStack's execution environments, run as processes
 sandbox.py           one execution environment's process, and the Lambda Runtime API that it talks to
 template.py          the template process of a function version, seen from LocalStack
 template_process.py  the same from inside: imports the handler once, forks a child for each environment
 runtime_packages.py  the packages that AWS's Python runtime brings along
 """
+
+import os
+
+#: Leave out what makes LocalStack faster, the template process among it, to compare with it as it comes.
+PLAIN = os.environ.get("THUMBS_PLAIN") == "1"

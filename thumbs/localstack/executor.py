@@ -21,6 +21,7 @@ from localstack.services.lambda_.invocation.lambda_models import FunctionVersion
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
+from thumbs.localstack import PLAIN
 from thumbs.localstack.runtime_packages import link_runtime_packages
 from thumbs.localstack.sandbox import Event, Happening, Sandbox
 from thumbs.localstack.template import Template
@@ -51,6 +52,8 @@ class ProcessExecutor(RuntimeExecutor):
         self._environment: dict[str, str] = {}
         self._sandbox: Sandbox | None = None
         self._sandboxes = 0
+        # Only in a plain stack: there every environment imports the handler for itself.
+        self._own_template: Template | None = None
 
     def start(self, env_vars: dict[str, str]) -> None:
         """Fork the process and let it initialise; a failure there is the first invocation's answer, as on Lambda."""
@@ -61,6 +64,8 @@ class ProcessExecutor(RuntimeExecutor):
         """End the process; an invocation that it is serving ends with ``Runtime.ExitError``."""
         if self._sandbox:
             self._sandbox.kill()
+        if self._own_template:
+            self._own_template.stop()
 
     def get_address(self) -> str:
         return "127.0.0.1"
@@ -126,7 +131,12 @@ class ProcessExecutor(RuntimeExecutor):
 
     def _fork(self) -> Sandbox:
         self._sandboxes += 1
-        template = _template_for(self.function_version, lambda: self._environment)
+        if PLAIN:
+            if self._own_template:
+                self._own_template.stop()
+            template = self._own_template = _template(self.function_version, self._environment, snapshot=False)
+        else:
+            template = _template_for(self.function_version, lambda: self._environment)
         return Sandbox(f"{self.id}-{self._sandboxes}", template, self._environment)
 
     @classmethod
@@ -134,6 +144,8 @@ class ProcessExecutor(RuntimeExecutor):
         """Unpack the code and start the template, so that the first invocation finds the handler imported."""
         code = function_version.config.code
         code.prepare_for_execution()
+        if PLAIN:
+            return
 
         def environment() -> dict[str, str]:
             # LocalStack's own account of the variables, for an environment that is never started.
@@ -160,12 +172,15 @@ def _template_for(function_version: FunctionVersion, environment: Callable[[], d
     with _templates_lock:
         template = _templates.get(key)
         if template is None or not template.alive:
-            runtime = Path(tempfile.gettempdir()) / "python-runtime"
-            link_runtime_packages(runtime)
-            code = Path(function_version.config.code.get_unzipped_code_location())
-            template = Template(function_version.config.handler, code, runtime, environment())
-            _templates[key] = template
+            template = _templates[key] = _template(function_version, environment(), snapshot=True)
         return template
+
+
+def _template(function_version: FunctionVersion, environment: dict[str, str], *, snapshot: bool) -> Template:
+    runtime = Path(tempfile.gettempdir()) / "python-runtime"
+    link_runtime_packages(runtime)
+    code = Path(function_version.config.code.get_unzipped_code_location())
+    return Template(function_version.config.handler, code, runtime, environment, snapshot=snapshot)
 
 
 def _process_environment(function_version: FunctionVersion, env_vars: dict[str, str]) -> dict[str, str]:

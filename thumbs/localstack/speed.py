@@ -18,9 +18,7 @@ from localstack.services.lambda_.invocation import metrics
 from localstack.services.plugins import ServiceContainer
 from localstack.services.s3.notifications import EventBridgeNotifier
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_task import lambda_eval_utils
-from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service.state_task_service import (
-    StateTaskService,
-)
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service import state_task_service
 from localstack.services.stepfunctions.asl.parse.asl_parser import AmazonStateLanguageParser
 from localstack.services.stepfunctions.asl.utils import json_path
 
@@ -40,7 +38,7 @@ def parse_each_definition_once() -> None:
 
 
 def keep_the_lambda_client() -> None:
-    """Step Functions makes a client for every Lambda task; one per region and role serves all (clients are thread-safe)."""
+    """Step Functions makes a client for every Lambda task; one per region and role serves all, thread-safe as it is."""
     make_client = lambda_eval_utils.boto_client_for
     clients: dict[tuple[str, str, str], Any] = {}
 
@@ -54,8 +52,8 @@ def keep_the_lambda_client() -> None:
 
 def find_each_operation_once() -> None:
     """Step Functions goes through a service's whole list of operations, twice for every task."""
-    find = StateTaskService._get_boto_operation_model
-    StateTaskService._get_boto_operation_model = staticmethod(lru_cache(maxsize=256)(find))
+    service = state_task_service.StateTaskService
+    service._get_boto_operation_model = staticmethod(lru_cache(maxsize=256)(service._get_boto_operation_model))
 
 
 def spare_the_collector() -> None:

@@ -21,9 +21,12 @@ class Template:
         code: the unpacked code, the environments' working folder and first entry of ``sys.path``.
         runtime: the folder of the runtime's own packages.
         environment: what the handler's module sees in ``os.environ`` while it is imported.
+        snapshot: run the handler's before-snapshot hooks.
     """
 
-    def __init__(self, handler: str, code: Path, runtime: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, handler: str, code: Path, runtime: Path, environment: dict[str, str], *, snapshot: bool = True
+    ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
         self._import_output: IO[bytes] = tempfile.TemporaryFile()
@@ -31,7 +34,15 @@ class Template:
         self._pids: dict[str, int] = {}
         self._lock = threading.Lock()
         self.alive = True
-        command = [sys.executable, "-I", "-S", template_process.__file__, str(theirs.fileno()), handler]
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            template_process.__file__,
+            str(theirs.fileno()),
+            handler,
+            str(int(snapshot)),
+        ]
         self._process = subprocess.Popen(
             [*command, str(code), str(runtime)],
             cwd=code,

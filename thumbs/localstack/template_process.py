@@ -52,7 +52,7 @@ def inherit_log_filters() -> None:
     root.handlers = InheritedFilters(handler for handler in root.handlers if handler is not RUNTIME_LOG)
 
 
-def import_handler(handler: str) -> float:
+def import_handler(handler: str, snapshot: bool) -> float:
     """Import the module that holds ``handler``, and run its before-snapshot hooks as SnapStart does.
 
     What fails in the import fails again, and is reported, in the child.
@@ -67,7 +67,8 @@ def import_handler(handler: str) -> float:
     except BaseException:  # noqa: S110 - even SystemExit is the child's to report
         pass
     else:
-        run_before_snapshot_hooks()
+        if snapshot:
+            run_before_snapshot_hooks()
     # Keep the collector from touching, and so copying, the pages that the children share.
     gc.collect()
     gc.freeze()
@@ -176,12 +177,12 @@ def serve(control: socket.socket) -> None:
 
 
 def main() -> None:
-    """``template_process.py CONTROL_FD HANDLER PATH…``: import, say so, serve."""
+    """``template_process.py CONTROL_FD HANDLER SNAPSHOT PATH…``: import, say so, serve."""
     # One Ctrl-C in a terminal reaches the whole group; LocalStack decides what ends here.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
-    handler, sys.path[:] = sys.argv[2], [*sys.argv[3:], *sys.path]
-    control.send(json.dumps({"imported": import_handler(handler)}).encode())
+    handler, snapshot, sys.path[:] = sys.argv[2], sys.argv[3] == "1", [*sys.argv[4:], *sys.path]
+    control.send(json.dumps({"imported": import_handler(handler, snapshot)}).encode())
     try:
         serve(control)
     except (BrokenPipeError, ConnectionResetError):
