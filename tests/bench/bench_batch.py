@@ -40,7 +40,7 @@ from thumbs.stack import PROJECT, Stack, free_port
 
 SHAPES = ((1, 1), (3, 2), (10, 2), (25, 2), (50, 1))
 LATENCIES = (1.0, 10.0)
-#: How many warm batches make a figure, by latency.
+#: How many warm batches make a figure, by latency; a further one before them is for the memory.
 REPEATS = {1.0: 3, 10.0: 2}
 #: A plain stack takes long to become fresh; these tell what its cold start costs.
 PLAIN_COLD = ((1, 1), (25, 2))
@@ -121,28 +121,25 @@ class Bench:
 
     def floor(self, floor: "Floor", on: Stack, api: ImageApiControl, latency: float, shape: tuple[int, int]) -> None:
         api.set_latency(latency)
-        floor.batch(*shape)
+        with peak_pss([floor.process.pid, pid(on)]) as peak:
+            floor.batch(*shape)
         found = []
         for _ in range(REPEATS[latency]):
             before = tree_cpu(on)
             answer = floor.batch(*shape)
             found.append((answer["wall"], answer["cpu"] + tree_cpu(on) - before))
         wall, cpu = median_run(found)
-        with peak_pss([floor.process.pid, pid(on)]) as peak:
-            floor.batch(*shape)
         self.add(Row(FLOOR, latency, *shape, True, wall, cpu=cpu, pss=peak[0]))
 
     def warm(self, way: str, on: Stack, api: ImageApiControl, latency: float, shape: tuple[int, int]) -> None:
         api.set_latency(latency)
-        batch(on, *shape)
+        with peak_pss([pid(on)]) as peak:
+            batch(on, *shape)
         found = [batch(on, *shape) for _ in range(REPEATS[latency])]
-        middle = sorted(found, key=lambda one: one.wall)[len(found) // 2] if len(found) % 2 else None
-        wall = middle.wall if middle else statistics.mean(one.wall for one in found)
+        wall = statistics.median(one.wall for one in found)
         row = Row(way, latency, *shape, True, wall, transitions=found[0].transitions)
         row.first_cell = statistics.median(one.first_cell or 0.0 for one in found)
         row.cpu = statistics.median(one.cpu or 0.0 for one in found)
-        with peak_pss([pid(on)]) as peak:
-            batch(on, *shape)
         row.pss = peak[0]
         self.add(row)
 
