@@ -33,6 +33,7 @@ check-static: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy functions thumbs tests
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive functions thumbs
 	@$(BIN)/cfn-lint template.yaml
 	@AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$$PATH" .venv-sam/bin/sam validate --lint
 

@@ -20,7 +20,10 @@ REGION = "us-east-1"
 #: As samconfig.toml names it.
 STACK_NAME = "fan-out-thumbnails"
 #: LocalStack takes any; these are the ones that everybody uses.
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+CREDENTIALS = {
+    **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test"),
+    "AWS_DEFAULT_REGION": REGION,
+}
 
 
 def deploy(
