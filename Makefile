@@ -9,6 +9,8 @@ UV = $(BIN)/uv pip
 UV_VERSION = 0.13.9
 # The system's own certificates, for a network that has some of its own.
 export UV_SYSTEM_CERTS = true
+# What uv fetches stays in the project too.
+export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 # A virtual environment of the caller's is none of ours.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
