@@ -9,6 +9,8 @@ UV = $(BIN)/uv pip
 UV_VERSION = 0.13.9
 # The system's own certificates, for a network that has some of its own.
 export UV_SYSTEM_CERTS = true
+# What uv fetches stays in the project too.
+export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 # A virtual environment of the caller's is none of ours.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
@@ -33,6 +35,7 @@ check-static: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy functions thumbs tests
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive functions thumbs
 	@$(BIN)/cfn-lint template.yaml
 	@AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$$PATH" .venv-sam/bin/sam validate --lint
 

@@ -114,10 +114,12 @@ class Application:
         endpoint = cls.named_endpoint()
         if endpoint is not None:
             return cls(endpoint or None)
-        service = Stack.of_this_project().service("localstack")
+        stack = Stack.of_this_project()
+        service = stack.service("localstack")
         if not (service and service.process):
             raise CommandError(
-                "the stack does not run", "start it with `thumbs up`, or set AWS_ENDPOINT_URL= (empty) to use AWS"
+                "LocalStack has ended" if "localstack" in stack.lost() else "the stack does not run",
+                "start it with `thumbs up`, or set AWS_ENDPOINT_URL= (empty) to use AWS",
             )
         return cls(f"http://localhost:{service.port}")
 

@@ -89,9 +89,11 @@ def status(as_json: AsJson = False) -> None:
         out.print(f"{'application':<12}{'[green]✓ deployed[/]' if deployed else '[red]✗ not deployed[/]'}")
         if deployed:
             out.print(f"{'HTTP API':<12}{Application(stack.endpoint).api_url}", soft_wrap=True)
-        gone = [str(state["service"]) for state in states if state["pid"] and not state["running"]]
-        if gone:
-            out.print(f"{', '.join(gone)} ended unexpectedly; `thumbs up` starts it again. Logs: {stack.logs}")
+        if lost := stack.lost():
+            out.print(
+                f"{' and '.join(lost)} ended unexpectedly; `thumbs up` starts it again. Logs: {stack.logs}",
+                soft_wrap=True,
+            )
     if not (deployed and all(state["running"] for state in states)):
         raise typer.Exit(1)
 
@@ -120,7 +122,7 @@ def start(
     if task not in TASKS:
         raise CommandError(f"there is no task {task!r}", f"choose from {', '.join(TASKS)}")
     request = _read_request(text, file)
-    application = Application.here()
+    application = _with_models()
     if task not in STATE_MACHINES:
         image = application.make_one(request)
         print(json.dumps(image)) if as_json else out.print(image["image_url"], soft_wrap=True)
@@ -140,7 +142,7 @@ def drop(
         body = file.read_bytes()
     except OSError as error:
         raise CommandError(f"{file} cannot be read", error.strerror or str(error)) from None
-    application = Application.here()
+    application = _with_models()
     _follow_or_tell(application, application.drop(file.name, body), watch, as_json)
 
 
@@ -179,7 +181,7 @@ def stop(run: Run) -> None:
 @app.command()
 def redrive(run: Run, as_json: AsJson = False) -> None:
     """Make the images of a run that are missing, and pay for no other."""
-    application = Application.here()
+    application = _with_models()
     execution = application.find(run)
     resumed = application.resume(execution)
     if resumed:
@@ -223,6 +225,17 @@ def preview(
     except OSError as error:
         raise CommandError(f"{output} cannot be written", error.strerror or str(error)) from None
     out.print(f"{output.resolve()}", soft_wrap=True)
+
+
+def _with_models() -> Application:
+    """The application, where a model could answer it."""
+    application = Application.here()
+    stack = Stack.of_this_project()
+    if Application.named_endpoint() is None and "image_api" in stack.lost() and stack.state().get("offline"):
+        raise CommandError(
+            "the offline image API has ended", f"`thumbs up` starts it again; its log is in {stack.logs}"
+        )
+    return application
 
 
 def _follow_or_tell(application: Application, execution: Execution, watch: bool, as_json: bool) -> None:

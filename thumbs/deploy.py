@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +15,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from thumbs.errors import CommandError
 from thumbs.stack import PROJECT, Report, Stack, last_line
 
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_s3 import S3Client
+
+#: How long CloudFormation may go on after a deployment was cut off.
+SETTLE_SECONDS = 60.0
 #: What the deployment is made from.
 SOURCES = ("functions", "statemachine", "template.yaml", "samconfig.toml")
 ARTIFACT_BUCKET = "fan-out-thumbnails-artifacts"
@@ -20,7 +28,10 @@ REGION = "us-east-1"
 #: As samconfig.toml names it.
 STACK_NAME = "fan-out-thumbnails"
 #: LocalStack takes any; these are the ones that everybody uses.
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+CREDENTIALS = {
+    **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test"),
+    "AWS_DEFAULT_REGION": REGION,
+}
 
 
 def deploy(
@@ -43,10 +54,12 @@ def deploy(
         wanted = hashlib.sha256(f"{sources} {sorted(values.items())}".encode()).hexdigest()
         if stack.state().get("deployed") == wanted:
             return
-        environment = _environment(stack.endpoint)
+        environment = _environment(stack)
         # Each stack builds for itself: SAM empties the folder that another one may be deploying from.
         built = stack.built.parent / "sources"
         if not built.exists() or built.read_text() != sources:
+            # A build that is cut off leaves neither the old functions nor the new ones.
+            built.unlink(missing_ok=True)
             _sam(["build", "--build-dir", str(stack.built)], environment, stack.logs / "build.log")
             built.write_text(sources)
             report("the functions are built")
@@ -54,8 +67,11 @@ def deploy(
         # Quoted, because an empty value has to be given: one that is left out stays as it was.
         overrides = [f'{name}="{value}"' for name, value in values.items()]
         template = ["--template-file", str(stack.built / "template.yaml")]
+        if stack.state().get("deploying"):
+            _let_settle(stack.endpoint)
+        stack.note(deploying=True)
         _sam(["deploy", *template, "--parameter-overrides", *overrides], environment, stack.logs / "deploy.log")
-        stack.note(deployed=wanted)
+        stack.note(deployed=wanted, deploying=None, offline=not real_providers)
         report("the application is deployed")
 
 
@@ -93,16 +109,20 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
     }
 
 
-def _environment(endpoint: str) -> dict[str, str]:
+def _environment(stack: Stack) -> dict[str, str]:
     # The person's own AWS settings must not lead a local deployment anywhere else.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    kept = {name: value for name, value in stack.environment().items() if not name.startswith("AWS_")}
     tools = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
     return {
         **kept,
         **CREDENTIALS,
-        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ENDPOINT_URL": stack.endpoint,
         "PATH": tools,
         "SAM_CLI_TELEMETRY": "0",
+        # Where SAM keeps its own notes, which it would in the person's home.
+        "__SAM_CLI_APP_DIR": str(stack.home / "sam" / "cli"),
+        # What uv has fetched serves every stack of the project.
+        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(PROJECT / ".cache" / "uv")),
         # SAM spends most of a deployment between two looks.
         "SAM_CLI_POLL_DELAY": "0.5",
     }
@@ -135,14 +155,31 @@ def _sam(arguments: list[str], environment: dict[str, str], log: Path) -> None:
         raise CommandError(f"sam {arguments[0]} failed", f"{last_line(log)} (all of it: {log})")
 
 
-def _make_artifact_bucket(endpoint: str) -> None:
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
+def _session() -> boto3.session.Session:
+    return boto3.session.Session(
         region_name=REGION,
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
     )
+
+
+def _let_settle(endpoint: str) -> None:
+    """Wait for the end of a deployment whose command was killed: CloudFormation goes on with it."""
+    client: CloudFormationClient = _session().client("cloudformation", endpoint_url=endpoint)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            (found,) = client.describe_stacks(StackName=STACK_NAME)["Stacks"]
+        except ClientError:
+            return  # It had not begun.
+        status = found["StackStatus"]
+        if status == "REVIEW_IN_PROGRESS" or not status.endswith("_IN_PROGRESS"):
+            return
+        time.sleep(0.2)
+
+
+def _make_artifact_bucket(endpoint: str) -> None:
+    client: S3Client = _session().client("s3", endpoint_url=endpoint)
     try:
         client.create_bucket(Bucket=ARTIFACT_BUCKET)
     except (BotoCoreError, ClientError) as error:

@@ -5,7 +5,9 @@ Everything that it writes is under one folder, ``.thumbs/`` of the project unles
     stack.json     the processes, by process id and start time, and their ports
     log/           what they and the deployment printed
     localstack/    LocalStack's own files
-    sam/           the built functions and their template
+    sam/           the built functions and their template, and the SAM CLI's own notes
+    cache/         what LocalStack has found out about its own packages
+    tmp/           temporary files; emptied when a stack starts or stops
     sam-local.json what `sam local` needs to reach the stack, where it listens on Docker's bridge
 """
 
@@ -37,6 +39,8 @@ STOP_SECONDS = 3.0
 LOOPBACK = "127.0.0.1"
 #: Where containers find this machine.
 BRIDGE = "docker0"
+#: In the environment of what the stack starts, with its home: by this a later command knows what a crash left.
+MARK = "THUMBS_STACK"
 
 #: Tells a person what is being done.
 Report = Callable[[str], None]
@@ -104,6 +108,11 @@ class Stack:
         return self.home / "sam" / "build"
 
     @property
+    def functions_folder(self) -> Path:
+        """Where LocalStack unpacks the functions, and their temporary folder."""
+        return self.home / "localstack" / "tmp"
+
+    @property
     def sam_local_variables(self) -> Path:
         """The file for ``sam local``'s ``--env-vars``."""
         return self.home / "sam-local.json"
@@ -128,12 +137,12 @@ class Stack:
         return bool(localstack and localstack.process and "deployed" in self.state())
 
     def state(self) -> dict[str, Any]:
-        """What ``stack.json`` says."""
+        """What ``stack.json`` says; nothing where it is not there or a crash has spoilt it."""
         try:
-            state: dict[str, Any] = json.loads((self.home / "stack.json").read_text())
-        except FileNotFoundError:
+            state = json.loads((self.home / "stack.json").read_text())
+        except (FileNotFoundError, ValueError):
             return {}
-        return state
+        return state if isinstance(state, dict) else {}
 
     def note(self, **changes: object) -> None:
         """Change entries of ``stack.json``, whole or not at all; None removes one."""
@@ -173,6 +182,7 @@ class Stack:
                 raise CommandError(
                     "the stack that runs was started from other code", "`thumbs down` stops it, then `thumbs up`"
                 )
+            self._end_strays()
             if not runs:
                 self._refuse_taken_port(hosts)
                 self._forget_localstack()
@@ -198,8 +208,9 @@ class Stack:
                     _end(process)
                     report(f"{label} is stopped")
                     ended = True
-            self._forget_localstack()
             self.note(localstack=None, image_api=None)
+            self._end_strays()
+            self._forget_localstack()
             return ended
 
     def _launch(self, name: str, command: list[str], port: int, health: str) -> None:
@@ -208,7 +219,7 @@ class Stack:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 cwd=PROJECT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**self.environment(), "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -226,11 +237,43 @@ class Stack:
                 raise CommandError(f"{name} did not answer within {START_SECONDS:.0f} s", f"see {log}")
             time.sleep(0.1)
 
+    def environment(self) -> dict[str, str]:
+        """For every process that the stack starts: this one's, with the mark and with folders at home for its files."""
+        temporary = self.home / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        places = {"TMPDIR": str(temporary), "XDG_CACHE_HOME": str(self.home / "cache")}
+        return {**os.environ, **places, MARK: str(self.home)}
+
+    def lost(self) -> list[str]:
+        """The services that were started and have ended by themselves."""
+        noted = {name: self.service(name) for name in ("localstack", "image_api")}
+        return [name for name, service in noted.items() if service and not service.process]
+
+    def _end_strays(self) -> None:
+        """End what a command or a LocalStack that was killed has left running."""
+        kept = {os.getpid()}
+        for service in (self.service("localstack"), self.service("image_api")):
+            if service and (process := service.process):
+                kept |= {process.pid, *(child.pid for child in process.children(recursive=True))}
+        # The functions' processes carry no mark, as Lambda would show them none; they know their temporary folder.
+        marks = {(MARK, str(self.home)), ("TMPDIR", str(self.functions_folder))}
+        strays = []
+        for process in psutil.process_iter():
+            try:
+                if process.pid not in kept and marks & process.environ().items():
+                    process.kill()
+                    strays.append(process)
+            except psutil.Error:
+                continue  # Another user's, or gone.
+        psutil.wait_procs(strays, timeout=STOP_SECONDS)
+
     def _forget_localstack(self) -> None:
         """A LocalStack that starts is empty: what its predecessor held and unpacked is of no more use."""
-        self.note(deployed=None)
+        self.note(deployed=None, deploying=None, offline=None)
         self.sam_local_variables.unlink(missing_ok=True)
-        shutil.rmtree(self.home / "localstack", ignore_errors=True)
+        (self.home / "stack.json.part").unlink(missing_ok=True)
+        for folder in ("localstack", "tmp"):
+            shutil.rmtree(self.home / folder, ignore_errors=True)
 
     def _refuse_taken_port(self, hosts: tuple[str, ...]) -> None:
         if is_free(self.port, hosts):
@@ -244,7 +287,7 @@ class Stack:
 def answers(url: str) -> bool:
     """Whether a GET gets a 200."""
     try:
-        with urlopen(url, timeout=2) as response:  # noqa: S310 - a URL of this module's own
+        with urlopen(url, timeout=2) as response:  # noqa: S310 # nosec B310 # a URL of this module's own
             return bool(response.status == 200)
     except (URLError, OSError):
         return False

@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from api import answers
 from api.http import Refusal, json_body, link, not_found, read_cursor, write_cursor
-from thumbnails.errors import Problem
+from thumbnails.errors import ModerationUnavailable, Problem, ProviderMisconfigured
 from thumbnails.executions import executions, redrive_name
 from thumbnails.gallery import archive
 from thumbnails.keys import provider_key
@@ -156,7 +156,11 @@ def _submit(task: Task, key: str | None) -> answers.Accepted:
 def _moderate(texts: Mapping[str, str]) -> list[Problem]:
     if os.environ.get("MODERATION") != "on":
         return []
-    return moderate(texts, provider_key("OPENAI_API_KEY"), os.environ.get("OPENAI_BASE_URL", ""))
+    try:
+        key = provider_key("OPENAI_API_KEY")
+    except ProviderMisconfigured as error:
+        raise ModerationUnavailable(str(error)) from None
+    return moderate(texts, key, os.environ.get("OPENAI_BASE_URL", ""))
 
 
 def _found(run_id: str) -> RunProgress:

@@ -1,6 +1,7 @@
 """Where provider keys come from: the environment on a laptop, Secrets Manager in an account."""
 
 import os
+import re
 
 from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError, TransformParameterError
@@ -9,6 +10,8 @@ from thumbnails.errors import ProviderMisconfigured
 
 #: A rotated key is taken up within this time.
 CACHE_SECONDS = 300
+#: What an HTTP header can carry; a library that is given anything else shows it in its complaint.
+KEY = re.compile(r"[!-~]+")
 
 
 def provider_key(name: str) -> str | None:
@@ -17,18 +20,38 @@ def provider_key(name: str) -> str | None:
     Args:
         name: the environment variable's name, and the field's in the secret that ``PROVIDER_KEYS_SECRET`` names.
 
+    Returns:
+        The key without the white space around it, None where there is none.
+
     Raises:
-        ProviderMisconfigured: the secret cannot be read or is not a JSON object.
+        ProviderMisconfigured: the secret cannot be read or is not a JSON object, or what it holds is no key.
     """
     if key := os.environ.get(name):
-        return key
+        return _checked(key, f"the environment variable {name}")
     secret = os.environ.get("PROVIDER_KEYS_SECRET")
     if not secret:
         return None
+    return _checked(_keys(secret).get(name), f"the field {name} of the secret {secret}")
+
+
+def _keys(secret: str) -> dict[str, object]:
+    problem = f"the secret {secret} cannot be read as a JSON object of keys"
     try:
         keys = parameters.get_secret(secret, transform="json", max_age=CACHE_SECONDS)
-    except (GetParameterError, TransformParameterError) as error:
-        raise ProviderMisconfigured(f"the secret {secret} cannot be read as a JSON object of keys") from error
+    except GetParameterError as error:
+        raise ProviderMisconfigured(problem) from error
+    except TransformParameterError:
+        # The JSON error that caused it carries the whole secret.
+        raise ProviderMisconfigured(problem) from None
     if not isinstance(keys, dict):
-        raise ProviderMisconfigured(f"the secret {secret} cannot be read as a JSON object of keys")
-    return keys.get(name)
+        raise ProviderMisconfigured(problem)
+    return keys
+
+
+def _checked(value: object, place: str) -> str | None:
+    key = value.strip() if isinstance(value, str) else value
+    if key is None or key == "":
+        return None
+    if not isinstance(key, str) or not KEY.fullmatch(key):
+        raise ProviderMisconfigured(f"{place} is no key: a key is one word of letters, digits and signs")
+    return key

@@ -122,6 +122,10 @@ class Application:
         answer = self.functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
         return Invocation(json.loads(answer["Payload"].read()), answer.get("FunctionError", ""))
 
+    def function_names(self) -> list[str]:
+        """The functions that are there."""
+        return [found["FunctionName"] for found in self.functions.list_functions()["Functions"]]
+
     @contextmanager
     def configured(self, function: str, timeout: int | None = None, **variables: str) -> Iterator[None]:
         """Change a function's timeout or variables for a while; every one of its environments starts anew."""

@@ -34,7 +34,7 @@ def remove(stack: Stack) -> None:
 def remove_orphans(homes: Path) -> None:
     """End the stacks of test runs that were killed before they could do it themselves."""
     for home in homes.glob("test-*"):
-        pid = home.name.removeprefix("test-")
+        pid = home.name.removeprefix("test-").partition("-")[0]
         if pid.isdecimal() and not psutil.pid_exists(int(pid)):
             remove(Stack(home, 0))
 

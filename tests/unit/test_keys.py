@@ -1,6 +1,7 @@
 """Provider keys: the environment first, then the secret."""
 
 import json
+import traceback
 from collections.abc import Iterator
 
 import boto3
@@ -54,3 +55,30 @@ def test_a_secret_that_cannot_be_read_is_a_misconfiguration_and_is_not_shown(
     with pytest.raises(ProviderMisconfigured) as refused:
         provider_key("OPENAI_API_KEY")
     assert str(refused.value) == f"the secret {SECRET} cannot be read as a JSON object of keys"
+    assert "sk-secret" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_white_space_around_a_key_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVIDER_KEYS_SECRET", SECRET)
+    put_secret(json.dumps({"OPENAI_API_KEY": " sk-secret\n", "GEMINI_API_KEY": " "}))
+    assert provider_key("OPENAI_API_KEY") == "sk-secret"
+    assert provider_key("GEMINI_API_KEY") is None
+
+
+@pytest.mark.parametrize(
+    "value", ["sk-secret\nsk-other", "sk secret", "sk-sécret", {"key": "sk-secret"}, ["sk-secret"], 7]
+)
+def test_what_no_header_can_carry_is_no_key_and_is_not_shown(monkeypatch: pytest.MonkeyPatch, value: object) -> None:
+    monkeypatch.setenv("PROVIDER_KEYS_SECRET", SECRET)
+    put_secret(json.dumps({"OPENAI_API_KEY": value}))
+    with pytest.raises(ProviderMisconfigured) as refused:
+        provider_key("OPENAI_API_KEY")
+    assert str(refused.value) == (
+        f"the field OPENAI_API_KEY of the secret {SECRET} is no key: a key is one word of letters, digits and signs"
+    )
+
+
+def test_a_key_of_the_environment_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "two words")
+    with pytest.raises(ProviderMisconfigured, match=r"^the environment variable OPENAI_API_KEY is no key: "):
+        provider_key("OPENAI_API_KEY")

@@ -4,6 +4,7 @@ import base64
 import json
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -268,15 +269,51 @@ def test_without_a_key_nothing_is_asked(wire: Wire, model: str, name: str, key: 
     ("text", "line"),
     [
         ("two\n lines", "two lines"),
+        ("the key my-own+key/1 is wrong", "the key [key] is wrong"),
+        ("Incorrect API key provided: sk-...abcd.", "Incorrect API key provided: [key]."),
         ("Incorrect key sk-proj-abc_DEF-123: see", "Incorrect key [key]: see"),
         ("sk-abcd****wxyz and AIzaSyD-1234", "[key] and [key]"),
         ("a risk-free task", "a risk-free task"),
-        ("x" * 400, "x" * 299 + "…"),
+        ("x" * 500, "x" * 399 + "…"),
+        ("x" * 395 + " my-own+key/1", "x" * 395 + " [ke…"),
         (None, "None"),
     ],
 )
 def test_a_providers_words_are_one_short_line_without_keys(text: object, line: str) -> None:
-    assert one_line(text) == line
+    assert one_line(text, "my-own+key/1") == line
+
+
+#: Keys that no pattern knows.
+ODD_KEYS = {"OPENAI_API_KEY": "my-own+openai/key", "GEMINI_API_KEY": "my-own+google/key"}
+every_provider = pytest.mark.parametrize(
+    ("model", "key"),
+    [("gpt-image-1", ODD_KEYS["OPENAI_API_KEY"]), ("gemini-3-pro-image-preview", ODD_KEYS["GEMINI_API_KEY"])],
+)
+
+
+def shown_by(error: BaseException) -> str:
+    """All that a log, a trace or a traceback could show of an error."""
+    return "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
+
+
+@every_provider
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 422, 429, 500, 503])
+def test_a_key_that_a_provider_quotes_comes_no_further(wire: Wire, model: str, key: str, status: int) -> None:
+    body = {"error": {"code": status, "message": f"What is {key}?", "status": "ODD", "type": "odd"}}
+    wire.answer = answer(status, body)
+    with pytest.raises(errors.ThumbnailError) as raised:
+        generate_picture(MODELS[model], "A prompt", ODD_KEYS.get, 30)
+    assert any(key in value for value in wire.requests[-1].headers.values())
+    assert key not in shown_by(raised.value)
+
+
+@every_provider
+@pytest.mark.parametrize("error", [httpx2.ConnectError, httpx2.LocalProtocolError, RuntimeError])
+def test_a_key_that_a_library_quotes_comes_no_further(wire: Wire, model: str, key: str, error: type[Exception]) -> None:
+    wire.answer = failing(error(f"Illegal header value b'Bearer {key}'"))
+    with pytest.raises(Exception, match=r"\[key\]") as raised:
+        generate_picture(MODELS[model], "A prompt", ODD_KEYS.get, 30)
+    assert key not in shown_by(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +19,13 @@ from thumbs.stack import Service, Stack, last_line
 @pytest.fixture
 def stack(tmp_path: Path) -> Stack:
     return Stack(tmp_path / "home", 4599)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def reports() -> tuple[list[str], Callable[[str], None]]:
@@ -52,6 +61,35 @@ def test_a_process_of_another_that_took_the_id_is_left_alone(stack: Stack) -> No
     assert stack.stop(report) is False
     assert lines == []
     assert psutil.Process().is_running()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\x00" * 64])
+def test_notes_that_a_crash_has_spoilt_are_none(stack: Stack, text: str) -> None:
+    with stack.alone():
+        (stack.home / "stack.json").write_text(text)
+        assert stack.state() == {}
+        stack.note(a=1)
+    assert stack.state() == {"a": 1}
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["of this stack", "of another"])
+@pytest.mark.parametrize("mark", ["THUMBS_STACK", "TMPDIR"])
+def test_what_a_crash_left_is_ended_and_nothing_else(stack: Stack, mark: str, ours: bool) -> None:
+    home = stack.home if ours else stack.home.with_name("another")
+    value = str(home / "localstack" / "tmp") if mark == "TMPDIR" else str(home)
+    with subprocess.Popen(["/bin/sleep", "300"], env={mark: value}) as process:
+        # Before it is another program, it has this one's environment.
+        wait_until(lambda: psutil.Process(process.pid).name() == "sleep")
+        stack.stop(lambda _line: None)
+        assert psutil.pid_exists(process.pid) == (not ours)
+        process.kill()
+
+
+def test_what_a_stack_starts_keeps_its_files_at_home(stack: Stack) -> None:
+    given = stack.environment()
+    assert {Path(given[name]).parent for name in ("TMPDIR", "XDG_CACHE_HOME")} == {stack.home}
+    assert Path(given["TMPDIR"]).is_dir()
+    assert given["THUMBS_STACK"] == str(stack.home)
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "http", "4566 "])

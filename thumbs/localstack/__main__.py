@@ -42,7 +42,7 @@ def main() -> None:
     home, port = Path(sys.argv[1]).resolve(), int(sys.argv[2])
     os.environ.update(settings(home, port, sys.argv[3:]))
     # LocalStack unpacks the functions into Python's temporary folder.
-    tempfile.tempdir = str(home / "localstack" / "tmp")
+    tempfile.tempdir = os.environ["TMPDIR"] = str(home / "localstack" / "tmp")
     Path(tempfile.tempdir).mkdir(parents=True, exist_ok=True)
     # LocalStack reads its settings when it is imported, so after they are set.
     from localstack.runtime.main import main as run_localstack

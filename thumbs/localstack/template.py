@@ -1,6 +1,8 @@
 """A function version's template process, seen from LocalStack. The protocol is in ``template_process``."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -117,6 +119,12 @@ class Template:
                     on_exit = self._on_exit.pop(message["exited"], None)
                 if on_exit:
                     on_exit(message["status"])
+        # A template that was killed took its environments with it, and could not end what these had started.
+        for pid in list(self._pids.values()):
+            try:
+                os.killpg(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         with self._lock:
             self.alive = False
             lost, self._on_exit = list(self._on_exit.values()), {}

@@ -1,7 +1,8 @@
 """The image providers: one module each, imported only when a cell needs it.
 
 Every adapter has one function, ``generate(model, prompt, key, seconds) -> bytes``: it calls the provider once, without
-retries of its own, and raises the errors of ``thumbnails.errors``.
+retries of its own, and raises the errors of ``thumbnails.errors`` with the provider's words as they came. Only
+``generate_picture`` lets them out: as one short line in which no key is left.
 """
 
 import importlib
@@ -14,10 +15,12 @@ from types import ModuleType
 import httpx2
 
 from thumbnails.catalog import MODELS, Model
-from thumbnails.errors import ProviderMisconfigured
+from thumbnails.errors import ProviderMisconfigured, ThumbnailError
 
 #: The environment variable (and the field of the secret) that holds each provider's key.
 KEY_NAMES = {"openai": "OPENAI_API_KEY", "google": "GEMINI_API_KEY"}
+#: A provider's key, whole or as providers abbreviate it: ``sk-ab****yz``, ``sk-...wxyz``.
+LOOKS_LIKE_A_KEY = re.compile(r"\b(?:sk-|AIza)[\w*.…-]{2,}[\w*]")
 
 
 def generate_picture(model: Model, prompt: str, key_for: Callable[[str], str | None], seconds: float) -> bytes:
@@ -40,7 +43,16 @@ def generate_picture(model: Model, prompt: str, key_for: Callable[[str], str | N
     key = key_for(name)
     if not key:
         raise ProviderMisconfigured(f"{model.id} needs a key and there is none: set {name}")
-    picture: bytes = _adapter(model.provider).generate(model, prompt, key, seconds)
+    try:
+        picture: bytes = _adapter(model.provider).generate(model, prompt, key, seconds)
+    except ThumbnailError as error:
+        # Without its cause: that is the SDK's error, which holds the request and its key.
+        raise type(error)(one_line(error, key)) from None
+    except Exception as error:
+        # The SDK's own fault; what it says may quote the request.
+        raise RuntimeError(one_line(f"{type(error).__name__}: {error}", key)).with_traceback(
+            error.__traceback__
+        ) from None
     return picture
 
 
@@ -61,8 +73,9 @@ def _adapter(provider: str) -> ModuleType:
     return importlib.import_module(f"thumbnails.providers.{provider}")
 
 
-def one_line(text: object, limit: int = 300) -> str:
-    """A provider's words as one short line without anything that looks like a key."""
-    line = " ".join(str(text).split())
-    line = re.sub(r"\b(sk-|AIza)[\w*-]{4,}", "[key]", line)
+def one_line(text: object, key: str, limit: int = 400) -> str:
+    """A provider's words as one short line without the key, or anything that looks like one."""
+    line = " ".join(str(text).split()).replace(key, "[key]")
+    # Before it is cut: half a key is no longer found.
+    line = LOOKS_LIKE_A_KEY.sub("[key]", line)
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -19,7 +19,7 @@ from thumbnails.errors import (
     ThumbnailError,
     UnusableAnswer,
 )
-from thumbnails.providers import one_line, tls_context
+from thumbnails.providers import tls_context
 
 #: Reasons to end without a picture that are the model's policy and not a fault.
 REFUSALS = ("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION")
@@ -69,7 +69,7 @@ def _generate(client: genai.Client, model: Model, prompt: str, seconds: float) -
     except httpx2.TimeoutException as error:
         raise ProviderTimeout(f"{model.id} did not answer within {seconds:g} s") from error
     except httpx2.TransportError as error:
-        raise ProviderUnreachable(f"no connection to Gemini for {model.id}: {one_line(error)}") from error
+        raise ProviderUnreachable(f"no connection to Gemini for {model.id}: {error}") from error
     except ValueError as error:
         raise UnusableAnswer(f"{model.id} answered with something that is not JSON") from error
     return _picture(model, answer)
@@ -91,7 +91,7 @@ def _picture(model: Model, answer: types.GenerateContentResponse) -> bytes:
 
 
 def _error(model: Model, error: errors.APIError) -> ThumbnailError:
-    words = one_line(error.message or error.status or "")
+    words = str(error.message or error.status or "")
     status = error.code
     if status in (401, 403) or "API_KEY_INVALID" in str(error.details) or "API key not valid" in words:
         return ProviderMisconfigured(f"Gemini rejects the key for {model.id} (HTTP {status}): check GEMINI_API_KEY")

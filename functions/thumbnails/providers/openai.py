@@ -20,7 +20,7 @@ from thumbnails.errors import (
     ThumbnailError,
     UnusableAnswer,
 )
-from thumbnails.providers import one_line, tls_context
+from thumbnails.providers import tls_context
 
 BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 10.0
@@ -80,10 +80,10 @@ def _error(model: Model, error: openai.OpenAIError, seconds: float) -> Thumbnail
     if isinstance(error, openai.APITimeoutError):
         return ProviderTimeout(f"{model.id} did not answer within {seconds:g} s")
     if isinstance(error, openai.APIConnectionError):
-        return ProviderUnreachable(f"no connection to OpenAI for {model.id}: {one_line(error.__cause__ or error)}")
+        return ProviderUnreachable(f"no connection to OpenAI for {model.id}: {error.__cause__ or error}")
     if not isinstance(error, openai.APIStatusError):
-        return UnusableAnswer(f"{model.id} answered with something that is no picture: {one_line(error)}")
-    words = one_line(error.body.get("message") if isinstance(error.body, dict) else error.message)
+        return UnusableAnswer(f"{model.id} answered with something that is no picture: {error}")
+    words = error.body.get("message") if isinstance(error.body, dict) else error.message
     status = error.status_code
     if error.code in REFUSALS:
         return PictureRefused(f"{model.id} refuses this picture: {words}")

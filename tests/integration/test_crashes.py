@@ -1,0 +1,298 @@
+"""A person's machine: where the stack writes and listens, and what becomes of it when one of its processes is killed.
+
+The stack here is brought up by the command, with empty folders for the person's home and temporary files. Each test
+but the last leaves it running.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.application import DALLE, GPT, Application, create_function, wait_for
+from tests.integration.conftest import remove, remove_orphans
+from thumbs.stack import PROJECT, Stack, free_port
+
+THUMBS = Path(sys.executable).parent / "thumbs"
+REQUEST = {"prompts": ["Before the crash", "After the crash"], "models": [GPT, DALLE]}
+SPAWNING = "import subprocess\ndef handler(event, context):\n    return subprocess.Popen(['sleep', '300']).pid\n"
+HANDLER = "generate_thumbnail.app.handler"
+
+
+@dataclass
+class Machine:
+    """A stack, and the folders that are none of its business."""
+
+    stack: Stack
+    person: Path
+    temporary: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        mine = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "UV_"))}
+        return {
+            **mine,
+            "HOME": str(self.person),
+            "TMPDIR": str(self.temporary),
+            "THUMBS_HOME": str(self.stack.home),
+            "THUMBS_PORT": str(self.stack.port),
+            "COLUMNS": "120",
+        }
+
+    def thumbs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command to its end."""
+        return subprocess.run(
+            [THUMBS, *arguments], env=self.environment, cwd=PROJECT, capture_output=True, text=True, check=False
+        )
+
+    def up(self) -> list[str]:
+        """Bring the stack up; what the command said."""
+        done = self.thumbs("up", "--latency", "0")
+        assert done.returncode == 0, done.stderr
+        return done.stderr.splitlines()
+
+    def works(self) -> None:
+        """A run makes all of its images."""
+        done = self.thumbs("start", "generateBatch", "--json", "--input", json.dumps(REQUEST))
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["images"]["succeeded"] == 4
+
+    def process(self, name: str) -> psutil.Process:
+        service = self.stack.service(name)
+        assert service
+        assert service.process
+        return service.process
+
+    def processes(self) -> list[psutil.Process]:
+        """Both services and all that they have started."""
+        services = [self.process(name) for name in ("localstack", "image_api")]
+        return [one for service in services for one in (service, *service.children(recursive=True))]
+
+    def template(self) -> psutil.Process:
+        """The template process of the function that makes images."""
+        (found,) = [one for one in self.process("localstack").children() if HANDLER in one.cmdline()]
+        return found
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    homes = PROJECT / ".thumbs"
+    remove_orphans(homes)
+    stack = Stack(homes / f"test-{os.getpid()}-crashes", free_port())
+    machine = Machine(stack, tmp_path_factory.mktemp("person"), tmp_path_factory.mktemp("temporary"))
+    try:
+        machine.up()
+        yield machine
+    finally:
+        remove(stack)
+
+
+def kill(process: psutil.Process) -> None:
+    process.kill()
+    process.wait(5)
+
+
+def left(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run a few seconds later."""
+    return psutil.wait_procs(processes, timeout=5)[1]
+
+
+def test_it_writes_in_its_own_folder_alone(machine: Machine) -> None:
+    system = [Path("/var/lib/localstack"), Path("/tmp/localstack"), Path("/tmp/lambda")]  # noqa: S108 - not its own
+    before = {folder: folder.stat().st_mtime_ns for folder in system if folder.exists()}
+    machine.works()
+    assert list(machine.person.rglob("*")) == []
+    assert list(machine.temporary.rglob("*")) == []
+    assert {folder: folder.stat().st_mtime_ns for folder in system if folder.exists()} == before
+
+
+def test_it_listens_on_loopback_alone(machine: Machine) -> None:
+    listening = [
+        connection.laddr
+        for process in machine.processes()
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    ports = {service.port for service in map(machine.stack.service, ("localstack", "image_api")) if service}
+    # The services' and, for every environment that waits for an event, its Runtime API's.
+    assert ports < {address.port for address in listening}
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+
+
+def test_every_process_runs_as_the_person(machine: Machine) -> None:
+    assert {tuple(process.uids()) for process in machine.processes()} == {(os.getuid(),) * 3}
+
+
+def under_way(app: Application) -> str:
+    """The ARN of a run that has its second image, and whose first model never answers."""
+    app.image_api.add_fault("hang", model=DALLE)
+    arn = app.start("generateBatch", {"prompts": ["In the middle"], "models": [DALLE, GPT]})
+    second = f"runs/{arn.rpartition(':')[2]}/0-in-the-middle/{GPT}.jpg"
+    wait_for("the second image", lambda: second if second in app.keys("runs/") else None, 30)
+    wait_for("the call that hangs", lambda: True if app.image_api.calls()["in_flight"] == 1 else None, 30)
+    return arn
+
+
+@pytest.mark.parametrize("killed", ["function", "template"])
+def test_a_function_that_is_killed_in_a_run_loses_its_own_cell_alone(machine: Machine, killed: str) -> None:
+    app = Application(machine.stack)
+    app.image_api.reset()
+    arn = under_way(app)
+    template = machine.template()
+    environments = template.children()
+    for process in environments if killed == "function" else [template]:
+        process.kill()
+    assert left(environments) == []
+    done = app.wait(arn)
+    app.image_api.reset()
+    app.close()
+    assert (done.status, done.output["results"][0][0]) == ("SUCCEEDED", None)
+    assert done.output["results"][0][1]
+    (failure,) = done.output["failures"]
+    assert (failure["row"], failure["column"], failure["prompt"], failure["model"], failure["error"]) == (
+        0,
+        0,
+        "In the middle",
+        DALLE,
+        "Runtime.ExitError",
+    )
+    assert template.is_running() == (killed == "function")
+    machine.works()
+
+
+def spawned(app: Application, name: str) -> psutil.Process:
+    """A process that a function has started and left running."""
+    create_function(app.functions, name, "app.handler", {"app.py": SPAWNING})
+    return psutil.Process(int(app.invoke(name, {}).payload))
+
+
+def test_what_a_killed_template_s_functions_had_started_ends_too(machine: Machine) -> None:
+    app = Application(machine.stack)
+    process = spawned(app, "spawning")
+    app.close()
+    (template,) = [one for one in machine.process("localstack").children() if process in one.children(recursive=True)]
+    kill(template)
+    assert left([process]) == []
+
+
+def test_a_killed_image_api_is_started_again_where_the_functions_look_for_it(machine: Machine) -> None:
+    localstack, image_api = machine.process("localstack"), machine.process("image_api")
+    url = machine.stack.image_api_url
+    kill(image_api)
+    status = machine.thumbs("status")
+    assert status.returncode == 1
+    assert f"image_api ended unexpectedly; `thumbs up` starts it again. Logs: {machine.stack.logs}\n" in status.stdout
+    start = machine.thumbs("start", "generateBatch", "--input", json.dumps(REQUEST))
+    assert (start.returncode, start.stdout) == (1, "")
+    assert start.stderr == (
+        f"✗ the offline image API has ended: `thumbs up` starts it again; its log is in {machine.stack.logs}\n"
+    )
+    # What needs no model still answers.
+    assert machine.thumbs("runs").returncode == 0
+    said = machine.up()
+    assert said[0] == f"✓ the offline image API runs on {url}"
+    assert len(said) == 2
+    assert machine.process("localstack") == localstack
+    machine.works()
+
+
+def test_an_image_api_whose_port_was_taken_meanwhile_is_found_at_another(machine: Machine) -> None:
+    localstack, image_api = machine.process("localstack"), machine.process("image_api")
+    service = machine.stack.service("image_api")
+    assert service
+    kill(image_api)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", service.port))
+        other.listen()
+        assert "✓ the application is deployed" in machine.up()
+        machine.works()
+    found = machine.stack.service("image_api")
+    assert found
+    assert found.port != service.port
+    assert machine.process("localstack") == localstack
+
+
+def test_a_killed_localstack_takes_its_children_along_and_the_next_up_starts_anew(machine: Machine) -> None:
+    app = Application(machine.stack)
+    app.image_api.reset()
+    under_way(app)
+    process = spawned(app, "spawning-again")
+    app.image_api.reset()
+    app.close()
+    localstack, image_api = machine.process("localstack"), machine.process("image_api")
+    children = localstack.children(recursive=True)
+    unpacked = set(machine.stack.functions_folder.glob("lambda/*/*"))
+    assert process in children
+    assert unpacked
+    kill(localstack)
+    assert left(children) == []
+
+    status = machine.thumbs("status")
+    assert status.returncode == 1
+    assert f"localstack ended unexpectedly; `thumbs up` starts it again. Logs: {machine.stack.logs}\n" in status.stdout
+    for arguments in (["start", "generateBatch", "--input", json.dumps(REQUEST)], ["runs"]):
+        done = machine.thumbs(*arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            "✗ LocalStack has ended: start it with `thumbs up`, or set AWS_ENDPOINT_URL= (empty) to use AWS\n"
+        )
+    assert "✓ the application is deployed" in machine.up()
+    assert machine.process("image_api") == image_api
+    assert not unpacked & set(machine.stack.functions_folder.glob("lambda/*/*"))
+    machine.works()
+
+
+def test_an_up_that_is_killed_is_taken_up_by_the_next_one(machine: Machine) -> None:
+    image_api = machine.process("image_api")
+    kill(machine.process("localstack"))
+    # As a crash of the machine itself can leave them.
+    (machine.stack.home / "stack.json").write_text("")
+    (machine.stack.home / "stack.json.part").write_text('{"localstack": {"pid"')
+    app = None
+    first = subprocess.Popen(
+        [THUMBS, "up"],
+        env=machine.environment,
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for("the deployment", lambda: True if machine.stack.state().get("deploying") else None, 60)
+        # Nobody knew this one any more.
+        assert left([image_api]) == []
+        app = Application(machine.stack)
+        wait_for("its first function", lambda: app.function_names() or None, 60)
+    finally:
+        first.kill()
+        first.wait()
+        if app:
+            app.close()
+    sam = [
+        one
+        for one in psutil.process_iter(["cmdline"])
+        if str(machine.stack.built / "template.yaml") in (one.info["cmdline"] or ())
+    ]
+    assert "✓ the application is deployed" in machine.up()
+    assert left(sam) == []
+    assert not (machine.stack.home / "stack.json.part").exists()
+    machine.works()
+
+
+def test_a_stack_that_goes_down_leaves_neither_a_process_nor_a_temporary_file(machine: Machine) -> None:
+    family = machine.processes()
+    assert machine.thumbs("down").returncode == 0
+    assert left(family) == []
+    assert not machine.stack.functions_folder.exists()
+    assert not (machine.stack.home / "tmp").exists()
+    assert list(machine.person.rglob("*")) + list(machine.temporary.rglob("*")) == []
+    status = machine.thumbs("status")
+    assert "ended unexpectedly" not in status.stdout

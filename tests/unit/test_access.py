@@ -1,0 +1,416 @@
+"""What the template lets each part do, what it keeps closed, and whom it tells: over every resource of its kind."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
+
+from thumbnails.catalog import MODELS
+
+PROJECT = Path(__file__).parents[2]
+TEMPLATE: dict[str, Any] = load(str(PROJECT / "template.yaml"))
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    """Resources of a type, by logical id."""
+    return {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
+
+
+FUNCTIONS, MACHINES = of_type("AWS::Serverless::Function"), of_type("AWS::Serverless::StateMachine")
+ROLES, ALARMS, LOG_GROUPS = of_type("AWS::IAM::Role"), of_type("AWS::CloudWatch::Alarm"), of_type("AWS::Logs::LogGroup")
+every_function = pytest.mark.parametrize("name", FUNCTIONS)
+every_machine = pytest.mark.parametrize("name", MACHINES)
+every_role = pytest.mark.parametrize("name", ROLES)
+
+
+def plain(value: Any) -> Any:
+    """A property as ``Fn::Sub`` would write it: ``${Bucket.Arn}`` for a reference."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((function, argument),) = value.items()
+        if function == "Ref":
+            return f"${{{argument}}}"
+        if function == "Fn::GetAtt":
+            return f"${{{argument if isinstance(argument, str) else '.'.join(argument)}}}"
+        if function == "Fn::Sub":
+            return argument
+    return value
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(role: str) -> list[dict[str, Any]]:
+    """A role's statements, the ones on a condition too."""
+    found = [one for policy in ROLES[role].get("Policies", ()) for one in policy["PolicyDocument"]["Statement"]]
+    return [one["Fn::If"][1] if "Fn::If" in one else one for one in found]
+
+
+def grants(role: str) -> set[tuple[str, str]]:
+    """(action, resource), one by one."""
+    return {
+        (action, plain(resource))
+        for statement in statements(role)
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+def on(resources: str | list[str], *actions: str) -> set[tuple[str, str]]:
+    return {(action, resource) for action in actions for resource in listed(resources)}
+
+
+def of_a_function(logs: str) -> set[tuple[str, str]]:
+    traces = on("*", "xray:PutTraceSegments", "xray:PutTelemetryRecords")
+    return traces | on(f"${{{logs}.Arn}}", "logs:CreateLogStream", "logs:PutLogEvents")
+
+
+#: What AWS knows no resources for: https://docs.aws.amazon.com/service-authorization/, X-Ray and log delivery.
+WITHOUT_RESOURCES = on(
+    "*",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+)
+BUCKET = "${ImageBucket.Arn}"
+MACHINE_ARNS = ["${GenerateBatchStateMachine}", "${GenerateThumbnailsStateMachine}"]
+EXECUTION_ARNS = [
+    f"arn:${{AWS::Partition}}:states:${{AWS::Region}}:${{AWS::AccountId}}:execution:${{{name}.Name}}:*"
+    for name in ("GenerateBatchStateMachine", "GenerateThumbnailsStateMachine")
+]
+IMAGE_FUNCTIONS = ["${ValidateBatchFunction.Arn}", "${GenerateThumbnailFunction.Arn}", "${CollectBatchFunction.Arn}"]
+DEFAULT_BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
+EXPECTED = {
+    "ValidateBatchRole": of_a_function("ValidateBatchLogs")
+    | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject", "s3:PutObject")
+    | on([f"{BUCKET}/inbox/*", f"{BUCKET}/scheduled/*"], "s3:GetObject", "s3:GetObjectVersion")
+    | on(f"{BUCKET}/rejected/*", "s3:PutObject")
+    | on(BUCKET, "s3:ListBucket"),
+    "GenerateThumbnailRole": of_a_function("GenerateThumbnailLogs")
+    | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject", "s3:PutObject")
+    | on(BUCKET, "s3:ListBucket")
+    | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue"),
+    "CollectBatchRole": of_a_function("CollectBatchLogs")
+    | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject")
+    | on(f"{BUCKET}/runs/*/manifest.json", "s3:PutObject"),
+    "StartBatchRole": of_a_function("StartBatchLogs") | on("${GenerateBatchStateMachine}", "states:StartExecution"),
+    "ApiRole": of_a_function("ApiLogs")
+    | on(MACHINE_ARNS, "states:StartExecution", "states:ListExecutions")
+    | on(EXECUTION_ARNS, "states:DescribeExecution", "states:GetExecutionHistory", "states:StopExecution")
+    | on(f"{BUCKET}/runs/*", "s3:GetObject")
+    | on([f"{BUCKET}/runs/*/asked.json", f"{BUCKET}/runs/*/archive.zip"], "s3:PutObject")
+    | on(f"{BUCKET}/runs/*.jpg", "s3:DeleteObject")
+    | on(BUCKET, "s3:ListBucket")
+    | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue"),
+    "GenerateBatchRole": WITHOUT_RESOURCES
+    | on(IMAGE_FUNCTIONS, "lambda:InvokeFunction")
+    | on(DEFAULT_BUS, "events:PutEvents"),
+    "GenerateThumbnailsRole": WITHOUT_RESOURCES | on(IMAGE_FUNCTIONS, "lambda:InvokeFunction"),
+}
+
+
+@every_role
+def test_a_role_may_do_what_is_listed_here_and_no_more(name: str) -> None:
+    assert name in EXPECTED, f"list here what {name} may do"
+    assert grants(name) == EXPECTED[name]
+
+
+@every_role
+def test_a_role_has_no_managed_policy_no_wildcard_action_and_no_bare_resource(name: str) -> None:
+    assert "ManagedPolicyArns" not in ROLES[name]
+    assert {statement["Effect"] for statement in statements(name)} == {"Allow"}
+    assert all({"Sid", "Effect", "Action", "Resource"} == set(statement) for statement in statements(name))
+    for action, resource in grants(name) - WITHOUT_RESOURCES:
+        assert "*" not in action
+        assert isinstance(resource, str)
+        assert resource.startswith(("${", "arn:"))
+        # Objects of the bucket, or all executions of one state machine.
+        assert "*" not in resource.removesuffix(".Name}:*").removeprefix(f"{BUCKET}/")[:1]
+        assert not resource.endswith(f"{BUCKET}/*")
+
+
+@every_role
+def test_a_role_is_assumed_by_one_service_for_one_function_or_state_machine(name: str) -> None:
+    users = [
+        resource
+        for resource in (*FUNCTIONS, *MACHINES)
+        if plain(RESOURCES[resource]["Properties"]["Role"]) == f"${{{name}.Arn}}"
+    ]
+    assert len(users) == 1
+    (statement,) = ROLES[name]["AssumeRolePolicyDocument"]["Statement"]
+    service = "lambda.amazonaws.com" if users[0] in FUNCTIONS else "states.amazonaws.com"
+    assert statement == {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+
+
+@every_machine
+def test_a_state_machine_invokes_the_functions_of_its_definition_and_no_other(name: str) -> None:
+    machine = MACHINES[name]
+    text = (PROJECT / machine["DefinitionUri"]).read_text()
+    filled = {key: plain(value) for key, value in machine["DefinitionSubstitutions"].items()}
+    used = {filled[key] for key in re.findall(r"\$\{(\w+)\}", text)}
+    functions = {arn for arn in used if arn.removeprefix("${").removesuffix(".Arn}") in FUNCTIONS}
+    role = plain(machine["Role"]).removeprefix("${").removesuffix(".Arn}")
+    assert functions
+    assert {resource for action, resource in grants(role) if action == "lambda:InvokeFunction"} == functions
+    announces = "arn:aws:states:::events:putEvents" in text
+    assert any(action == "events:PutEvents" for action, _ in grants(role)) == announces
+
+
+@every_machine
+def test_a_state_machine_logs_its_errors_without_what_writers_wrote(name: str) -> None:
+    logging = MACHINES[name]["Logging"]
+    assert (logging["Level"], logging["IncludeExecutionData"]) == ("ERROR", False)
+    (destination,) = logging["Destinations"]
+    group = plain(destination["CloudWatchLogsLogGroup"]["LogGroupArn"]).removeprefix("${").removesuffix(".Arn}")
+    # Names under this prefix need no resource policy that grows with each.
+    assert LOG_GROUPS[group]["LogGroupName"].startswith("/aws/vendedlogs/states/")
+
+
+@pytest.mark.parametrize("name", LOG_GROUPS)
+def test_a_log_group_is_encrypted_with_a_key_that_the_logs_service_may_use_for_it_and_forgets(name: str) -> None:
+    group = LOG_GROUPS[name]
+    assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    key = plain(group["KmsKeyId"]).removeprefix("${").removesuffix(".Arn}")
+    (logs,) = [one for one in of_type("AWS::KMS::Key")[key]["KeyPolicy"]["Statement"] if one["Sid"] == "LogsEncrypt"]
+    assert plain(logs["Principal"]["Service"]) == "logs.${AWS::Region}.${AWS::URLSuffix}"
+    patterns = [plain(one) for one in logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]]
+    arn = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:{group['LogGroupName']}"
+    assert any(arn.startswith(pattern.removesuffix("*")) for pattern in patterns)
+    assert all(pattern.endswith("/*") for pattern in patterns)
+
+
+@pytest.mark.parametrize("name", of_type("AWS::KMS::Key"))
+def test_a_key_is_rotated_and_used_by_the_account_and_by_services_on_a_condition(name: str) -> None:
+    key = of_type("AWS::KMS::Key")[name]
+    assert key["EnableKeyRotation"] is True
+    account, *services = key["KeyPolicy"]["Statement"]
+    assert plain(account["Principal"]["AWS"]) == "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"
+    for statement in services:
+        assert set(statement["Principal"]) == {"Service"}
+        assert statement["Condition"]
+        assert "kms:*" not in listed(statement["Action"])
+
+
+def rules() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = RESOURCES["ImageBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    return found
+
+
+def test_the_bucket_is_private() -> None:
+    bucket = RESOURCES["ImageBucket"]["Properties"]
+    assert bucket["PublicAccessBlockConfiguration"] == dict.fromkeys(
+        ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
+    )
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    assert [plain(policy["Bucket"]) for policy in of_type("AWS::S3::BucketPolicy").values()] == ["${ImageBucket}"]
+    (policy,) = of_type("AWS::S3::BucketPolicy").values()
+    assert {statement["Effect"] for statement in policy["PolicyDocument"]["Statement"]} == {"Deny"}
+
+
+def test_the_bucket_answers_over_tls_only() -> None:
+    (statement,) = RESOURCES["ImageBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert [plain(resource) for resource in statement["Resource"]] == [BUCKET, f"{BUCKET}/*"]
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_bucket_is_encrypted_and_versioned_and_outlives_its_stack() -> None:
+    bucket = RESOURCES["ImageBucket"]["Properties"]
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert RESOURCES["ImageBucket"]["DeletionPolicy"] == RESOURCES["ImageBucket"]["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/"])
+def test_what_runs_leave_in_the_bucket_ends_with_its_lifetime(prefix: str) -> None:
+    (rule,) = [rule for rule in rules() if rule.get("Prefix") == prefix]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "ImageLifetimeDays"})
+
+
+def test_a_scheduled_file_stays_and_old_versions_and_broken_uploads_go() -> None:
+    assert {rule["Prefix"] for rule in rules() if "ExpirationInDays" in rule} == {
+        "runs/",
+        "originals/",
+        "inbox/",
+        "rejected/",
+    }
+    versions, uploads = [rule for rule in rules() if "Prefix" not in rule]
+    assert versions["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "ImageLifetimeDays"}}
+    assert versions["ExpiredObjectDeleteMarker"] is True
+    assert uploads["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert {rule["Status"] for rule in rules()} == {"Enabled"}
+
+
+def metrics_of(alarm: str) -> dict[str, dict[str, Any]]:
+    """An alarm's metrics by id: namespace, name, dimensions, and the period in seconds."""
+    found = {}
+    for metric in ALARMS[alarm]["Metrics"]:
+        if "MetricStat" in metric:
+            stat = metric["MetricStat"]
+            given = {one["Name"]: plain(one["Value"]) for one in stat["Metric"]["Dimensions"]}
+            named = (stat["Metric"]["Namespace"], stat["Metric"]["MetricName"], stat["Stat"], stat["Period"])
+            found[metric["Id"]] = {"named": named, "of": given}
+    return found
+
+
+def expression_of(alarm: str) -> str:
+    (found,) = [metric["Expression"] for metric in ALARMS[alarm]["Metrics"] if "Expression" in metric]
+    return str(found)
+
+
+def summed(alarm: str, *names: tuple[str, str]) -> list[str]:
+    """What an alarm counts these metrics of, where its expression is the plain sum of them all."""
+    metrics = metrics_of(alarm)
+    assert expression_of(alarm).split(" + ") == [
+        f"FILL({name}, 0)" for name in sorted(metrics, key=expression_of(alarm).index)
+    ]
+    assert {metric["named"] for metric in metrics.values()} == {(*name, "Sum", 300) for name in names}
+    return sorted(next(iter(metric["of"].values())) for metric in metrics.values())
+
+
+def test_an_alarm_rings_when_a_run_of_any_state_machine_fails() -> None:
+    counted = summed("FailedRunsAlarm", ("AWS/States", "ExecutionsFailed"), ("AWS/States", "ExecutionsTimedOut"))
+    assert counted == sorted(f"${{{name}}}" for name in MACHINES for _ in range(2))
+
+
+def test_an_alarm_rings_when_any_function_or_state_machine_is_throttled() -> None:
+    assert summed("ThrottledFunctionsAlarm", ("AWS/Lambda", "Throttles")) == sorted(
+        f"${{{name}}}" for name in FUNCTIONS
+    )
+    machines = summed("ThrottledRunsAlarm", ("AWS/States", "ExecutionThrottled"))
+    assert machines == sorted(f"${{{name}}}" for name in MACHINES)
+
+
+def test_an_alarm_rings_when_too_many_tries_for_an_image_fail() -> None:
+    metrics = metrics_of("FailureRateAlarm")
+    assert {name: metric["named"] for name, metric in metrics.items()} == {
+        "errors": ("AWS/Lambda", "Errors", "Sum", 900),
+        "tries": ("AWS/Lambda", "Invocations", "Sum", 900),
+    }
+    assert [metric["of"] for metric in metrics.values()] == [{"FunctionName": "${GenerateThumbnailFunction}"}] * 2
+    assert expression_of("FailureRateAlarm") == "IF(FILL(tries, 0) >= 5, 100 * errors / tries, 0)"
+    assert ALARMS["FailureRateAlarm"]["Threshold"] == 20
+
+
+def prices(expression: str) -> dict[str, float]:
+    """The factor of each metric in a sum of products."""
+    products = [re.fullmatch(r"([\d.]+) \* FILL\((\w+), 0\)", part) for part in expression.split(" + ")]
+    assert all(products)
+    return {product[2]: float(product[1]) for product in products if product}
+
+
+#: A model without a list price counts as the dearest: the alarm rings too early and never too late.
+CATALOGUE = {
+    model.id: model.price_usd or max(other.price_usd or 0 for other in MODELS.values()) for model in MODELS.values()
+}
+
+
+def test_the_spend_alarm_counts_every_paid_call_at_the_catalogues_price() -> None:
+    metrics = metrics_of("DailySpendAlarm")
+    factors = prices(expression_of("DailySpendAlarm"))
+    assert {metrics[name]["of"]["model"]: factor for name, factor in factors.items()} == CATALOGUE
+    assert len(metrics) == len(MODELS)
+    service = FUNCTIONS["GenerateThumbnailFunction"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    namespace = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
+    assert {metric["named"] for metric in metrics.values()} == {(namespace, "PaidCalls", "Sum", 86400)}
+    assert {metric["of"]["service"] for metric in metrics.values()} == {service}
+    assert ALARMS["DailySpendAlarm"]["Threshold"] == {"Ref": "DailySpendLimitUsd"}
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_tells_whoever_wants_to_know_and_rests_where_nothing_happens(name: str) -> None:
+    alarm = ALARMS[name]
+    assert alarm["AlarmActions"] == alarm["OKActions"] == {"Fn::If": ["MailsAlarms", [{"Ref": "AlarmTopic"}], []]}
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    # CloudWatch takes no more in one alarm.
+    assert len(metrics_of(name)) <= 10
+    assert [metric["Id"] for metric in alarm["Metrics"] if metric.get("ReturnData", True)] == [
+        alarm["Metrics"][0]["Id"]
+    ]
+
+
+def dashboard() -> list[dict[str, Any]]:
+    body = plain(of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"])
+    found: list[dict[str, Any]] = json.loads(body.replace("${DailySpendLimitUsd}", "25"))["widgets"]
+    return found
+
+
+def test_the_dashboard_shows_every_function_state_machine_and_model() -> None:
+    shown = {
+        part
+        for widget in dashboard()
+        for metric in widget["properties"]["metrics"]
+        for part in metric
+        if isinstance(part, str)
+    }
+    assert {f"${{{name}}}" for name in (*FUNCTIONS, *MACHINES)} <= shown
+    assert set(MODELS) <= shown
+    assert {"ExecutionsFailed", "Errors", "Throttles", "ExecutionThrottled", "PaidCalls", "ProviderLatency"} <= shown
+
+
+def test_the_dashboard_spends_what_the_alarm_spends() -> None:
+    (spend,) = [widget["properties"] for widget in dashboard() if "dollars" in widget["properties"]["title"]]
+    (expression,) = [metric[0]["expression"] for metric in spend["metrics"] if isinstance(metric[0], dict)]
+    ids = {
+        metric[-1]["id"]: metric[-2] for metric in spend["metrics"] if isinstance(metric[-1], dict) and len(metric) > 1
+    }
+    assert {ids[name]: factor for name, factor in prices(expression).items()} == CATALOGUE
+
+
+def test_a_dashboards_widgets_do_not_overlap() -> None:
+    places = [
+        (widget["x"] + dx, widget["y"] + dy)
+        for widget in dashboard()
+        for dx in range(widget["width"])
+        for dy in range(widget["height"])
+    ]
+    assert len(places) == len(set(places))
+
+
+@every_function
+def test_a_function_holds_a_key_only_where_it_calls_a_provider(name: str) -> None:
+    variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+    keys = {variable for variable in variables if variable.endswith("_API_KEY") or variable == "PROVIDER_KEYS_SECRET"}
+    assert bool(keys) == (name in ("GenerateThumbnailFunction", "ApiFunction"))
+
+
+#: Every list of pins.
+PINS = sorted(path for path in (*PROJECT.glob("requirements*.txt"), *PROJECT.glob("functions/*/requirements.txt")))
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(PROJECT))) for path in PINS])
+def test_every_requirement_is_pinned_with_its_hashes_and_names_no_url(path: Path) -> None:
+    text = path.read_text()
+    assert "://" not in text
+    lines = [
+        line for line in text.replace("\\\n", " ").splitlines() if line.strip() and not line.lstrip().startswith("#")
+    ]
+    for line in lines:
+        assert re.match(r"[A-Za-z0-9._-]+(\[[\w,-]+\])?==[\w.!+]+( ; [^-]+)? +--hash=sha256:[0-9a-f]{64}\b", line), line
+        assert not re.search(r"--(?!hash=sha256:[0-9a-f]{64})", line), line
+
+
+def test_every_folder_of_a_function_has_its_pins() -> None:
+    assert {path.parent.name for path in PINS} >= {function["Handler"].split(".")[0] for function in FUNCTIONS.values()}
+
+
+def test_every_exception_from_the_security_lint_says_why() -> None:
+    sources = [path for folder in ("functions", "thumbs") for path in (PROJECT / folder).rglob("*.py")]
+    lines = [line for path in sources for line in path.read_text().splitlines() if "nosec" in line]
+    assert lines
+    assert [line for line in lines if not re.search(r"# nosec B\d{3} # \w.+", line)] == []
