@@ -1,16 +1,29 @@
 """What is patched in LocalStack, and why.
 
 Each function mends one thing: its server listens where it is told to and nowhere else, Step Functions does no work
-twice and keeps a stopped execution stopped, CloudFormation can change an API.
+twice, keeps a stopped execution stopped and a Distributed Map's results, CloudFormation can change an API.
 """
 
+import json
 from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any
 
+from localstack.services.stepfunctions.asl.component.common.error_name.failure_event import (
+    FailureEvent,
+    FailureEventException,
+)
+from localstack.services.stepfunctions.asl.component.common.error_name.states_error_name import StatesErrorName
+from localstack.services.stepfunctions.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.iteration.itemprocessor import (
+    distributed_item_processor_worker,
+)
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.result_writer.resource_eval import (
+    resource_eval_s3,
+)
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_task import lambda_eval_utils
 from localstack.services.stepfunctions.asl.eval import environment
-from localstack.services.stepfunctions.asl.eval.program_state import ProgramStopped
+from localstack.services.stepfunctions.asl.eval.program_state import ProgramError, ProgramStopped
 from localstack.services.stepfunctions.asl.utils import json_path
 
 
@@ -108,6 +121,71 @@ def update_api_stages() -> None:
     ApiGatewayStageProvider.delete = delete_unless_updated
 
 
+def take_distributed_rows_in_turn() -> None:
+    """Let a Distributed Map's worker take its rows in a loop, and keep what became of each for the result writer.
+
+    By recursion it would hold every row to the end, and end itself at Python's limit.
+    """
+    worker = distributed_item_processor_worker.DistributedItemProcessorWorker
+    eval_input = worker._eval_input
+
+    def eval_input_and_keep(self: Any, env_frame: Any) -> None:
+        eval_input(self, env_frame)
+        env_frame.heap["input"] = env_frame.states.get_input()
+
+    def take_rows(self: Any) -> None:
+        while (job := self._job_pool.next_job()) is not None:
+            frame = self._env.open_inner_frame()
+            self._eval_job(env=frame, job=job)
+            self._env.delete_frame(frame)
+            state = frame.program_state()
+            row = {"Name": str(job.job_index), "Input": json.dumps(frame.heap.get("input"))}
+            if isinstance(state, ProgramError):
+                row |= {"Status": "FAILED", "Error": state.error.get("error"), "Cause": state.error.get("cause")}
+            elif job.job_output is None:
+                row |= {"Status": "FAILED", "Error": "States.Runtime"}
+            else:
+                row |= {"Status": "SUCCEEDED", "Output": json.dumps(job.job_output)}
+            # What a row gave is kept once.
+            job.job_output = None
+            vars(self._map_run_record).setdefault("rows", []).append(row)
+            self._job_pool.close_job(job)
+
+    worker._eval_input, worker.eval = eval_input_and_keep, take_rows
+
+
+def write_distributed_results() -> None:
+    """Let a Distributed Map write its rows' results, and fail above its tolerance: LocalStack does neither."""
+    writer = resource_eval_s3.ResourceEvalS3
+
+    def put_results(env: Any, part: Any, credentials: Any) -> None:
+        parameters, _ = env.stack.pop(), env.stack.pop()
+        record = env.map_run_record_pool_manager.get_all().pop()
+        bucket, folder = parameters["Bucket"], f"{parameters['Prefix'].rstrip('/')}/{record.map_run_arn[-36:]}"
+        rows = vars(record).pop("rows", [])
+        client = writer._get_s3_client(part, credentials)
+        files: dict[str, list[dict[str, Any]]] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
+        for status, entries in files.items():
+            if of_status := [row for row in rows if row["Status"] == status]:
+                key, body = f"{folder}/{status}_0.json", json.dumps(of_status).encode()
+                client.put_object(Bucket=bucket, Key=key, Body=body)
+                entries.append({"Key": key, "Size": len(body)})
+        key = f"{folder}/manifest.json"
+        manifest = {"DestinationBucket": bucket, "MapRunArn": record.map_run_arn, "ResultFiles": files}
+        client.put_object(Bucket=bucket, Key=key, Body=json.dumps(manifest).encode())
+        env.stack.append(
+            {"MapRunArn": record.map_run_arn, "ResultWriterDetails": {"Bucket": bucket, "Key": key}},
+        )
+        failed = sum(row["Status"] == "FAILED" for row in rows)
+        if failed * 100 > record.tolerated_failure_percentage * len(rows):
+            name = StatesErrorName(typ=StatesErrorNameType.StatesExceedToleratedFailureThreshold)
+            why = {"error": name.error_name, "cause": "The specified tolerated failure threshold was exceeded"}
+            event = FailureEvent(env, name, "MapRunFailed", {"mapRunFailedEventDetails": why})
+            raise FailureEventException(event)
+
+    writer._handle_put_object = staticmethod(put_results)
+
+
 def apply() -> None:
     """Apply all, before LocalStack runs."""
     listen_on_named_addresses()
@@ -115,3 +193,5 @@ def apply() -> None:
     memoise_lambda_client()
     keep_stopped_executions_stopped()
     update_api_stages()
+    take_distributed_rows_in_turn()
+    write_distributed_results()
