@@ -108,7 +108,8 @@ def test_above_the_tolerance_a_campaign_fails_and_keeps_its_manifest(app: Applic
     for title in TITLES[:2]:
         app.image_api.add_fault("refusal", prompt_contains=title)
     done = run(app, as_csv(TITLES), models=[GPT], max_images=6, tolerated_failure_percentage=20)
-    assert (done.status, done.error) == ("FAILED", "States.ExceedToleratedFailureThreshold")
+    assert (done.status, done.error) == ("FAILED", "CampaignCutShort")
+    assert done.cause.startswith("States.ExceedToleratedFailureThreshold: ")
     stored = manifest(app, done.name)
     assert {failure["title"] for failure in stored["failures"]} == set(TITLES[:2])
     assert stored["images"]["succeeded"] == stored["images"]["paid_calls"] == 4

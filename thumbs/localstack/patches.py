@@ -18,13 +18,16 @@ from localstack.services.stepfunctions.asl.component.common.error_name.states_er
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.iteration.itemprocessor import (
     distributed_item_processor_worker,
 )
-from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.result_writer.resource_eval import (
-    resource_eval_s3,
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.result_writer import (
+    result_writer_decl,
 )
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_task import lambda_eval_utils
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.credentials import (
+    StateCredentials,
+)
 from localstack.services.stepfunctions.asl.eval import environment
 from localstack.services.stepfunctions.asl.eval.program_state import ProgramError, ProgramStopped
-from localstack.services.stepfunctions.asl.utils import json_path
+from localstack.services.stepfunctions.asl.utils import boto_client, json_path
 
 
 def listen_on_named_addresses() -> None:
@@ -156,14 +159,19 @@ def take_distributed_rows_in_turn() -> None:
 
 def write_distributed_results() -> None:
     """Let a Distributed Map write its rows' results, and fail above its tolerance: LocalStack does neither."""
-    writer = resource_eval_s3.ResourceEvalS3
 
-    def put_results(env: Any, part: Any, credentials: Any) -> None:
+    def put_results(self: Any, env: Any) -> None:
+        # The bucket and the prefix are found in the state's input, and not in what the rows gave.
+        env.stack[-1] = env.states.get_input()
+        self.parargs.eval(env)
         parameters, _ = env.stack.pop(), env.stack.pop()
+        self.resource.eval(env)
+        region = env.stack.pop().region
         record = env.map_run_record_pool_manager.get_all().pop()
         bucket, folder = parameters["Bucket"], f"{parameters['Prefix'].rstrip('/')}/{record.map_run_arn[-36:]}"
         rows = vars(record).pop("rows", [])
-        client = writer._get_s3_client(part, credentials)
+        role = StateCredentials(role_arn=env.aws_execution_details.role_arn)
+        client = boto_client.boto_client_for("s3", region, role)
         files: dict[str, list[dict[str, Any]]] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
         for status, entries in files.items():
             if of_status := [row for row in rows if row["Status"] == status]:
@@ -183,7 +191,7 @@ def write_distributed_results() -> None:
             event = FailureEvent(env, name, "MapRunFailed", {"mapRunFailedEventDetails": why})
             raise FailureEventException(event)
 
-    writer._handle_put_object = staticmethod(put_results)
+    result_writer_decl.ResultWriter._eval_body = put_results
 
 
 def apply() -> None:
