@@ -14,7 +14,7 @@ import ijson
 from thumbnails.campaigns import campaign_prefix, results_prefix
 from thumbnails.errors import AllImagesFailed, StorageUnavailable
 from thumbnails.results import MEANINGS
-from thumbnails.store import Store, run_prefix
+from thumbnails.store import Store, image_key, run_prefix
 
 #: How many failures the manifest names; ``images.jsonl`` has all.
 NAMED_FAILURES = 100
@@ -103,7 +103,7 @@ def close_campaign(
             lines.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
         lines.seek(0)
         store.upload(prefix + "images.jsonl", lines, "application/jsonl")
-    result = {
+    result: dict[str, Any] = {
         "campaign_id": campaign_id,
         "execution": execution,
         "images": tally.images(checked["images"]),
@@ -155,13 +155,14 @@ def _written(prefix: str, rows: int, failed: bool, store: Store) -> Iterator[tup
 def _of_rows(written: Iterator[tuple[str, dict[str, Any]]], tally: Tally, store: Store) -> Iterator[Record]:
     with ThreadPoolExecutor(READERS) as pool:
         while some := list(islice(written, 100 * READERS)):
-            for paid_calls, records in pool.map(lambda one: _of_row(*one, store), some):
+            for paid_calls, records in pool.map(lambda one: _of_row(one, store), some):
                 tally.paid_calls += paid_calls
                 yield from records
 
 
-def _of_row(status: str, item: dict[str, Any], store: Store) -> tuple[int, list[Record]]:
+def _of_row(written: tuple[str, dict[str, Any]], store: Store) -> tuple[int, list[Record]]:
     """How many calls a row paid for, and a record for each of its images."""
+    status, item = written
     asked = json.loads(item["Input"])
     request = asked["request"]
     run_id = request["resume"]
@@ -171,8 +172,6 @@ def _of_row(status: str, item: dict[str, Any], store: Store) -> tuple[int, list[
     ]
     if status == "SUCCEEDED":
         made = json.loads(item["Output"])
-        for column, key in zip(made["columns"], made["keys"], strict=True):
-            records[column]["key"] = key
         return made["paid_calls"], _with_failures(records, made["failures"])
     error, cause = _why(item)
     if error == AllImagesFailed.__name__ and (stored := store.get(run_prefix(run_id) + "manifest.json")):
@@ -183,9 +182,13 @@ def _of_row(status: str, item: dict[str, Any], store: Store) -> tuple[int, list[
 
 
 def _with_failures(records: list[Record], failures: Iterable[dict[str, Any]]) -> list[Record]:
-    for failure in failures:
-        records[failure["column"]] |= {"error": failure["error"], "message": failure["message"]}
-    return records
+    failed = {failure["column"]: {name: failure[name] for name in ("error", "message")} for failure in failures}
+    # A run of one title has one row.
+    return [
+        record
+        | (failed.get(record["column"]) or {"key": image_key(record["run_id"], 0, record["title"], record["model"])})
+        for record in records
+    ]
 
 
 def _why(item: dict[str, Any]) -> tuple[str, str]:

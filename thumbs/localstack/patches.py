@@ -134,7 +134,7 @@ def take_distributed_rows_in_turn() -> None:
 
     def eval_input_and_keep(self: Any, env_frame: Any) -> None:
         eval_input(self, env_frame)
-        env_frame.heap["input"] = env_frame.states.get_input()
+        vars(env_frame)["row_input"] = env_frame.states.get_input()
 
     def take_rows(self: Any) -> None:
         while (job := self._job_pool.next_job()) is not None:
@@ -142,7 +142,7 @@ def take_distributed_rows_in_turn() -> None:
             self._eval_job(env=frame, job=job)
             self._env.delete_frame(frame)
             state = frame.program_state()
-            row = {"Name": str(job.job_index), "Input": json.dumps(frame.heap.get("input"))}
+            row = {"Name": str(job.job_index), "Input": json.dumps(vars(frame).get("row_input"))}
             if isinstance(state, ProgramError):
                 row |= {"Status": "FAILED", "Error": state.error.get("error"), "Cause": state.error.get("cause")}
             elif job.job_output is None:
