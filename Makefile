@@ -40,6 +40,10 @@ check-static: setup
 bench-overlay: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_overlay $(OPTIONS)
 
+# What a campaign costs the embedded stack: wall time, and the memory of all its processes.
+bench-campaign: setup
+	@$(BIN)/python -m tests.bench.bench_campaign $(OPTIONS)
+
 # Draw the golden pictures anew, to be looked at before they are kept.
 golden: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_golden
@@ -81,4 +85,4 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-sam-local check check-static bench-overlay golden openapi up down setup python pins
+.PHONY: run test test-sam-local check check-static bench-overlay bench-campaign golden openapi up down setup python pins

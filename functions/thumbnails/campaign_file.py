@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import IO, Any
 
 import ijson
@@ -18,7 +18,7 @@ _BOM = b"\xef\xbb\xbf"
 _BOOLEANS = {"true": True, "false": False}
 
 
-def read_rows(name: str, file: IO[bytes]) -> Iterator[tuple[str, object]]:
+def read_rows(name: str, file: IO[bytes]) -> Generator[tuple[str, object], None, None]:
     """Each row's place in the file, as a person finds it, and what it says; nothing of it is checked.
 
     Args:
@@ -35,7 +35,7 @@ def read_rows(name: str, file: IO[bytes]) -> Iterator[tuple[str, object]]:
     raise InvalidBatch("a campaign's file ends in .csv or .json")
 
 
-def _csv_rows(file: IO[bytes]) -> Iterator[tuple[str, object]]:
+def _csv_rows(file: IO[bytes]) -> Generator[tuple[str, object], None, None]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     lines = csv.reader(text, strict=True)
     try:
@@ -73,7 +73,7 @@ def _row(header: list[str], cells: list[str]) -> dict[str, Any]:
     return given
 
 
-def _json_rows(file: IO[bytes]) -> Iterator[tuple[str, object]]:
+def _json_rows(file: IO[bytes]) -> Generator[tuple[str, object], None, None]:
     begins = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
     file.seek(begins)
     if not file.read(4096).lstrip().startswith(b"["):

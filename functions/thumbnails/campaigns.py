@@ -14,7 +14,7 @@ Each row is a run of its own, ``<id>-<row>``, under ``runs/``.
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -65,8 +65,12 @@ def open_campaign(execution: str, event: object, store: Store, cap: int) -> dict
     if not campaign.file.startswith(FOLDER):
         raise InvalidBatch(f"file is the key of a file under {FOLDER} in the application's bucket")
     key = campaign_prefix(execution) + "requests.json"
-    with _file(campaign.file, store) as file, TemporaryFile() as copy:
-        rows, images = _copy_rows(execution, campaign, read_rows(campaign.file, file), copy, cap)
+    with (
+        _file(campaign.file, store) as file,
+        closing(read_rows(campaign.file, file)) as read,
+        TemporaryFile() as copy,
+    ):
+        rows, images = _copy_rows(execution, campaign, read, copy, cap)
         copy.seek(0)
         store.upload(key, copy, "application/json")
     checked = {**campaign.model_dump(exclude_none=True), "rows": rows, "images": images}

@@ -25,6 +25,9 @@ from localstack.services.stepfunctions.asl.component.state.state_execution.state
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.credentials import (
     StateCredentials,
 )
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service import (
+    state_task_service_sfn,
+)
 from localstack.services.stepfunctions.asl.eval import environment
 from localstack.services.stepfunctions.asl.eval.program_state import ProgramError, ProgramStopped
 from localstack.services.stepfunctions.asl.utils import boto_client, json_path
@@ -52,8 +55,11 @@ def memoise_json_path() -> None:
     json_path.parse = lru_cache(maxsize=1024)(json_path.parse)
 
 
-def memoise_lambda_client() -> None:
-    """Make one Lambda client per region and role (clients are thread-safe): one per task is the next largest cost."""
+def memoise_clients() -> None:
+    """Make one client per service, region and role for all tasks that call Lambda or start executions.
+
+    Clients are thread-safe. One per task is the next largest cost, and the last 256 of them would stay in memory.
+    """
     make_client = lambda_eval_utils.boto_client_for
     clients: dict[tuple[str, str, str], Any] = {}
 
@@ -63,6 +69,7 @@ def memoise_lambda_client() -> None:
         return clients.get(key) or clients.setdefault(key, make_client(service, region, state_credentials))
 
     lambda_eval_utils.boto_client_for = client_for
+    state_task_service_sfn.boto_client_for = client_for
 
 
 def keep_stopped_executions_stopped() -> None:
@@ -198,7 +205,7 @@ def apply() -> None:
     """Apply all, before LocalStack runs."""
     listen_on_named_addresses()
     memoise_json_path()
-    memoise_lambda_client()
+    memoise_clients()
     keep_stopped_executions_stopped()
     update_api_stages()
     take_distributed_rows_in_turn()
