@@ -50,6 +50,10 @@ bench: setup
 bench-docs: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch --docs
 
+# What a campaign costs the embedded stack: wall time, and the memory of all its processes.
+bench-campaign: setup
+	@$(BIN)/python -m tests.bench.bench_campaign $(OPTIONS)
+
 # Draw the golden pictures anew, to be looked at before they are kept.
 golden: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_golden
@@ -91,4 +95,4 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-sam-local check check-static bench bench-docs bench-overlay golden openapi up down setup python pins
+.PHONY: run test test-sam-local check check-static bench bench-docs bench-overlay bench-campaign golden openapi up down setup python pins

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -29,13 +30,25 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
 
-STATE_MACHINES = ("generateBatch", "generateThumbnails")
-FUNCTIONS = ("validateBatch", "generateThumbnail", "collectBatch", "startBatch", "api")
+CAMPAIGN = "generateCampaign"
+STATE_MACHINES = ("generateBatch", "generateThumbnails", CAMPAIGN)
+FUNCTIONS = (
+    "validateBatch",
+    "generateThumbnail",
+    "collectBatch",
+    "startBatch",
+    "api",
+    "validateCampaign",
+    "collectCampaign",
+)
 TASKS = {
     "generateThumbnail": "one title, one model → one image (Lambda)",
     "generateThumbnails": "one title, M models → one image per model (state machine)",
     "generateBatch": "N prompts × M models → a matrix of images (state machine)",
+    CAMPAIGN: "a file of titles × M models, beyond the cap → a manifest (state machine)",
 }
+#: How many listed runs are looked through for those that are no campaign's rows.
+LISTED = 10_000
 POLL_SECONDS = 0.5
 #: S3, EventBridge and a Lambda stand between a file and its run.
 DELIVERY_SECONDS = 60
@@ -79,6 +92,16 @@ class Progress:
     titles: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
     states: dict[tuple[int, int], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CampaignProgress:
+    """How far a campaign is: its rows, and those of them that this execution has begun and ended."""
+
+    rows: int = 0
+    running: int = 0
+    done: int = 0
+    failed: int = 0
 
 
 class Application:
@@ -241,22 +264,65 @@ class Application:
         raise CommandError(f"there is no run {name!r}", "`thumbs runs` lists them")
 
     def executions(self, most: int) -> list[Execution]:
-        """The newest executions of both state machines."""
-        found = [
-            Execution(item["executionArn"], item["name"], task, item["status"], item["startDate"], item.get("stopDate"))
-            for task in STATE_MACHINES
-            for item in self._steps.list_executions(stateMachineArn=self._machine(task), maxResults=most)["executions"]
-        ]
+        """The newest executions of the state machines, less those that are rows of a campaign."""
+        campaigns = list(islice(self._listed(CAMPAIGN), LISTED))
+        names = {campaign.name for campaign in campaigns}
+        found = campaigns[:most]
+        for task in STATE_MACHINES[:-1]:
+            listed = islice(self._listed(task), LISTED)
+            found += islice((one for one in listed if one.name.rpartition("-")[0] not in names), most)
         return sorted(found, key=lambda execution: execution.started, reverse=True)[:most]
+
+    def _listed(self, task: str, status: str = "") -> Iterator[Execution]:
+        """A state machine's executions, newest first, without what they took and gave."""
+        choice: Any = {"statusFilter": status} if status else {}
+        pages = self._steps.get_paginator("list_executions").paginate(stateMachineArn=self._machine(task), **choice)
+        for page in pages:
+            for item in page["executions"]:
+                yield Execution(
+                    item["executionArn"], item["name"], task, item["status"], item["startDate"], item.get("stopDate")
+                )
 
     def follow(self, execution: Execution) -> Iterator[tuple[Execution, Progress]]:
         """The execution and its cells, again and again until it has ended."""
+        for now in self._until_the_end(execution):
+            yield now, self.progress(now)
+
+    def follow_campaign(self, execution: Execution) -> Iterator[tuple[Execution, CampaignProgress]]:
+        """A campaign's execution and how far its rows are, again and again until it has ended."""
+        for now in self._until_the_end(execution):
+            yield now, self.campaign_progress(now)
+
+    def _until_the_end(self, execution: Execution) -> Iterator[Execution]:
         while True:
             execution = self.execution(execution.arn)
-            yield execution, self.progress(execution)
+            yield execution
             if execution.status != "RUNNING":
                 return
             time.sleep(POLL_SECONDS)
+
+    def campaign_progress(self, execution: Execution) -> CampaignProgress:
+        """How far a campaign's rows are, as its Map counts them."""
+        body = self._read(f"campaigns/{execution.run_id}/campaign.json")
+        rows = json.loads(body)["rows"] if body else 0
+        runs = self._steps.list_map_runs(executionArn=execution.arn)["mapRuns"]
+        if not runs:
+            return CampaignProgress(rows)
+        counts = self._steps.describe_map_run(mapRunArn=runs[0]["mapRunArn"])["itemCounts"]
+        failed = counts["failed"] + counts["timedOut"] + counts["aborted"]
+        return CampaignProgress(rows, counts["running"], counts["succeeded"] + failed, failed)
+
+    def start_campaign(self, name: str, body: IO[bytes], request: dict[str, Any]) -> Execution:
+        """Put a campaign's file into the bucket and start it.
+
+        Args:
+            name: the file's.
+            body: its bytes.
+            request: the campaign, without its file.
+        """
+        key = f"campaigns/{name}"
+        self._s3.upload_fileobj(body, self.bucket, key)
+        return self.start(CAMPAIGN, {"file": key, **request})
 
     def progress(self, execution: Execution) -> Progress:
         """How far each cell is, out of the execution's history."""
@@ -278,7 +344,12 @@ class Application:
 
     def stop(self, execution: Execution) -> None:
         """Stop a running execution and wait for its end; images that are finished stay."""
-        self._steps.stop_execution(executionArn=execution.arn, error="Stopped", cause="stopped by a person")
+        self._stop(execution)
+        if execution.task == CAMPAIGN:
+            for row in list(self._listed("generateThumbnails", "RUNNING")):
+                # AWS stops them by itself, in its own time.
+                if row.name.rpartition("-")[0] == execution.name:
+                    self._stop(row)
         for _ in range(int(STOP_SECONDS / POLL_SECONDS)):
             status = self.execution(execution.arn).status
             if status == "ABORTED":
@@ -288,6 +359,9 @@ class Application:
             time.sleep(POLL_SECONDS)
         raise CommandError(f"{execution.name} still runs after {STOP_SECONDS} s", "its last image may be under way")
 
+    def _stop(self, execution: Execution) -> None:
+        self._steps.stop_execution(executionArn=execution.arn, error="Stopped", cause="stopped by a person")
+
     def resume(self, execution: Execution) -> Execution | None:
         """Run the cells of a run again that have no image; None where all have one.
 
@@ -295,25 +369,24 @@ class Application:
             CommandError: the run is under way, or its request was refused.
         """
         run_id = execution.run_id
-        running = self._steps.list_executions(
-            stateMachineArn=self._machine(execution.task), statusFilter="RUNNING", maxResults=1000
-        )["executions"]
-        busy = [item["name"] for item in running if self.execution(item["executionArn"]).run_id == run_id]
+        running = self._listed(execution.task, "RUNNING")
+        busy = [item.name for item in running if self.execution(item.arn).run_id == run_id]
         if busy:
             raise CommandError(f"{busy[0]} is under way", "wait for it, or stop it with `thumbs stop`")
-        if self._read(f"runs/{run_id}/request.json") is None:
+        accepted = "campaign.json" if execution.task == CAMPAIGN else "request.json"
+        if self._read(f"{_folder(execution)}/{accepted}") is None:
             reason = f": {execution.cause}" if execution.error == "InvalidBatch" else ""
             raise CommandError(
                 f"run {run_id} was never accepted{reason}", "start it again with a request that is right"
             )
-        manifest = self.manifest(run_id)
-        if manifest and not manifest["failures"]:
+        manifest = self.manifest(execution)
+        if manifest and manifest["images"]["succeeded"] == manifest["images"]["total"]:
             return None
         return self.start(execution.task, {"resume": run_id}, redrive_name(run_id, secrets.token_hex(8)))
 
-    def manifest(self, run_id: str) -> dict[str, Any] | None:
+    def manifest(self, execution: Execution) -> dict[str, Any] | None:
         """A run's stored result, None before it has one."""
-        body = self._read(f"runs/{run_id}/manifest.json")
+        body = self._read(f"{_folder(execution)}/manifest.json")
         return json.loads(body) if body else None
 
     def fresh_urls(self, result: dict[str, Any]) -> dict[str, Any]:
@@ -361,6 +434,10 @@ class Application:
             return self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
         except self._s3.exceptions.NoSuchKey:
             return None
+
+
+def _folder(execution: Execution) -> str:
+    return f"{'campaigns' if execution.task == CAMPAIGN else 'runs'}/{execution.run_id}"
 
 
 def in_plain_words(error: BotoCoreError | ClientError, endpoint: str | None) -> CommandError:

@@ -1,6 +1,7 @@
 """The command ``thumbs``."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from rich.markup import escape
 
 from thumbnails.catalog import DEFAULT_FONT, FONTS
 from thumbs import render
-from thumbs.application import FUNCTIONS, STATE_MACHINES, TASKS, Application, Execution, in_plain_words
+from thumbs.application import CAMPAIGN, FUNCTIONS, STATE_MACHINES, TASKS, Application, Execution, in_plain_words
 from thumbs.deploy import deploy, real_keys
 from thumbs.errors import CommandError
 from thumbs.sam_local import write_variables
@@ -107,7 +108,7 @@ def tasks() -> None:
 
 @app.command()
 def start(
-    task: Annotated[str, typer.Argument(help="generateBatch, generateThumbnails or generateThumbnail.")],
+    task: Annotated[str, typer.Argument(help="One of those that `thumbs tasks` lists.")],
     text: Annotated[
         str | None, typer.Option("--input", help="The request as JSON: an object or a positional array.")
     ] = None,
@@ -128,6 +129,41 @@ def start(
         print(json.dumps(image)) if as_json else out.print(image["image_url"], soft_wrap=True)
         return
     execution = application.start(task, request, name)
+    _follow_or_tell(application, execution, watch, as_json)
+
+
+@app.command()
+def campaign(
+    file: Annotated[Path, typer.Argument(help="Titles, one a row: CSV with a header, or a JSON array of objects.")],
+    max_images: Annotated[int, typer.Option(min=1, help="The most images that it may make and pay for.")],
+    models: Annotated[str | None, typer.Option(help="Models for rows without their own, separated by spaces.")] = None,
+    style: Annotated[str | None, typer.Option(help="A style for rows without one.")] = None,
+    template: Annotated[str | None, typer.Option(help="A template for rows without one.")] = None,
+    font: Annotated[str | None, typer.Option(help="A font for rows without one.")] = None,
+    max_concurrency: Annotated[int | None, typer.Option(min=1, help="Rows that are made at a time.")] = None,
+    tolerated_failure_percentage: Annotated[
+        float | None, typer.Option(min=0, max=100, help="Rows without any image, of a hundred, that do not end it.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch/--no-watch", help="Wait for the end, or only start.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Make a file of titles, as many as it has, within a budget that you set."""
+    asked = {
+        "max_images": max_images,
+        "models": re.split(r"[;,\s]+", models.strip()) if models else None,
+        "style": style,
+        "template": template,
+        "font": font,
+        "max_concurrency": max_concurrency,
+        "tolerated_failure_percentage": tolerated_failure_percentage,
+    }
+    request = {name: value for name, value in asked.items() if value is not None}
+    application = Application.here()
+    try:
+        with file.open("rb") as body:
+            execution = application.start_campaign(file.name, body, request)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read", error.strerror or str(error)) from None
     _follow_or_tell(application, execution, watch, as_json)
 
 
@@ -187,7 +223,7 @@ def redrive(run: Run, as_json: AsJson = False) -> None:
     if resumed:
         _watch(application, resumed, as_json)
     elif as_json:
-        print(json.dumps(application.manifest(execution.run_id)))
+        print(json.dumps(application.manifest(execution)))
     else:
         out.print(f"{run} has all of its images; there is nothing to make")
 
@@ -250,7 +286,10 @@ def _follow_or_tell(application: Application, execution: Execution, watch: bool,
 def _watch(application: Application, execution: Execution, as_json: bool) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True) if as_json else out
     try:
-        ended = render.follow(console, application.follow(execution))
+        if execution.task == CAMPAIGN:
+            ended = render.follow_campaign(console, application.follow_campaign(execution))
+        else:
+            ended = render.follow(console, application.follow(execution))
     except KeyboardInterrupt:
         err.print(f"{execution.name} goes on; `thumbs show {execution.name}` shows it, `thumbs stop` ends it")
         raise typer.Exit(130) from None
@@ -259,8 +298,8 @@ def _watch(application: Application, execution: Execution, as_json: bool) -> Non
 
 def _show(application: Application, execution: Execution, as_json: bool) -> None:
     result = execution.result
-    if result is None and execution.status != "RUNNING" and execution.error == "AllImagesFailed":
-        result = application.manifest(execution.run_id)
+    if execution.error in ("AllImagesFailed", "CampaignCutShort"):
+        result = application.manifest(execution)
     if as_json:
         bare = execution.result or {**_as_json(execution), "result": result}
         print(json.dumps(bare, ensure_ascii=False))
@@ -272,11 +311,17 @@ def _show(application: Application, execution: Execution, as_json: bool) -> None
 
 def _print_run(application: Application, execution: Execution, result: dict[str, Any] | None) -> None:
     if result:
-        render.print_result(out, application.fresh_urls(result))
+        if execution.task == CAMPAIGN:
+            render.print_campaign(out, application.manifest(execution) or {**result, "failures": []})
+        else:
+            render.print_result(out, application.fresh_urls(result))
         out.print(f"{escape(execution.name)}: {render.summary(result, execution.seconds)}")
-        if result["failures"]:
+        if result["images"]["succeeded"] < result["images"]["total"]:
             out.print(f"`thumbs redrive {escape(execution.name)}` makes the missing images and pays for no other")
     elif execution.status == "RUNNING":
+        if execution.task == CAMPAIGN:
+            out.print(render.campaign_line(execution, application.campaign_progress(execution)))
+            return
         out.print(render.progress_table(application.progress(execution)))
         out.print(f"{escape(execution.name)} runs since {execution.seconds:.1f} s")
     if execution.status not in ("RUNNING", "SUCCEEDED"):

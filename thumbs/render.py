@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from thumbs.application import Execution, Progress
+from thumbs.application import CampaignProgress, Execution, Progress
 
 STATES = {
     "": ("·", "dim"),
@@ -42,6 +42,51 @@ def follow(console: Console, updates: Iterator[tuple[Execution, Progress]]) -> E
     if ended is None:
         raise ValueError("a run that is followed has at least one state")
     return ended
+
+
+def follow_campaign(console: Console, updates: Iterator[tuple[Execution, CampaignProgress]]) -> Execution:
+    """Show how many rows are done while a campaign goes on; the finished execution."""
+    ended = None
+    if not console.is_terminal:
+        told = 0
+        for ended, progress in updates:
+            # A line for every twentieth of the rows.
+            if progress.done >= told + max(1, progress.rows // 20):
+                told = progress.done
+                console.print(campaign_line(ended, progress))
+    else:
+        with Live(console=console, transient=True, refresh_per_second=8) as live:
+            for ended, progress in updates:
+                live.update(Text.from_markup(campaign_line(ended, progress)))
+    if ended is None:
+        raise ValueError("a campaign that is followed has at least one state")
+    return ended
+
+
+def campaign_line(execution: Execution, progress: CampaignProgress) -> str:
+    """One line on how far a campaign is."""
+    name = escape(execution.name)
+    if not progress.rows:
+        return f"{name}: checking the file, {execution.seconds:.1f} s"
+    failed = f", [red]{progress.failed} without an image[/]" if progress.failed else ""
+    return (
+        f"{name}: {progress.done} of {progress.rows} rows done{failed}, {progress.running} under way, "
+        f"{execution.seconds:.1f} s"
+    )
+
+
+def print_campaign(console: Console, manifest: dict[str, Any]) -> None:
+    """The first failures of a campaign, and where everything is."""
+    for failure in manifest["failures"][:10]:
+        words = f"{failure['model']}: {failure['error']}: {failure['message']}"
+        console.print(Text.assemble((f"{failure['row'] + 1:<6}", "red"), failure["title"], " ", (words, "dim")))
+    rows = manifest["rows"]
+    pending = f", {rows['pending']} not begun" if rows["pending"] else ""
+    console.print(
+        f"{rows['total']} rows: {rows['succeeded']} whole, {rows['partly']} in part, {rows['failed']} failed{pending}"
+    )
+    console.print(f"manifest  {manifest['manifest_key']}", soft_wrap=True)
+    console.print(f"images    {manifest['images_key']}", soft_wrap=True)
 
 
 def print_result(console: Console, result: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ renaming a class here means renaming it in ``statemachine/``; a test holds the t
     ThumbnailError
     ├── InvalidBatch                 the request breaks the contract; nothing was paid
     ├── AllImagesFailed              no image of the run could be made
+    ├── CampaignCutShort             more rows of a campaign failed than it tolerates; the state machine alone says so
     ├── TransientError               worth another try; the state machine retries it
     │   ├── ProviderRateLimited      HTTP 429
     │   ├── ProviderUnavailable      HTTP 5xx
@@ -52,6 +53,10 @@ class InvalidBatch(ThumbnailError):
 
 class AllImagesFailed(ThumbnailError):
     """No image of the run could be made. The message says why, model by model."""
+
+
+class CampaignCutShort(ThumbnailError):
+    """The Map of a campaign failed: too many rows without an image, or rows that could not be read."""
 
 
 class TransientError(ThumbnailError):

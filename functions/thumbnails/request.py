@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, TypeGuard
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FONTS, MODELS, STYLES, TEMPLATES
@@ -73,6 +73,54 @@ class Thumbnails(_Options):
     def titles(self) -> list[str]:
         """The one title; none where it is empty."""
         return [self.title] if self.title else []
+
+
+class Campaign(BaseModel):
+    """A file of rows, one title × M models each; what a row leaves out is taken from here.
+
+    ``max_images`` is the campaign's own budget: there is no other cap. ``max_concurrency`` rows are made at a time, and
+    above ``tolerated_failure_percentage`` of rows without any image the rest is not begun.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: Text
+    max_images: Annotated[StrictInt, Field(ge=1)]
+    max_concurrency: Annotated[StrictInt, Field(ge=1, le=10_000)] = 20
+    tolerated_failure_percentage: Annotated[float, Field(strict=True, ge=0, le=100)] = 5.0
+    models: list[Text] | None = None
+    style: Text | None = None
+    template: Text | None = None
+    font: Text | None = None
+    context: Text | None = None
+    extra_prompt: Text | None = None
+    reuse: StrictBool | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Check what a campaign asks for, but for its rows.
+
+        Raises:
+            InvalidBatch: a field is missing, unknown, of the wrong type or out of its limits, or no row could pass.
+        """
+        if not isinstance(value, dict):
+            raise InvalidBatch("a campaign is an object with file and max_images")
+        given = {name: item for name, item in value.items() if item is not None}
+        if "max_images" not in given:
+            raise InvalidBatch("a campaign needs max_images, the most images that it may make and pay for")
+        try:
+            campaign = cls.model_validate(given)
+        except ValidationError as error:
+            raise _refusal(_shape_problems(error)) from None
+        # What is wrong for every row is said once.
+        example = {"title": "A title", "models": [next(iter(MODELS))], **campaign.defaults}
+        parse_request("generateThumbnails", example, len(MODELS))
+        return campaign
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What a row that does not say it has."""
+        return self.model_dump(include=set(_Options.model_fields), exclude_none=True)
 
 
 class Cell(BaseModel):
@@ -263,7 +311,8 @@ def _shape_problems(error: ValidationError) -> list[Problem]:
 def _shape_problem(problem: ErrorDetails, shape: str) -> Problem:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(".")
     if problem["type"] == "extra_forbidden":
-        message = f"unknown field {_quoted(place)}; a request has: {', '.join(_fields(shape))}"
+        what = "campaign" if shape == "Campaign" else "request"
+        message = f"unknown field {_quoted(place)}; a {what} has: {', '.join(_fields(shape))}"
     elif problem["type"] == "missing":
         message = f"{place} is missing"
     elif problem["type"] == "value_error":
@@ -279,12 +328,13 @@ _WORDS = {
     "list": "a list of strings",
     "boolean": "true or false",
     "integer": "a whole number",
+    "number": "a number",
     "dictionary or instance of Cell": "an object",
 }
 
 
 def _fields(shape: str) -> list[str]:
-    shapes: dict[str, type[BaseModel]] = {"Batch": Batch, "Thumbnails": Thumbnails, "Cell": Cell}
+    shapes: dict[str, type[BaseModel]] = {shape.__name__: shape for shape in (Batch, Thumbnails, Campaign, Cell)}
     return list(shapes[shape].model_fields)
 
 

@@ -17,7 +17,7 @@ def open_run(task: Task, execution: str, event: object, store: Store, cap: int) 
     """Check a request, store it, and say what is to be made.
 
     A request that names a run under ``resume`` is that run's own, taken from the bucket: its prefix and id stay, and
-    cells that are finished are found there.
+    cells that are finished are found there. With a whole request beside it, it begins a run that is not there yet.
 
     Args:
         task: the state machine that was started.
@@ -77,6 +77,8 @@ def _reject(source: S3Object, execution: str, refusal: InvalidBatch, store: Stor
 def _resumed(task: Task, run_id: object, given: dict[str, Any], store: Store, cap: int) -> object:
     if not isinstance(run_id, str) or not re.fullmatch(RUN_ID, run_id):
         raise InvalidBatch("resume must be the id of a run")
+    if given and store.notes(run_prefix(run_id) + "request.json") is None:
+        return given
     stored = store.read_request(run_prefix(run_id) + "request.json")
     if given and parse_request(task, given, cap).model_dump() != stored:
         raise InvalidBatch(f"run {run_id!r} was asked for something else; resume it without a request of your own")

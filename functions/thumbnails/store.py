@@ -5,6 +5,7 @@
     runs/<run_id>/manifest.json              the run's result
     inbox/…                                  request files that start a run when they are dropped
     rejected/…                               those that were refused, each with the reason beside it
+    campaigns/…                              files of requests, and what a campaign keeps: thumbnails/campaigns.py
     originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came
 
 The digest is taken over everything that decides the picture. A run's own originals stand under it apart from those of
@@ -18,13 +19,15 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, wraps
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import quote, unquote
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -40,6 +43,8 @@ R = TypeVar("R")
 SLUG_CHARACTERS = 60
 #: A request file holds at most a few kilobytes; what is larger is none.
 REQUEST_BYTES = 1 << 20
+#: What is copied at once between S3 and a file.
+CHUNK_BYTES = 1 << 20
 
 
 def run_prefix(run_id: str) -> str:
@@ -100,7 +105,7 @@ def _as_storage_error(call: Callable[P, R]) -> Callable[P, R]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return call(*args, **kwargs)
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, Boto3Error, ClientError) as error:
             raise StorageUnavailable(f"S3 could not {call.__name__.replace('_', ' ')}: {error}") from error
 
     return wrapper
@@ -131,6 +136,11 @@ class Store:
         self._signer: S3Client = (
             boto3.client("s3", config=config, endpoint_url=public_endpoint) if public_endpoint else self._client
         )
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        return self._bucket
 
     @_as_storage_error
     def put(self, key: str, body: bytes, content_type: str, notes: dict[str, str] | None = None) -> None:
@@ -198,6 +208,36 @@ class Store:
                 return None
             raise
         return Stored(answer["Body"].read(limit), _unquoted(answer["Metadata"]))
+
+    @_as_storage_error
+    def download(self, key: str, file: IO[bytes], limit: int | None = None) -> int | None:
+        """Copy an object to a file, a piece at a time.
+
+        Args:
+            key: the object's key.
+            file: where to; it stands at its end afterwards.
+            limit: the most bytes that are copied.
+
+        Returns:
+            The object's size in bytes, or None where there is none.
+        """
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if _is_missing(error):
+                return None
+            raise
+        left = answer["ContentLength"] if limit is None else limit
+        with closing(answer["Body"]) as body:
+            while left and (piece := body.read(min(left, CHUNK_BYTES))):
+                file.write(piece)
+                left -= len(piece)
+        return answer["ContentLength"]
+
+    @_as_storage_error
+    def upload(self, key: str, file: IO[bytes], content_type: str) -> None:
+        """Store an object out of a file from where it stands, in parts where it is large."""
+        self._client.upload_fileobj(file, self._bucket, key, ExtraArgs={"ContentType": content_type})
 
     @_as_storage_error
     def first_key(self, prefix: str) -> str | None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import IO, Any
 
 from thumbnails.store import Listed, S3Object, Store, Stored
 
@@ -42,6 +42,15 @@ class MemoryStore(Store):
     ) -> Stored | None:
         found = self.elsewhere.get((bucket, key)) if bucket else self.objects.get(key)
         return Stored(found.body[:limit], found.notes) if found else None
+
+    def download(self, key: str, file: IO[bytes], limit: int | None = None) -> int | None:
+        if key not in self.objects:
+            return None
+        file.write(self.objects[key].body[:limit])
+        return len(self.objects[key].body)
+
+    def upload(self, key: str, file: IO[bytes], content_type: str) -> None:
+        self.put(key, file.read(), content_type)
 
     def first_key(self, prefix: str) -> str | None:
         return next((key for key in sorted(self.objects) if key.startswith(prefix)), None)

@@ -128,6 +128,16 @@ def test_a_run_that_cannot_be_resumed_says_why(store: MemoryStore, task: Any, ev
     assert store.json("runs/run-1/request.json") == CHECKED
 
 
+def test_a_whole_request_begins_the_run_that_it_resumes(store: MemoryStore) -> None:
+    asked = {**BATCH, "resume": "campaign-7"}
+    run = open_run("generateBatch", "campaign-redrive-ab12-7", asked, store, CAP)
+    assert run == {"run_id": "campaign-7", "execution": "campaign-redrive-ab12-7", **CHECKED}
+    assert store.json("runs/campaign-7/request.json") == CHECKED
+    assert open_run("generateBatch", "again", asked, store, CAP)["run_id"] == "campaign-7"
+    with pytest.raises(InvalidBatch, match="was asked for something else"):
+        open_run("generateBatch", "again", {**asked, "style": "neon"}, store, CAP)
+
+
 def test_resume_null_is_a_new_run(store: MemoryStore) -> None:
     assert open_run("generateBatch", "run-1", {**BATCH, "resume": None}, store, CAP)["run_id"] == "run-1"
 

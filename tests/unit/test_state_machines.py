@@ -16,7 +16,9 @@ from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 from thumbnails import errors
 
 PROJECT = Path(__file__).parents[2]
-NAMES = ("generate_batch", "generate_thumbnails")
+#: Those that draw, and the one that starts them by the row.
+DRAWING = ("generate_batch", "generate_thumbnails")
+NAMES = (*DRAWING, "generate_campaign")
 TEXTS = {name: (PROJECT / "statemachine" / f"{name}.asl.json").read_text() for name in NAMES}
 DEFINITIONS: dict[str, dict[str, Any]] = {name: json.loads(text) for name, text in TEXTS.items()}
 TEMPLATE: dict[str, Any] = load(str(PROJECT / "template.yaml"))
@@ -28,13 +30,20 @@ LAMBDAS_OWN_ERRORS = {
     "Lambda.ServiceException",
     "Lambda.TooManyRequestsException",
 }
+#: What starting an execution may end with before there is one.
+STEP_FUNCTIONS_OWN_ERRORS = {
+    "StepFunctions.AWSStepFunctionsException",
+    "StepFunctions.ExecutionLimitExceededException",
+    "StepFunctions.SdkClientException",
+    "StepFunctions.ThrottlingException",
+}
 STATES_OWN_ERRORS = {"States.ALL", "States.Timeout", "States.TaskFailed"}
 OURS = {
     name: found
     for name, found in inspect.getmembers(errors, inspect.isclass)
     if issubclass(found, errors.ThumbnailError)
 }
-VERBS = {"Announce", "Collect", "Fail", "Generate", "Keep", "Read", "Record", "Refuse", "Validate"}
+VERBS = {"Announce", "Check", "Collect", "Fail", "Generate", "Judge", "Keep", "Read", "Record", "Refuse", "Validate"}
 
 
 def states_of(definition: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -53,6 +62,7 @@ def of_type(kind: str) -> list[Any]:
 
 
 every_machine = pytest.mark.parametrize("machine", NAMES)
+every_drawing_machine = pytest.mark.parametrize("machine", DRAWING)
 every_task = pytest.mark.parametrize("state", of_type("Task"))
 every_lambda_task = pytest.mark.parametrize(
     "state", [param for param in of_type("Task") if param.values[0]["Resource"] == "arn:aws:states:::lambda:invoke"]
@@ -87,10 +97,10 @@ def test_the_batch_wraps_the_map_of_one_title() -> None:
 def test_every_error_that_a_definition_names_exists(machine: str, name: str, state: dict[str, Any]) -> None:
     named = {error for rule in (*state.get("Retry", ()), *state.get("Catch", ())) for error in rule["ErrorEquals"]}
     named |= {state["Error"]} if "Error" in state else set()
-    assert named <= OURS.keys() | LAMBDAS_OWN_ERRORS | STATES_OWN_ERRORS
+    assert named <= OURS.keys() | LAMBDAS_OWN_ERRORS | STEP_FUNCTIONS_OWN_ERRORS | STATES_OWN_ERRORS
 
 
-@every_machine
+@every_drawing_machine
 def test_an_image_is_tried_again_after_every_transient_error_and_no_other(machine: str) -> None:
     state = dict(states_of(DEFINITIONS[machine]))["Generate Thumbnail"]
     transient = {name for name, error in OURS.items() if issubclass(error, errors.TransientError)}
@@ -116,7 +126,7 @@ def test_retriers_have_a_ceiling_and_jitter(state: dict[str, Any]) -> None:
         assert retrier["BackoffRate"] == 2
 
 
-@every_machine
+@every_drawing_machine
 def test_a_failed_image_is_caught_inside_the_innermost_map(machine: str) -> None:
     processor = inner_map(machine)["ItemProcessor"]
     (catcher,) = processor["States"]["Generate Thumbnail"]["Catch"]
@@ -128,14 +138,35 @@ def test_a_failed_image_is_caught_inside_the_innermost_map(machine: str) -> None
 @every_task
 def test_a_task_says_what_it_is_for_and_ends_in_time(state: dict[str, Any]) -> None:
     assert state["Comment"].endswith(".")
-    assert 0 < state["TimeoutSeconds"] <= 300
+    # A function has a quarter of an hour at most, a run of one title an hour.
+    assert 0 < state["TimeoutSeconds"] <= (3600 if state["Resource"].endswith("startExecution.sync:2") else 900)
 
 
 @every_map
-def test_a_map_is_inline_and_says_its_concurrency(state: dict[str, Any]) -> None:
-    assert state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "INLINE"
-    assert "MaxConcurrency" in state
+def test_a_map_says_its_mode_and_its_concurrency(state: dict[str, Any]) -> None:
+    mode = state["ItemProcessor"]["ProcessorConfig"]["Mode"]
+    assert ("MaxConcurrency" if mode == "INLINE" else "MaxConcurrencyPath") in state
+    assert mode in ("INLINE", "DISTRIBUTED")
     assert state["Comment"]
+
+
+def test_a_campaigns_rows_are_runs_of_one_title_and_their_results_are_written() -> None:
+    rows = DEFINITIONS["generate_campaign"]["States"]["Generate Campaign"]
+    assert rows["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    assert rows["ToleratedFailurePercentagePath"] == "$.tolerated_failure_percentage"
+    (row,) = rows["ItemProcessor"]["States"].values()
+    assert row["Parameters"]["StateMachineArn"] == "${GenerateThumbnailsStateMachineArn}"
+    assert "Catch" not in row
+    # However the Map ends, what it has is collected.
+    assert rows["Next"] == rows["Catch"][0]["Next"] == "Collect Campaign"
+    assert rows["Catch"][0]["ErrorEquals"] == ["States.ALL"]
+    assert rows["ResultWriter"]["Parameters"]["Prefix.$"] == "$.results_prefix"
+
+
+def test_a_row_is_started_again_only_where_it_was_not_started() -> None:
+    row = dict(states_of(DEFINITIONS["generate_campaign"]))["Generate Row"]
+    assert retried(row) == STEP_FUNCTIONS_OWN_ERRORS
+    assert row["Parameters"]["Name.$"] == "$.name"
 
 
 @every_machine

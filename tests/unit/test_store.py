@@ -1,5 +1,6 @@
 """Keys, digests, and the bucket: the real store against botocore's own requests, and the tests' store beside it."""
 
+import io
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
@@ -90,6 +91,14 @@ def test_what_is_not_there_is_none(store: Store) -> None:
     assert store.get("a/b", "blog") is None
     assert store.notes("a/b") is None
     assert store.first_key("a/") is None
+
+
+def test_a_file_goes_to_the_bucket_and_comes_back(store: Store) -> None:
+    store.upload("a.csv", io.BytesIO(b"title\nA title\n"), "text/csv")
+    whole, part = io.BytesIO(), io.BytesIO()
+    assert store.download("a.csv", whole) == store.download("a.csv", part, limit=5) == 14
+    assert (whole.getvalue(), part.getvalue()) == (b"title\nA title\n", b"title")
+    assert store.download("b.csv", whole) is None
 
 
 def test_a_key_under_a_prefix_is_found(store: Store) -> None:

@@ -1,15 +1,33 @@
 """What is mended in LocalStack, and why.
 
 Each function mends one thing: its server listens where it is told to and nowhere else, Step Functions keeps a stopped
-execution stopped, CloudFormation can change an API. What makes it faster is in ``speed``.
+execution stopped and a Distributed Map's results, CloudFormation can change an API. What makes it faster is in
+``speed``.
 """
 
+import json
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+from localstack.services.stepfunctions.asl.component.common.error_name.failure_event import (
+    FailureEvent,
+    FailureEventException,
+)
+from localstack.services.stepfunctions.asl.component.common.error_name.states_error_name import StatesErrorName
+from localstack.services.stepfunctions.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.iteration.itemprocessor import (
+    distributed_item_processor_worker,
+)
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.result_writer import (
+    result_writer_decl,
+)
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.credentials import (
+    StateCredentials,
+)
 from localstack.services.stepfunctions.asl.eval import environment
-from localstack.services.stepfunctions.asl.eval.program_state import ProgramStopped
+from localstack.services.stepfunctions.asl.eval.program_state import ProgramError, ProgramStopped
+from localstack.services.stepfunctions.asl.utils import boto_client
 
 
 def listen_on_named_addresses() -> None:
@@ -88,8 +106,80 @@ def update_api_stages() -> None:
     ApiGatewayStageProvider.delete = delete_unless_updated
 
 
+def take_distributed_rows_in_turn() -> None:
+    """Let a Distributed Map's worker take its rows in a loop, and keep what became of each for the result writer.
+
+    By recursion it would hold every row to the end, and end itself at Python's limit.
+    """
+    worker = distributed_item_processor_worker.DistributedItemProcessorWorker
+    eval_input = worker._eval_input
+
+    def eval_input_and_keep(self: Any, env_frame: Any) -> None:
+        eval_input(self, env_frame)
+        vars(env_frame)["row_input"] = env_frame.states.get_input()
+
+    def take_rows(self: Any) -> None:
+        while (job := self._job_pool.next_job()) is not None:
+            frame = self._env.open_inner_frame()
+            self._eval_job(env=frame, job=job)
+            self._env.delete_frame(frame)
+            state = frame.program_state()
+            row = {"Name": str(job.job_index), "Input": json.dumps(vars(frame).get("row_input"))}
+            if isinstance(state, ProgramError):
+                row |= {"Status": "FAILED", "Error": state.error.get("error"), "Cause": state.error.get("cause")}
+            elif job.job_output is None:
+                row |= {"Status": "FAILED", "Error": "States.Runtime"}
+            else:
+                row |= {"Status": "SUCCEEDED", "Output": json.dumps(job.job_output)}
+            # What a row gave is kept once.
+            job.job_output = None
+            vars(self._map_run_record).setdefault("rows", []).append(row)
+            self._job_pool.close_job(job)
+
+    worker._eval_input, worker.eval = eval_input_and_keep, take_rows
+
+
+def write_distributed_results() -> None:
+    """Let a Distributed Map write its rows' results, and fail above its tolerance: LocalStack does neither."""
+
+    def put_results(self: Any, env: Any) -> None:
+        # The bucket and the prefix are found in the state's input, and not in what the rows gave.
+        env.stack[-1] = env.states.get_input()
+        self.parargs.eval(env)
+        parameters, _ = env.stack.pop(), env.stack.pop()
+        self.resource.eval(env)
+        region = env.stack.pop().region
+        record = env.map_run_record_pool_manager.get_all().pop()
+        bucket, folder = parameters["Bucket"], f"{parameters['Prefix'].rstrip('/')}/{record.map_run_arn[-36:]}"
+        rows = vars(record).pop("rows", [])
+        role = StateCredentials(role_arn=env.aws_execution_details.role_arn)
+        client = boto_client.boto_client_for("s3", region, role)
+        files: dict[str, list[dict[str, Any]]] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
+        for status, entries in files.items():
+            if of_status := [row for row in rows if row["Status"] == status]:
+                key, body = f"{folder}/{status}_0.json", json.dumps(of_status).encode()
+                client.put_object(Bucket=bucket, Key=key, Body=body)
+                entries.append({"Key": key, "Size": len(body)})
+        key = f"{folder}/manifest.json"
+        manifest = {"DestinationBucket": bucket, "MapRunArn": record.map_run_arn, "ResultFiles": files}
+        client.put_object(Bucket=bucket, Key=key, Body=json.dumps(manifest).encode())
+        env.stack.append(
+            {"MapRunArn": record.map_run_arn, "ResultWriterDetails": {"Bucket": bucket, "Key": key}},
+        )
+        failed = sum(row["Status"] == "FAILED" for row in rows)
+        if failed * 100 > record.tolerated_failure_percentage * len(rows):
+            name = StatesErrorName(typ=StatesErrorNameType.StatesExceedToleratedFailureThreshold)
+            why = {"error": name.error_name, "cause": "The specified tolerated failure threshold was exceeded"}
+            event = FailureEvent(env, name, "MapRunFailed", {"mapRunFailedEventDetails": why})
+            raise FailureEventException(event)
+
+    result_writer_decl.ResultWriter._eval_body = put_results
+
+
 def apply() -> None:
     """Apply all, before LocalStack runs."""
     listen_on_named_addresses()
     keep_stopped_executions_stopped()
     update_api_stages()
+    take_distributed_rows_in_turn()
+    write_distributed_results()

@@ -18,7 +18,10 @@ from localstack.services.lambda_.invocation import metrics
 from localstack.services.plugins import ServiceContainer
 from localstack.services.s3.notifications import EventBridgeNotifier
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_task import lambda_eval_utils
-from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service import state_task_service
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service import (
+    state_task_service,
+    state_task_service_sfn,
+)
 from localstack.services.stepfunctions.asl.parse.asl_parser import AmazonStateLanguageParser
 from localstack.services.stepfunctions.asl.utils import json_path
 
@@ -37,8 +40,8 @@ def parse_each_definition_once() -> None:
     AmazonStateLanguageParser.parse = staticmethod(lru_cache(maxsize=64)(AmazonStateLanguageParser.parse))
 
 
-def keep_the_lambda_client() -> None:
-    """Step Functions makes a client for every Lambda task; one per region and role serves all, thread-safe as it is."""
+def keep_the_clients() -> None:
+    """Step Functions makes a client for every task that calls Lambda or starts an execution; one serves all."""
     make_client = lambda_eval_utils.boto_client_for
     clients: dict[tuple[str, str, str], Any] = {}
 
@@ -48,6 +51,7 @@ def keep_the_lambda_client() -> None:
         return clients.get(key) or clients.setdefault(key, make_client(service, region, state_credentials))
 
     lambda_eval_utils.boto_client_for = client_for
+    state_task_service_sfn.boto_client_for = client_for
 
 
 def find_each_operation_once() -> None:
@@ -149,7 +153,7 @@ def apply() -> None:
     """Apply all, before LocalStack runs."""
     parse_each_json_path_once()
     parse_each_definition_once()
-    keep_the_lambda_client()
+    keep_the_clients()
     find_each_operation_once()
     spare_the_collector()
     record_metrics_in_batches()
