@@ -186,8 +186,9 @@ class Application:
 
     def make_one(self, request: object) -> dict[str, Any]:
         """Call the ``generateThumbnail`` Lambda for one image and wait for it."""
+        text = _input(request)
         client: LambdaClient = self._client("lambda", read_timeout=180, retries={"total_max_attempts": 1})
-        answer = client.invoke(FunctionName=self._outputs["GenerateThumbnailArn"], Payload=_input(request))
+        answer = client.invoke(FunctionName=self._outputs["GenerateThumbnailArn"], Payload=text)
         payload = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
             raise CommandError(f"{payload.get('errorType', 'the function failed')}", payload.get("errorMessage", ""))
@@ -388,5 +389,5 @@ def _input(request: object) -> str:
     """
     text = json.dumps(request)
     if len(text) > INPUT_BYTES:
-        raise CommandError(f"the request has {len(text)} bytes", f"an execution's input has at most {INPUT_BYTES}")
+        raise CommandError(f"the request has {len(text)} bytes", f"an execution takes at most {INPUT_BYTES}")
     return text
