@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
@@ -114,16 +113,11 @@ def test_executions(app: Application, bucket_is_tidy: Callable[[], None], task: 
     bucket_is_tidy()
 
 
-@pytest.mark.parametrize("name", [".", "..", ".hidden", "läuft", "a%2e", "line\nbreak"])
-def test_an_execution_whose_name_cannot_be_a_runs_id(
+@pytest.mark.parametrize("name", [".", "..", ".hidden"])
+def test_an_execution_whose_name_leads_elsewhere(
     app: Application, bucket_is_tidy: Callable[[], None], name: str
 ) -> None:
-    try:
-        done = app.run("generateBatch", [["A title"], [GPT]], name)
-    except ClientError as refused:
-        assert refused.response["Error"]["Code"] == "InvalidName"
-    else:
-        is_right(done, 0)
+    is_right(app.run("generateBatch", [["A title"], [GPT]], name), 0)
     assert app.image_api.calls()["requests"] == 0
     bucket_is_tidy()
 
@@ -181,7 +175,14 @@ def test_cells(app: Application, bucket_is_tidy: Callable[[], None]) -> None:
     good = {"title": "A title", "model": GPT}
     every: list[Any] = [{**good, "title": text} for text in nasty.STRINGS if len(text) < 1_000]
     every += [*nasty.REQUESTS, *as_json(drawn(nasty.values, 10))]
-    places = [{"run_id": ".."}, {"run_id": "a/b"}, {"row": -1}, {"row": 10**30}, {"column": 1.5}, {"execution": "/"}]
+    places: list[dict[str, Any]] = [
+        {"run_id": ".."},
+        {"run_id": "a/b"},
+        {"row": -1},
+        {"row": 10**30},
+        {"column": 1.5},
+        {"execution": "/"},
+    ]
     every += [{**good, **place} for place in places]
     paid = 0
     for event in every:

@@ -402,7 +402,7 @@ def test_a_path_of_any_kind(api: Callable[[], Api], route: str, name: str) -> No
 
 @fuzz(100, name=st.sampled_from(["limit", "cursor", "run_id"]), value=NAMES | nasty.texts)
 def test_a_query_of_any_kind(api: Callable[[], Api], name: str, value: str) -> None:
-    query = {"queryStringParameters": {name: value}, "multiValueQueryStringParameters": {name: [value]}}
+    query: dict[str, Any] = {"queryStringParameters": {name: value}, "multiValueQueryStringParameters": {name: [value]}}
     path = "/images" if name == "run_id" else "/runs"
     answered("HTTP query", api()("GET", path, **query))
     if name == "cursor":

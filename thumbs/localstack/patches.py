@@ -1,12 +1,14 @@
 """What is patched in LocalStack, and why.
 
 Each function mends one thing: its server listens where it is told to and nowhere else, Step Functions does no work
-twice and keeps a stopped execution stopped, CloudFormation can change an API.
+twice and keeps a stopped execution stopped, CloudFormation can change an API, S3's events name their objects.
 """
 
+from dataclasses import replace
 from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_task import lambda_eval_utils
 from localstack.services.stepfunctions.asl.eval import environment
@@ -108,6 +110,18 @@ def update_api_stages() -> None:
     ApiGatewayStageProvider.delete = delete_unless_updated
 
 
+def name_files_as_they_are() -> None:
+    """Put an object's own key into its event on the bus, as S3 does: LocalStack's is quoted, and names no object."""
+    from localstack.services.s3.notifications import EventBridgeNotifier
+
+    payload = EventBridgeNotifier._get_event_payload
+
+    def with_own_key(context: Any, config_id: Any = None) -> Any:
+        return payload(replace(context, key_name=unquote(context.key_name)), config_id)
+
+    EventBridgeNotifier._get_event_payload = staticmethod(with_own_key)
+
+
 def apply() -> None:
     """Apply all, before LocalStack runs."""
     listen_on_named_addresses()
@@ -115,3 +129,4 @@ def apply() -> None:
     memoise_lambda_client()
     keep_stopped_executions_stopped()
     update_api_stages()
+    name_files_as_they_are()
