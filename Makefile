@@ -25,6 +25,10 @@ run: setup
 test: setup
 	@$(BIN)/python -m pytest
 
+# Bad input by the thousand, other input each time, and how much of it was refused and accepted.
+fuzz: setup
+	@FUZZ=6 $(BIN)/python -m pytest tests/unit/test_fuzz.py --quiet
+
 # The functions in containers, under `sam local`; skipped where no Docker daemon answers (.ci/sam-local starts one).
 test-sam-local: setup
 	@$(BIN)/python -m pytest tests/sam_local
@@ -95,4 +99,4 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-sam-local check check-static bench bench-docs bench-overlay bench-campaign golden openapi up down setup python pins
+.PHONY: run test test-sam-local fuzz check check-static bench bench-docs bench-overlay bench-campaign golden openapi up down setup python pins

@@ -16,8 +16,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 
-from thumbnails.executions import redrive_name
+from thumbnails.errors import InvalidBatch, quoted
+from thumbnails.executions import redrive_name, run_of
 from thumbnails.progress import read_history
+from thumbnails.request import KEY_BYTES, check_run_id
 from thumbnails.starts import dropped_file_run
 from thumbs.deploy import CREDENTIALS, REGION, STACK_NAME
 from thumbs.errors import CommandError
@@ -50,6 +52,10 @@ TASKS = {
 #: How many listed runs are looked through for those that are no campaign's rows.
 LISTED = 10_000
 POLL_SECONDS = 0.5
+#: Step Functions' own limit.
+INPUT_BYTES = 262_144
+#: Of what a service says.
+MESSAGE_CHARACTERS = 500
 #: S3, EventBridge and a Lambda stand between a file and its run.
 DELIVERY_SECONDS = 60
 URL_SECONDS = 43200
@@ -80,9 +86,7 @@ class Execution:
     @property
     def run_id(self) -> str:
         """The run's id: the execution's name, or the one that it resumes."""
-        if isinstance(self.request, dict) and self.request.get("resume"):
-            return str(self.request["resume"])
-        return self.name
+        return run_of(self.request, self.name)
 
 
 @dataclass
@@ -193,19 +197,23 @@ class Application:
             name: the execution's; the run's id, unless the request resumes another.
         """
         name = name or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        try:
+            check_run_id(name)
+        except InvalidBatch as refusal:
+            raise CommandError(str(refusal)) from None
+        text = _input(request)
         arn = self._machine(task)
         try:
-            answer = self._steps.start_execution(stateMachineArn=arn, name=name, input=json.dumps(request))
+            answer = self._steps.start_execution(stateMachineArn=arn, name=name, input=text)
         except self._steps.exceptions.ExecutionAlreadyExists:
             raise CommandError(f"there is a run {name!r} already", "choose another --name") from None
-        except self._steps.exceptions.InvalidName:
-            raise CommandError(f"{name!r} is no name for a run", "use letters, digits, - and _, at most 80") from None
         return Execution(answer["executionArn"], name, task, "RUNNING", answer["startDate"], None, request)
 
     def make_one(self, request: object) -> dict[str, Any]:
         """Call the ``generateThumbnail`` Lambda for one image and wait for it."""
+        text = _input(request)
         client: LambdaClient = self._client("lambda", read_timeout=180, retries={"total_max_attempts": 1})
-        answer = client.invoke(FunctionName=self._outputs["GenerateThumbnailArn"], Payload=json.dumps(request))
+        answer = client.invoke(FunctionName=self._outputs["GenerateThumbnailArn"], Payload=text)
         payload = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
             raise CommandError(f"{payload.get('errorType', 'the function failed')}", payload.get("errorMessage", ""))
@@ -218,7 +226,10 @@ class Application:
         Raises:
             CommandError: no run has started after a while.
         """
-        version = self._s3.put_object(Bucket=self.bucket, Key=f"inbox/{name}", Body=body)["VersionId"]
+        key = f"inbox/{name}"
+        if not name.isprintable() or len(os.fsencode(key)) > KEY_BYTES:
+            raise CommandError(f"{quoted(name)} cannot stand in the bucket", "give the file a shorter, plainer name")
+        version = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body)["VersionId"]
         arn = self._machine("generateBatch").replace(":stateMachine:", ":execution:")
         run = dropped_file_run(version)
         for _ in range(int(DELIVERY_SECONDS / POLL_SECONDS)):
@@ -227,7 +238,7 @@ class Application:
             except self._steps.exceptions.ExecutionDoesNotExist:
                 time.sleep(POLL_SECONDS)
         raise CommandError(
-            f"inbox/{name} is there, and no run {run} after {DELIVERY_SECONDS} s", "look at `thumbs logs startBatch`"
+            f"{key} is there, and no run {run} after {DELIVERY_SECONDS} s", "look at `thumbs logs startBatch`"
         )
 
     def execution(self, arn: str) -> Execution:
@@ -446,4 +457,16 @@ def in_plain_words(error: BotoCoreError | ClientError, endpoint: str | None) -> 
         return CommandError(f"nothing answers at {endpoint or 'AWS'}", "`thumbs up` starts the stack on this machine")
     if isinstance(error, NoCredentialsError | NoRegionError):
         return CommandError(str(error).rstrip("."), "configure the AWS CLI, or set AWS_PROFILE and AWS_REGION")
-    return CommandError(str(error))
+    return CommandError(" ".join(str(error).split())[:MESSAGE_CHARACTERS])
+
+
+def _input(request: object) -> str:
+    """A request as an execution's input.
+
+    Raises:
+        CommandError: it is larger than Step Functions takes.
+    """
+    text = json.dumps(request)
+    if len(text) > INPUT_BYTES:
+        raise CommandError(f"the request has {len(text)} bytes", f"an execution takes at most {INPUT_BYTES}")
+    return text

@@ -1,9 +1,11 @@
 """The command ``thumbs``."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
-from thumbnails.catalog import DEFAULT_FONT, FONTS
+from thumbnails.catalog import DEFAULT_FONT, FONTS, MODELS
+from thumbnails.errors import InvalidBatch, quoted
+from thumbnails.reading import NotJson, read_json
+from thumbnails.request import parse_request
+from thumbnails.store import REQUEST_BYTES
 from thumbs import render
 from thumbs.application import CAMPAIGN, FUNCTIONS, STATE_MACHINES, TASKS, Application, Execution, in_plain_words
 from thumbs.deploy import deploy, real_keys
@@ -25,8 +31,15 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 out = Console(highlight=False, soft_wrap=False)
 err = Console(highlight=False, stderr=True, soft_wrap=True)
 
+#: More rows than a sheet can be looked at with.
+PREVIEW_TITLES = 50
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print the bare JSON and nothing else.")]
 Run = Annotated[str, typer.Argument(help="The run's name, as `thumbs runs` lists it.")]
+
+
+def _shown(file: Path) -> str:
+    return quoted(str(file), 200)[1:-1]
 
 
 def _report() -> Callable[[str], None]:
@@ -174,10 +187,7 @@ def drop(
     as_json: AsJson = False,
 ) -> None:
     """Drop a batch file into the bucket's inbox, and follow the run that this starts."""
-    try:
-        body = file.read_bytes()
-    except OSError as error:
-        raise CommandError(f"{file} cannot be read", error.strerror or str(error)) from None
+    body = _read(file)
     application = _with_models()
     _follow_or_tell(application, application.drop(file.name, body), watch, as_json)
 
@@ -255,7 +265,7 @@ def preview(
     # Fonts and scenes are slow to load, and no other command needs them.
     from thumbs.preview import preview_sheet
 
-    sheet = preview_sheet(titles or [], font, debug)
+    sheet = preview_sheet(_checked(titles or []), font, debug)
     try:
         output.write_bytes(sheet)
     except OSError as error:
@@ -272,6 +282,16 @@ def _with_models() -> Application:
             "the offline image API has ended", f"`thumbs up` starts it again; its log is in {stack.logs}"
         )
     return application
+
+
+def _checked(titles: list[str]) -> list[str]:
+    """Titles as a run would take them."""
+    if not titles:
+        return []
+    try:
+        return parse_request("generateBatch", [titles, [next(iter(MODELS))]], PREVIEW_TITLES).titles
+    except InvalidBatch as refusal:
+        raise CommandError(str(refusal)) from None
 
 
 def _follow_or_tell(application: Application, execution: Execution, watch: bool, as_json: bool) -> None:
@@ -347,17 +367,24 @@ def _as_json(execution: Execution) -> dict[str, Any]:
 def _read_request(text: str | None, file: Path | None) -> object:
     if (text is None) == (file is None):
         raise CommandError("a run needs one request", "give --input '…' or --input-file FILE")
-    place = "--input"
-    if file is not None:
-        place = str(file)
-        try:
-            text = sys.stdin.read() if place == "-" else file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"{place} cannot be read", getattr(error, "strerror", None) or str(error)) from None
+    # What the shell passes on that is no text is let through here, for the reader to refuse.
+    raw = _read(file) if file is not None else os.fsencode(text or "")
     try:
-        return json.loads(text or "")
-    except (ValueError, RecursionError) as error:
-        raise CommandError(f"{place} is not JSON", str(error)) from None
+        return read_json(raw)
+    except NotJson as error:
+        raise CommandError(f"{'--input' if file is None else _shown(file)} is not JSON", str(error)) from None
+
+
+def _read(file: Path) -> bytes:
+    """A request file, or standard input; no more of it than a request may have."""
+    try:
+        with nullcontext(sys.stdin.buffer) if str(file) == "-" else file.open("rb") as opened:
+            body = opened.read(REQUEST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{_shown(file)} cannot be read", getattr(error, "strerror", None) or str(error)) from None
+    if len(body) > REQUEST_BYTES:
+        raise CommandError(f"{_shown(file)} is larger than {REQUEST_BYTES} bytes", "no request is")
+    return body
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from api import answers, images, openapi, runs
 from api.http import BODY_BYTES, Refusal
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FONTS, MODELS, STYLES, TEMPLATES
-from thumbnails.errors import InvalidBatch, Problem, StorageUnavailable, Unavailable
+from thumbnails.errors import InvalidBatch, Problem, StorageUnavailable, Unavailable, quoted
 from thumbnails.request import CONTEXT_CHARACTERS, EXTRA_PROMPT_CHARACTERS, TITLE_CHARACTERS
 from thumbnails.submissions import ContentFlagged, IdempotencyKeyReused
 
@@ -104,9 +104,10 @@ def _broken(_error: Exception) -> Response[Any]:
 def _not_found(_error: NotFoundError) -> Response[Any]:
     path, method = app.current_event.path, app.current_event.http_method
     allowed = openapi.methods_of(app, path)
+    shown = quoted(path, 200)[1:-1]
     if not allowed:
-        return Refusal(404, "not_found", f"there is no {path[:200]}").answer()
-    answer = Refusal(405, "method_not_allowed", f"{path[:200]} takes {', '.join(allowed)}, not {method}").answer()
+        return Refusal(404, "not_found", f"there is no {shown}").answer()
+    answer = Refusal(405, "method_not_allowed", f"{shown} takes {', '.join(allowed)}, not {method}").answer()
     answer.headers["Allow"] = ", ".join(allowed)
     return answer
 

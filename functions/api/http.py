@@ -1,7 +1,6 @@
 """What every route shares: errors as JSON, bodies within their limit, cursors and links."""
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.common import BaseProxyEvent
 
 from api.answers import Error, ProblemOut
 from thumbnails.errors import Problem
+from thumbnails.reading import NotJson, read_json
 
 #: A request with every field at its limit and fifty titles stays below.
 BODY_BYTES = 64 * 1024
@@ -69,18 +69,15 @@ def json_body(event: BaseProxyEvent) -> Any:
         raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
         if len(raw) > BODY_BYTES:
             raise _too_large()
-        return json.loads(raw.decode())
-    except (ValueError, RecursionError, binascii.Error) as error:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else _short(str(error))
-        raise Refusal(400, "malformed_json", f"the body is not JSON: {why}") from None
+        return read_json(raw)
+    except NotJson as error:
+        raise Refusal(400, "malformed_json", f"the body is not JSON: {error}") from None
+    except ValueError:
+        raise Refusal(400, "malformed_json", "the body is not JSON: it is not text in UTF-8") from None
 
 
 def _too_large() -> Refusal:
     return Refusal(413, "body_too_large", f"a request has at most {BODY_BYTES // 1024} kB")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 120 else text[:119] + "…"
 
 
 def write_cursor(mark: tuple[float, str] | None) -> str | None:

@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from api import answers
 from api.http import invalid, not_found, read_cursor, write_cursor
+from thumbnails.errors import quoted
 from thumbnails.gallery import finished_images, is_image_key
 from thumbnails.request import RUN_ID
 from thumbnails.store import bucket_store
@@ -60,6 +61,6 @@ def delete_image(run_id: str, title: str, file: str) -> Response[None]:
     key = f"runs/{run_id}/{title}/{file}"
     store = bucket_store()
     if not is_image_key(key) or store.notes(key) is None:
-        raise not_found(f"there is no image {key}")
+        raise not_found(f"there is no image {quoted(key, 200)}")
     store.delete(key)
     return Response(204)

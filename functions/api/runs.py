@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from api import answers
 from api.http import Refusal, json_body, link, not_found, read_cursor, write_cursor
-from thumbnails.errors import ModerationUnavailable, Problem, ProviderMisconfigured
+from thumbnails.errors import ModerationUnavailable, Problem, ProviderMisconfigured, quoted
 from thumbnails.executions import executions, redrive_name
 from thumbnails.gallery import archive
 from thumbnails.keys import provider_key
@@ -166,7 +166,7 @@ def _moderate(texts: Mapping[str, str]) -> list[Problem]:
 def _found(run_id: str) -> RunProgress:
     run = look_at(run_id, executions(), bucket_store(), cap())
     if run is None:
-        raise not_found(f"there is no run {run_id!r}")
+        raise not_found(f"there is no run {quoted(run_id, 80)}")
     return run
 
 

@@ -28,6 +28,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
+def quoted(text: str, most: int = 60) -> str:
+    """Text of somebody else's within a message: in quotes, at most ``most`` characters, what cannot be printed escaped.
+
+    A message stays one short line, whatever it names.
+    """
+    start = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text[: most + 1])
+    return f"'{start if len(start) <= most else start[: most - 1] + '…'}'"
+
+
 class Problem(NamedTuple):
     """One thing that is wrong with a request: the field that it is in (empty for the whole), and a sentence."""
 

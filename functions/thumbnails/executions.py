@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from thumbnails.errors import OrchestrationUnavailable
-from thumbnails.request import Task
+from thumbnails.request import RUN_ID, Task
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -56,6 +56,13 @@ def resumed_by(name: str) -> tuple[str, bool]:
     return (found[1], len(found[1]) < _ROOM) if found else (name, True)
 
 
+def run_of(request: object, name: str) -> str:
+    """The run that an execution of this name and input makes, or resumes."""
+    resumed = request.get("resume") if isinstance(request, dict) else None
+    # What is no run's id was refused, and leads nowhere.
+    return resumed if isinstance(resumed, str) and re.fullmatch(RUN_ID, resumed) else name
+
+
 @dataclass(frozen=True)
 class Execution:
     """An execution as Step Functions describes it; a listing has neither input, nor output, nor error."""
@@ -78,8 +85,7 @@ class Execution:
     @property
     def run_id(self) -> str:
         """The run that it makes, or resumes."""
-        resumed = self.request.get("resume") if isinstance(self.request, dict) else None
-        return resumed if isinstance(resumed, str) else self.name
+        return run_of(self.request, self.name)
 
 
 def _as_own_error(call: Callable[P, R]) -> Callable[P, R]:

@@ -1,5 +1,6 @@
 """What may be asked for, and every check on it. A request that passes costs money; one that fails costs nothing."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, TypeGuard
 
@@ -7,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 from pydantic_core import ErrorDetails
 
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FONTS, MODELS, STYLES, TEMPLATES
-from thumbnails.errors import InvalidBatch, Problem
+from thumbnails.errors import InvalidBatch, Problem, quoted
 
 Task = Literal["generateBatch", "generateThumbnails"]
 
@@ -15,8 +16,19 @@ TITLE_CHARACTERS = (3, 200)
 EXTRA_PROMPT_CHARACTERS = 500
 CONTEXT_CHARACTERS = 2500
 
-#: An execution's name, less the characters that would mean something in a key or a URL.
-RUN_ID = r"^[A-Za-z0-9_.=@+!()' -]{1,80}$"
+#: An execution's name, less the characters that would mean something in a key or a URL. None starts with a dot: a
+#: browser takes `runs/../` for the folder above.
+RUN_ID = r"^[A-Za-z0-9_=@+!()' -][A-Za-z0-9_.=@+!()' -]{0,79}$"
+
+#: More prompts than the largest cap takes; what comes after a cell's place.
+MOST_PLACES = 1_000_000
+#: Of a request with thousands of problems a person reads the first.
+MOST_PROBLEMS = 100
+
+#: What S3 takes.
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+KEY_BYTES = 1024
+_VERSION = re.compile(r"[!-~]{1,1024}")
 
 #: The items of the positional form, in order, after the one that names the titles.
 POSITIONS = ("models", "style", "template", "font", "context", "extra_prompt")
@@ -137,9 +149,9 @@ class Cell(BaseModel):
     extra_prompt: Text = ""
     reuse: StrictBool = False
     run_id: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
-    execution: StrictStr = ""
-    row: Annotated[int, Field(ge=0)] = 0
-    column: Annotated[int, Field(ge=0)] = 0
+    execution: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
+    row: Annotated[StrictInt, Field(ge=0, lt=MOST_PLACES)] = 0
+    column: Annotated[StrictInt, Field(ge=0, lt=MOST_PLACES)] = 0
 
     @classmethod
     def parse(cls, value: object, *, run_id: str) -> Self:
@@ -181,6 +193,10 @@ def parse_request(task: Task, value: object, cap: int) -> Batch | Thumbnails:
     """
     shape: type[Batch] | type[Thumbnails] = Batch if task == "generateBatch" else Thumbnails
     given = _as_object("prompts" if shape is Batch else "title", value)
+    for name in ("prompts", "models"):
+        if isinstance(given.get(name), list):
+            # What is over the cap is too many, whatever it holds: a megabyte of it takes no longer to refuse.
+            given[name] = given[name][: cap + 1]
     problems: list[Problem] = []
     spoilt: set[object] = set()
     try:
@@ -236,6 +252,8 @@ def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prom
     for place, title in titles:
         if not low <= len(title) <= high:
             yield Problem(place, f"{place}: a title has {low} to {high} characters, this one has {len(title)}")
+        elif not any(character.isprintable() and character != " " for character in title):
+            yield Problem(place, f"{place}: a title has {low} to {high} characters, in this one none can be seen")
     for place, text, limit in (
         ("extra_prompt", extra_prompt, EXTRA_PROMPT_CHARACTERS),
         ("context", context, CONTEXT_CHARACTERS),
@@ -254,10 +272,10 @@ def _name_problems(places: list[str], models: list[str], style: str, template: s
     ]
     for place, kind, name, known in named:
         if name not in known:
-            yield Problem(place, f"unknown {kind} {_quoted(name)}; choose from: {', '.join(known)}")
+            yield Problem(place, f"unknown {kind} {quoted(name)}; choose from: {', '.join(known)}")
     for column, model in enumerate(models):
         if models.index(model) < column:
-            message = f"model {_quoted(model)} is named twice; a run draws each title once by each model"
+            message = f"model {quoted(model)} is named twice; a run draws each title once by each model"
             yield Problem(places[column], message)
 
 
@@ -281,7 +299,29 @@ def object_in(event: object) -> tuple[str, str, str | None] | None:
         bucket = key = version = None
     if not (isinstance(bucket, str) and isinstance(key, str) and bucket and key and isinstance(version, str | None)):
         raise InvalidBatch("the S3 event names no object: it needs detail.bucket.name and detail.object.key")
+    if not (_BUCKET.fullmatch(bucket) and _is_key(key) and (version is None or _VERSION.fullmatch(version))):
+        raise InvalidBatch(f"the S3 event names an object that no bucket can hold: {quoted(key)}")
     return bucket, key, version
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(key.encode()) <= KEY_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def check_run_id(name: str) -> None:
+    """A run keeps its images under its execution's name, which must be one that a key and a URL can hold.
+
+    Raises:
+        InvalidBatch: it is not.
+    """
+    if not re.fullmatch(RUN_ID, name):
+        raise InvalidBatch(
+            f"a run cannot be called {quoted(name)}: a name has 1 to 80 letters, digits and -_.=@+!()' and spaces, "
+            "and starts with no dot"
+        )
 
 
 def _is_envelope(event: object) -> TypeGuard[dict[str, Any]]:
@@ -301,7 +341,7 @@ def _as_object(first: str, value: object) -> dict[str, Any]:
 
 
 def _refusal(problems: Sequence[Problem]) -> InvalidBatch:
-    return InvalidBatch(problems[0].message, problems)
+    return InvalidBatch(problems[0].message, problems[:MOST_PROBLEMS])
 
 
 def _shape_problems(error: ValidationError) -> list[Problem]:
@@ -312,9 +352,12 @@ def _shape_problem(problem: ErrorDetails, shape: str) -> Problem:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(".")
     if problem["type"] == "extra_forbidden":
         what = "campaign" if shape == "Campaign" else "request"
-        message = f"unknown field {_quoted(place)}; a {what} has: {', '.join(_fields(shape))}"
+        message = f"unknown field {quoted(place)}; a {what} has: {', '.join(_fields(shape))}"
+        place = quoted(place)[1:-1]
     elif problem["type"] == "missing":
         message = f"{place} is missing"
+    elif problem["type"] == "string_pattern_mismatch":
+        message = f"{place} must be the id of a run"
     elif problem["type"] == "value_error":
         message = f"{place} {problem['msg'].removeprefix('Value error, ')}"
     else:
@@ -336,7 +379,3 @@ _WORDS = {
 def _fields(shape: str) -> list[str]:
     shapes: dict[str, type[BaseModel]] = {shape.__name__: shape for shape in (Batch, Thumbnails, Campaign, Cell)}
     return list(shapes[shape].model_fields)
-
-
-def _quoted(name: str) -> str:
-    return repr(name if len(name) <= 60 else name[:59] + "…")

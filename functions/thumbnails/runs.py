@@ -4,13 +4,16 @@ import re
 from typing import Any
 
 from thumbnails.errors import InvalidBatch
-from thumbnails.request import RUN_ID, Task, object_in, parse_request, request_in
+from thumbnails.request import RUN_ID, Task, check_run_id, object_in, parse_request, request_in
 from thumbnails.results import collect, refuse_total_failure
 from thumbnails.store import S3Object, Store, run_prefix
 
 #: A file that is dropped here starts a run.
 INBOX = "inbox/"
 REJECTED = "rejected/"
+REASON = "reason.txt"
+#: Of a refused file's name, so that the copy's key is one that S3 takes, in any script.
+NAME_CHARACTERS = 200
 
 
 def open_run(task: Task, execution: str, event: object, store: Store, cap: int) -> dict[str, Any]:
@@ -30,6 +33,7 @@ def open_run(task: Task, execution: str, event: object, store: Store, cap: int) 
         InvalidBatch: the request breaks the contract; nothing was paid. A file of the inbox that holds such a request
             is copied under ``rejected/``, with the reason beside it.
     """
+    check_run_id(execution)
     named = object_in(event)
     source = S3Object(*named) if named else None
     try:
@@ -70,8 +74,14 @@ def close_run(task: Task, run_id: str, cells: list[dict[str, Any]], store: Store
 def _reject(source: S3Object, execution: str, refusal: InvalidBatch, store: Store) -> None:
     """Keep a copy of a refused file with the reason beside it, where no file starts a run."""
     folder = f"{REJECTED}{execution}/"
-    store.copy(source, folder + source.key.rpartition("/")[2])
-    store.put(folder + "reason.txt", f"{refusal}\n".encode(), "text/plain; charset=utf-8")
+    store.copy(source, folder + _copy_name(source.key.rpartition("/")[2]))
+    store.put(folder + REASON, f"{refusal}\n".encode(), "text/plain; charset=utf-8")
+
+
+def _copy_name(name: str) -> str:
+    """A file's own name, where it can stand beside the reason and lead nowhere else."""
+    kept = "".join(one if one.isprintable() and one != "\\" else "-" for one in name)[-NAME_CHARACTERS:]
+    return "file" if kept in ("", ".", "..", REASON) else kept
 
 
 def _resumed(task: Task, run_id: object, given: dict[str, Any], store: Store, cap: int) -> object:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
+from thumbnails.errors import InvalidBatch, quoted
+
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -27,8 +29,9 @@ def execution_for(event: dict[str, Any], scheduled_key: str) -> tuple[str, dict[
         scheduled_key: the request file that the schedule runs.
     """
     if event["source"] == "aws.s3":
-        item = event["detail"]["object"]
-        return dropped_file_run(item.get("version-id") or item.get("sequencer") or event["id"]), event
+        version = _version_in(event["detail"])
+        # One that names no file starts a run all the same, which says so.
+        return dropped_file_run(version) if version else _name("event", event["id"]), event
     if event["detail-type"] == "Scheduled Event":
         detail = {"bucket": {"name": os.environ["BUCKET"]}, "object": {"key": scheduled_key}}
         request = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
@@ -39,6 +42,12 @@ def execution_for(event: dict[str, Any], scheduled_key: str) -> tuple[str, dict[
 def dropped_file_run(version: str) -> str:
     """The run that a version of a file in the inbox starts."""
     return _name("inbox", version)
+
+
+def _version_in(detail: object) -> str:
+    item = detail.get("object") if isinstance(detail, dict) else None
+    version = (item.get("version-id") or item.get("sequencer")) if isinstance(item, dict) else None
+    return version if isinstance(version, str) else ""
 
 
 def _name(kind: str, identity: str) -> str:
@@ -57,12 +66,19 @@ class StateMachine:
         self._client: SFNClient = boto3.client("stepfunctions")
 
     def start(self, name: str, request: object) -> bool:
-        """Start an execution; False where one of this name was started before."""
+        """Start an execution; False where one of this name was started before.
+
+        Raises:
+            InvalidBatch: Step Functions takes no such input, as it is too large or no JSON.
+        """
         try:
             self._client.start_execution(stateMachineArn=self._arn, name=name, input=json.dumps(request))
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ExecutionAlreadyExists":
+            code = error.response.get("Error", {}).get("Code")
+            if code == "ExecutionAlreadyExists":
                 return False
+            if code in ("InvalidExecutionInput", "ValidationException"):
+                raise InvalidBatch(f"{name} cannot be started: {quoted(str(error), 200)}") from error
             raise
         return True
 

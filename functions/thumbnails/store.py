@@ -32,7 +32,8 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from thumbnails.errors import InvalidBatch, StorageUnavailable
+from thumbnails.errors import InvalidBatch, StorageUnavailable, quoted
+from thumbnails.reading import NotJson, read_json
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -41,6 +42,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SLUG_CHARACTERS = 60
+#: What S3 says of an object, a version or a bucket that isn't there.
+_MISSING = ("404", "NoSuchKey", "NoSuchVersion", "NotFound", "NoSuchBucket")
 #: A request file holds at most a few kilobytes; what is larger is none.
 REQUEST_BYTES = 1 << 20
 #: What is copied at once between S3 and a file.
@@ -268,15 +271,15 @@ class Store:
         Raises:
             InvalidBatch: there is no such object, it is too large or it is not JSON.
         """
-        place = f"s3://{bucket or self._bucket}/{key}"
+        place = quoted(f"s3://{bucket or self._bucket}/{key}", 200)[1:-1]
         stored = self.get(key, bucket, REQUEST_BYTES + 1, version)
         if stored is None:
             raise InvalidBatch(f"there is no {place}")
         if len(stored.body) > REQUEST_BYTES:
             raise InvalidBatch(f"{place} is larger than {REQUEST_BYTES} bytes")
         try:
-            return json.loads(stored.body)
-        except (ValueError, RecursionError) as error:
+            return read_json(stored.body)
+        except NotJson as error:
             raise InvalidBatch(f"{place} is not JSON: {error}") from None
 
     def url(self, key: str, file_name: str = "") -> str:
@@ -326,7 +329,7 @@ class _Body(io.BytesIO):
 
 
 def _is_missing(error: ClientError) -> bool:
-    return error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey", "NotFound", "NoSuchBucket")
+    return error.response.get("Error", {}).get("Code") in _MISSING
 
 
 def _unquoted(metadata: dict[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import pytest
 
 from tests.integration.application import BUCKET, DALLE, GEMINI, GPT, Application, wait_for
 from thumbs.deploy import CREDENTIALS, REGION
@@ -102,6 +103,12 @@ def test_a_dropped_file_starts_a_run_and_the_bus_hears_its_end(app: Application)
 def test_a_positional_file_is_as_good(app: Application) -> None:
     done = app.wait(run_named(app, drop(app, "batch.json", json.dumps([["Dropped by a writer"], [GPT]]).encode())))
     assert done.output["prompts"] == ["Dropped by a writer"]
+
+
+@pytest.mark.parametrize("name", ["my batch.json", "Entwürfe/日本語 100%.json", "a+b%20c.json"])
+def test_a_file_of_any_name_is_read(app: Application, name: str) -> None:
+    done = app.wait(run_named(app, drop(app, name, json.dumps([["Dropped by a writer"], [GPT]]).encode())))
+    assert (done.status, done.cause) == ("SUCCEEDED", "")
 
 
 def test_a_refused_file_is_a_failed_run_and_a_copy_with_the_reason(app: Application) -> None:

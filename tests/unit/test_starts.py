@@ -1,8 +1,10 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from thumbnails.starts import execution_for
+from thumbnails.errors import InvalidBatch
+from thumbnails.starts import StateMachine, execution_for
 
 FILE = {"bucket": {"name": "b"}, "object": {"key": "inbox/a.json", "version-id": "v.1_x", "sequencer": "0A"}}
 DROPPED: dict[str, Any] = {"id": "e1", "source": "aws.s3", "detail-type": "Object Created", "detail": FILE}
@@ -38,3 +40,21 @@ def test_a_name_is_one_that_step_functions_takes(identity: str) -> None:
     name, _ = execution_for({**REQUESTED, "id": identity}, "")
     assert len(name) <= 80
     assert not set(name) & set("/ :")
+
+
+@pytest.mark.parametrize("detail", [{}, {"object": "inbox/a.json"}, {"object": {"version-id": 7}}, [], None])
+def test_a_file_event_without_a_file_starts_a_run_that_says_so(detail: object) -> None:
+    event = {**DROPPED, "detail": detail}
+    assert execution_for(event, "") == ("event-e1", event)
+
+
+@pytest.mark.parametrize("code", ["InvalidExecutionInput", "ValidationException"])
+def test_an_input_that_step_functions_does_not_take_is_refused(code: str) -> None:
+    class Steps:
+        def start_execution(self, **_: object) -> None:
+            raise ClientError({"Error": {"Code": code, "Message": "too\nlong"}}, "StartExecution")
+
+    machine = StateMachine("arn")
+    machine._client = Steps()  # type: ignore[assignment]
+    with pytest.raises(InvalidBatch, match=r"^event-1 cannot be started: '.*too.*long'$"):
+        machine.start("event-1", {})

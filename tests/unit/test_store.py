@@ -135,6 +135,18 @@ def test_a_file_that_is_no_request_is_refused(store: Store, body: bytes | None, 
         store.read_request("a.json")
 
 
+def test_a_version_that_is_not_there_is_no_file(real: Store) -> None:
+    with pytest.raises(InvalidBatch, match=r"^there is no s3://blog/inbox/batch\.json$"):
+        real.read_request("inbox/batch.json", "blog", "no-such-version")
+
+
+def test_a_key_is_named_in_one_short_line(store: Store) -> None:
+    with pytest.raises(InvalidBatch) as refused:
+        store.read_request("inbox/line\nbreak" + "x" * 900)
+    assert len(str(refused.value)) < 250
+    assert str(refused.value).isprintable()
+
+
 def test_a_put_says_what_the_object_is(real: Store) -> None:
     real.put("a.jpg", b"picture", "image/jpeg")
     assert boto3.client("s3").head_object(Bucket=BUCKET, Key="a.jpg")["ContentType"] == "image/jpeg"

@@ -15,6 +15,9 @@ from thumbnails.overlay.typefaces import render
 # WCAG 2.2 asks for 4.5 : 1 (SC 1.4.3); the rest is room for what the JPEG does to the darkened picture.
 CONTRAST = 4.8
 
+# A warning is kept with its image, where S3 takes 2 kB: so many letters are named, each with so many of its marks.
+NAMED, LETTER = 5, 4
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -50,8 +53,9 @@ def set_title(title: str, template: str, font: str) -> None:
 def _warnings(layout: Layout) -> tuple[str, ...]:
     warnings = []
     if layout.missing:
-        named = ", ".join(f"{character!r} (U+{ord(character[0]):04X})" for character in layout.missing)
-        warnings.append(f"no shipped font has {named}; left out of the title")
+        named = ", ".join(f"{one[:LETTER]!r} (U+{ord(one[0]):04X})" for one in layout.missing[:NAMED])
+        others = f" and {len(layout.missing) - NAMED} others" if len(layout.missing) > NAMED else ""
+        warnings.append(f"no shipped font has {named}{others}; left out of the title")
     if layout.shortened:
         warnings.append(f"the title is too long for {layout.template} even at the least size; it ends in an ellipsis")
     return tuple(warnings)
