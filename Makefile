@@ -23,6 +23,14 @@ run: setup
 test: setup
 	@$(BIN)/python -m pytest
 
+# What can go wrong in a batch, the slow rows too, and the table of it.
+test-faults: setup
+	@$(BIN)/python -m pytest tests/integration/test_faults.py -m '' -q --fault-table
+
+# Twenty batches of fifty with every fifth call failing, on a stack of its own: is anything lost, does anything leak?
+soak: setup
+	@$(BIN)/python -m tests.bench.soak $(OPTIONS)
+
 # The functions in containers, under `sam local`; skipped where no Docker daemon answers (.ci/sam-local starts one).
 test-sam-local: setup
 	@$(BIN)/python -m pytest tests/sam_local
@@ -81,4 +89,4 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-sam-local check check-static bench-overlay golden openapi up down setup python pins
+.PHONY: run test test-faults soak test-sam-local check check-static bench-overlay golden openapi up down setup python pins
