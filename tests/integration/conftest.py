@@ -43,10 +43,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:-1]), "-" * widths[-1]])
     terminalreporter.section("faults")
-    for row in rows:
-        terminalreporter.write_line(
-            "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        )
+    for first, *numbers, last in rows:
+        middle = [cell.rjust(width) for cell, width in zip(numbers, widths[1:-1], strict=True)]
+        cells = [first.ljust(widths[0]), *middle, last.ljust(widths[-1])]
+        terminalreporter.write_line(f"| {' | '.join(cells)} |")
 
 
 def say(line: str) -> None:

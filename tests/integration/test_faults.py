@@ -151,12 +151,11 @@ def killed_while_the_provider_works(scene: Scene) -> Iterator[None]:
             yield
 
 
-def hanging_longer_than_the_function(scene: Scene) -> AbstractContextManager[None]:
+@contextmanager
+def hanging_longer_than_the_function(scene: Scene) -> Iterator[None]:
     """The provider hangs, and the function's time is over before the provider's."""
-    stack = ExitStack()
-    stack.enter_context(provider("hang")(scene))
-    stack.enter_context(scene.app.configured("generateThumbnail", timeout=4))
-    return stack
+    with provider("hang")(scene), scene.app.configured("generateThumbnail", timeout=4):
+        yield
 
 
 @contextmanager
@@ -192,6 +191,15 @@ def started_twice(scene: Scene, name: str) -> Execution:
     done = scene.app.wait(first)
     with pytest.raises(scene.app.states.exceptions.ExecutionAlreadyExists):
         scene.app.start("generateBatch", {**REQUEST, "style": "neon"}, name)
+    return done
+
+
+def throttled(scene: Scene, name: str) -> Execution:
+    """A batch of which Lambda has turned calls away."""
+    done = scene.app.run("generateBatch", REQUEST, name)
+    history = scene.app.states.get_execution_history(executionArn=done.arn, maxResults=1000)["events"]
+    errors = [event["taskFailedEventDetails"]["error"] for event in history if event["type"] == "TaskFailed"]
+    assert "Lambda.TooManyRequestsException" in errors
     return done
 
 
@@ -310,7 +318,7 @@ FAULTS = [
         "the image took longer than the function may run",
         owed=1,
     ),
-    Fault("Lambda runs two at once", lambda scene: reserved(scene, 2), []),
+    Fault("Lambda runs two at once", lambda scene: reserved(scene, 2), [], run=throttled),
     Fault(
         "Lambda runs none",
         lambda scene: reserved(scene, 0),
@@ -451,10 +459,10 @@ def test_a_fault_loses_no_other_cell_and_nothing_is_paid_twice(
             "cells": len(CELLS),
             "succeeded": result["images"]["succeeded"] if result else len(there),
             "failed": len(result["failures"]) if result else "–",
-            "paid": paid,
+            "paid calls": paid,
             "expected": expected,
-            "redrive paid": paid_again,
-            "expected there": expected_again,
+            "paid by redrive": paid_again,
+            "expected of it": expected_again,
         },
     )
 
