@@ -35,21 +35,32 @@ REDRIVES = 5
 MEGABYTE = 1 << 20
 #: Counting starts here: by then every environment that a batch wants is there.
 SETTLED = 5
-#: More than this in MB a batch, beyond what the stack is there to keep, is a leak.
-LEAK_MB = 1.0
+#: By then every environment has opened the largest pictures, and has its own copies of the pages that it shared.
+WARM = 10
+#: More than this in MB a batch is a leak: of LocalStack beyond the bucket's objects, and of one process of a function.
+LEAK_MB, PROCESS_LEAK_MB = 1.0, 0.1
 
 
 @dataclass(frozen=True)
 class Count:
-    """What the stack holds after a batch; memory in MB."""
+    """What the stack holds after a batch.
+
+    Attributes:
+        sockets: descriptors, by kind, of LocalStack and the functions together; ``events`` are epoll and its kin,
+            ``temporary`` files without a name.
+        on_disk: files in the stack's temporary folder.
+        localstack_mb: memory of LocalStack itself; ``functions_mb`` of all that it started.
+        kept_mb: the bucket's objects, which LocalStack holds in memory.
+    """
 
     processes: int
     threads: int
     sockets: int
     pipes: int
-    temporary: int
-    other: int
+    events: int
     files: int
+    temporary: int
+    on_disk: int
     localstack_mb: float
     functions_mb: float
     kept_mb: float
@@ -57,7 +68,7 @@ class Count:
     @property
     def leaks(self) -> dict[str, int]:
         """Everything that may not grow from one batch to the next."""
-        names = ("processes", "threads", "sockets", "pipes", "other", "files")
+        names = ("processes", "threads", "sockets", "pipes", "events", "files", "temporary", "on_disk")
         return {name: getattr(self, name) for name in names}
 
 
@@ -121,9 +132,10 @@ def count(app: Application) -> Count:
         threads=sum(process.num_threads() for process in (root, *functions)),
         sockets=kinds["socket"],
         pipes=kinds["pipe"],
+        events=kinds["anon_inode"],
+        files=kinds["file"],
         temporary=kinds["temporary"],
-        other=kinds["other"],
-        files=sum(1 for file in folder.rglob("*") if file.is_file()),
+        on_disk=sum(1 for file in folder.rglob("*") if file.is_file()),
         localstack_mb=megabytes(root),
         functions_mb=sum(map(megabytes, functions)),
         kept_mb=stored_bytes(app) / MEGABYTE,
@@ -138,7 +150,7 @@ def kind_of(link: Path) -> str:
         return "closed"
     if target.endswith("(deleted)"):
         return "temporary"
-    return target.split(":", 1)[0] if re.match(r"(socket|pipe):", target) else "other"
+    return target.split(":", 1)[0] if re.match(r"(socket|pipe|anon_inode):", target) else "file"
 
 
 def megabytes(process: psutil.Process) -> float:
@@ -158,7 +170,7 @@ def slope(values: list[float]) -> float:
 
 
 HEAD = ["batch", "failed", "redrives", "lost", "requests", "paid", "expected"]
-HEAD += ["processes", "threads", "sockets", "pipes", "temporary", "other", "files"]
+HEAD += ["processes", "threads", "sockets", "pipes", "events", "files", "temporary", "on_disk"]
 HEAD += ["localstack_MB", "functions_MB", "bucket_MB"]
 
 
@@ -180,22 +192,25 @@ def soak(app: Application, batches: int) -> bool:
         what = [number, batch.failed, batch.redrives, len(batch.lost), batch.requests, batch.paid, batch.expected]
         print_row([*what, *vars(found).values()])
 
-    settled = counts[min(SETTLED, batches) - 1 :]
-    first, last = settled[0], settled[-1]
-    grown = {name: last.leaks[name] - before for name, before in first.leaks.items() if last.leaks[name] > before}
-    localstack, functions, bucket = (
-        slope([getattr(found, name) for found in settled]) for name in ("localstack_mb", "functions_mb", "kept_mb")
-    )
-    print(f"\nper batch from batch {batches - len(settled) + 1}: LocalStack {localstack:+.2f} MB", end="")
-    print(f" (of it the bucket's objects {bucket:.2f} MB), functions {functions:+.2f} MB")
+    settling, settled = counts[:SETTLED], counts[min(SETTLED, batches) - 1 :]
+    # Connections that are kept alive come and go, and LocalStack's pool of threads grows when more calls meet than ever
+    # before: a leak is more than one every other batch beyond the most there was at first.
+    most = {name: max(found.leaks[name] for found in settling) for name in settled[-1].leaks}
+    grown = {
+        name: after - most[name] for name, after in settled[-1].leaks.items() if after - most[name] > len(settled) / 2
+    }
+    localstack, bucket = slope([found.localstack_mb for found in settled]), slope([found.kept_mb for found in settled])
+    functions = [found.functions_mb / (found.processes - 1) for found in counts]
+    beyond, each = localstack - bucket, slope(functions[min(WARM, batches // 2) :])
+    whole = slope([found.localstack_mb + found.functions_mb for found in settled])
+    print(f"\nfrom batch {min(SETTLED, batches)}: {whole:+.2f} MB a batch, of it the bucket's objects {bucket:.2f} MB")
     lost, failed = sum(len(batch.lost) for batch in made), sum(batch.failed for batch in made)
     verdicts = {
         f"no cell is lost: {batches * CELLS} cells, {failed} named as failed and redriven, {lost} lost": not lost,
         "paid calls are the cells and the calls that were billed and cut off": all(b.paid == b.expected for b in made),
-        f"nothing grows but what is kept: {grown or 'processes, threads, sockets, pipes, files'}": not grown,
-        f"memory beyond the bucket's objects: {localstack + functions - bucket:+.2f} MB a batch": (
-            localstack + functions - bucket <= LEAK_MB
-        ),
+        f"nothing grows but what is kept: {grown or ', '.join(most)}": not grown,
+        f"LocalStack keeps the bucket's objects and no more: {beyond:+.2f} MB a batch beyond them": beyond <= LEAK_MB,
+        f"a function's process keeps nothing: {each:+.3f} MB a batch, once it is warm": each <= PROCESS_LEAK_MB,
     }
     for sentence, holds in verdicts.items():
         print("holds " if holds else "BROKEN", sentence)
