@@ -29,6 +29,14 @@ test: setup
 fuzz: setup
 	@FUZZ=6 $(BIN)/python -m pytest tests/unit/test_fuzz.py --quiet
 
+# What can go wrong in a batch, the slow rows too, and the table of it.
+test-faults: setup
+	@$(BIN)/python -m pytest tests/integration/test_faults.py -m '' -q --fault-table
+
+# Twenty batches of fifty with every fifth call failing, on a stack of its own: is anything lost, does anything leak?
+soak: setup
+	@$(BIN)/python -m tests.bench.soak $(OPTIONS)
+
 # The functions in containers, under `sam local`; skipped where no Docker daemon answers (.ci/sam-local starts one).
 test-sam-local: setup
 	@$(BIN)/python -m pytest tests/sam_local
@@ -99,4 +107,5 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-sam-local fuzz check check-static bench bench-docs bench-overlay bench-campaign golden openapi up down setup python pins
+.PHONY: run test test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-overlay bench-campaign \
+	golden openapi up down setup python pins

@@ -141,6 +141,10 @@ class Application:
         self.functions.update_function_configuration(
             FunctionName=function, Timeout=timeout, Environment={"Variables": variables}
         )
+        self.wait_until_updated(function)
+
+    def wait_until_updated(self, function: str) -> None:
+        """Wait until a function has taken its new configuration."""
 
         def updated() -> bool | None:
             found = self.functions.get_function_configuration(FunctionName=function)

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -19,6 +20,33 @@ PROVIDER_SECONDS = "5"
 def pytest_configure(config: pytest.Config) -> None:
     """A stack outlives the object that started it, by design."""
     config.addinivalue_line("filterwarnings", r"ignore:subprocess \d+ is still running:ResourceWarning")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--fault-table`` prints what test_faults.py found, as docs/reliability.md has it."""
+    parser.addoption("--fault-table", action="store_true", help="print the table of faults at the end")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The table of faults: a row per test that says what it found."""
+    if not config.getoption("fault_table"):
+        return
+    found = [
+        {**dict(report.user_properties)["fault"], "verdict": "holds" if outcome == "passed" else "BROKEN"}
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, ())
+        if report.when == "call" and "fault" in dict(report.user_properties)
+    ]
+    if not found:
+        return
+    rows = [list(found[0]), *([str(value) for value in row.values()] for row in found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:-1]), "-" * widths[-1]])
+    terminalreporter.section("faults")
+    for first, *numbers, last in rows:
+        middle = [cell.rjust(width) for cell, width in zip(numbers, widths[1:-1], strict=True)]
+        cells = [first.ljust(widths[0]), *middle, last.ljust(widths[-1])]
+        terminalreporter.write_line(f"| {' | '.join(cells)} |")
 
 
 def say(line: str) -> None:

@@ -1,111 +1,506 @@
-"""What a provider can do wrong: what is tried again, what is not, what it costs and what the run says."""
+"""What can go wrong in a batch, one row a fault: every other cell is finished and in its place, every failed cell is
+named with its reason, nothing is paid twice, and a redrive pays for what is missing alone.
 
-from dataclasses import dataclass, field
+``make test-faults`` runs all rows and prints them as a table.
+"""
+
+import io
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from tests.integration.application import DALLE, GEMINI, GPT, GPT2, Application, without_query
+from tests.integration.application import (
+    BUCKET,
+    DALLE,
+    GEMINI,
+    GPT,
+    GPT2,
+    Application,
+    Execution,
+    opened,
+    wait_for,
+)
+from tests.integration.fault_proxy import Effect, FaultProxy, Rule
+from tests.integration.test_events import run_named
+from thumbnails.results import BILLED
+from thumbs.deploy import REGION
 
+TITLES = ["First of three", "Second of three", "Third of three"]
 MODELS = [GPT, GEMINI]
-#: One call and two retries.
-ATTEMPTS = 3
+REQUEST = {"prompts": TITLES, "models": MODELS}
+CELLS = [(row, column) for row in range(len(TITLES)) for column in range(len(MODELS))]
+#: The cells that most faults strike: one title, by both providers; or one model; or one cell.
+ROW = [(1, 0), (1, 1)]
+COLUMN = [(0, 0), (1, 0), (2, 0)]
+CELL = [(1, 0)]
+#: Objects of the second title.
+ORIGINAL = r"/[^/]+/originals/[^/]+/[^/]+/1-\d"
+FINISHED = r"/[^/]+/runs/[^/]+/1-[^/]+/[^/]+\.jpg"
+
+Cell = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Case:
-    """A fault, how it is set, and what becomes of a cell that it strikes.
+class Scene:
+    """Where a fault is set: the application, and the proxy between its functions and S3."""
+
+    app: Application
+    s3: FaultProxy
+
+
+Strike = Callable[[Scene], AbstractContextManager[None]]
+Run = Callable[[Scene, str], Execution]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A row of the table: a fault, how it is set, and what becomes of a batch of three titles by two models.
 
     Attributes:
-        fault: the image API's name of it.
-        requests: how many calls the cell makes.
-        paid: how many of them a provider would bill.
-        error: the failure's name; empty where the cell recovers.
-        setting: which calls the fault strikes; all, if nothing is said.
+        strike: sets the fault, and takes it back.
+        struck: the cells that it strikes.
+        error: how their failures are called; empty where they recover.
+        message: what their failures' messages hold.
+        requests: how many calls each of them makes; None where that is chance.
+        paid: how many of these a provider would bill.
+        owed: how many a redrive pays for each.
+        run: how the batch is made.
+        status: how its execution ends, and with which error.
+        as_drawn: whether the struck cells' pictures are those of a batch without a fault.
     """
 
-    fault: str
-    requests: int
-    paid: int
+    name: str
+    strike: Strike
+    struck: list[Cell]
     error: str = ""
-    setting: dict[str, Any] = field(default_factory=dict)
+    message: str = ""
+    requests: int | None = 1
+    paid: int = 1
+    owed: int = 0
+    run: Run = lambda scene, name: scene.app.run("generateBatch", REQUEST, name)
+    status: tuple[str, str] = ("SUCCEEDED", "")
+    as_drawn: bool = True
 
 
+# How a fault is set.
+
+
+@contextmanager
+def nothing(_scene: Scene) -> Iterator[None]:
+    """No fault in any part: the row is about how the batch is started or ended."""
+    yield
+
+
+def provider(fault: str, **setting: Any) -> Strike:
+    """A fault of both providers, for the second title."""
+
+    @contextmanager
+    def strike(scene: Scene) -> Iterator[None]:
+        scene.app.image_api.add_fault(fault, prompt_contains=f'"{TITLES[1]}"', **setting)
+        yield
+        scene.app.image_api.clear_faults()
+
+    return strike
+
+
+def s3(effect: Effect, method: str, path: str, times: int | None = None, seconds: float = 0.0) -> Strike:
+    """A fault between the functions and S3; ``times`` of each object."""
+
+    @contextmanager
+    def strike(scene: Scene) -> Iterator[None]:
+        rule = Rule(effect, method, path, times, seconds=seconds)
+        scene.s3.rules.append(rule)
+        try:
+            yield
+        finally:
+            scene.s3.rules.clear()
+        assert rule.struck, "nothing was struck"
+        assert times is None or set(rule.struck.values()) == {times}
+
+    return strike
+
+
+def configured(timeout: int | None = None, **variables: str) -> Strike:
+    """Another configuration of the function that makes an image."""
+    return lambda scene: scene.app.configured("generateThumbnail", timeout, **variables)
+
+
+@contextmanager
+def refused_connection(scene: Scene) -> Iterator[None]:
+    """OpenAI's port is closed: it is bound, so that nobody else may have it, and nothing listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+        with scene.app.configured("generateThumbnail", OPENAI_BASE_URL=url):
+            yield
+
+
+@contextmanager
+def killed_while_the_provider_works(scene: Scene) -> Iterator[None]:
+    """The process is killed when the provider has made the picture and before it has sent it."""
+    app = scene.app
+    with FaultProxy(app.stack.image_api_url or "", lambda port: kill(app, port)) as proxy:
+        proxy.rules.append(Rule("kill_after", "POST", "/v1/images/generations", body=TITLES[1].encode()))
+        with app.configured("generateThumbnail", OPENAI_BASE_URL=f"{proxy.url}/v1"):
+            yield
+
+
+@contextmanager
+def hanging_longer_than_the_function(scene: Scene) -> Iterator[None]:
+    """The provider hangs, and the function's time is over before the provider's."""
+    with provider("hang")(scene), scene.app.configured("generateThumbnail", timeout=4):
+        yield
+
+
+@contextmanager
+def reserved(scene: Scene, executions: int) -> Iterator[None]:
+    """Lambda runs so many of the function at once and turns the others away."""
+    name = "generateThumbnail"
+    scene.app.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=executions)
+    try:
+        yield
+    finally:
+        scene.app.functions.delete_function_concurrency(FunctionName=name)
+
+
+def kill(app: Application, port: int) -> None:
+    """SIGKILL the one process of the stack that holds this local port of a connection."""
+    localstack = app.stack.service("localstack")
+    assert localstack
+    assert localstack.process
+    for process in localstack.process.children(recursive=True):
+        if any(connection.laddr.port == port for connection in process.net_connections("tcp")):
+            process.kill()
+            return
+    raise AssertionError(f"no process of the stack holds port {port}")
+
+
+# How a batch is made, where that is what the row is about.
+
+
+def started_twice(scene: Scene, name: str) -> Execution:
+    """The same start while it runs, and again when it has ended."""
+    first, second = (scene.app.start("generateBatch", REQUEST, name) for _ in range(2))
+    assert first == second
+    done = scene.app.wait(first)
+    with pytest.raises(scene.app.states.exceptions.ExecutionAlreadyExists):
+        scene.app.start("generateBatch", {**REQUEST, "style": "neon"}, name)
+    return done
+
+
+def throttled(scene: Scene, name: str) -> Execution:
+    """A batch of which Lambda has turned calls away."""
+    done = scene.app.run("generateBatch", REQUEST, name)
+    history = scene.app.states.get_execution_history(executionArn=done.arn, maxResults=1000)["events"]
+    errors = [event["taskFailedEventDetails"]["error"] for event in history if event["type"] == "TaskFailed"]
+    assert "Lambda.TooManyRequestsException" in errors
+    return done
+
+
+def delivered_thrice(scene: Scene, _name: str) -> Execution:
+    """A file of the inbox whose event S3 delivers, and which is delivered twice more while its run is under way."""
+    app = scene.app
+    version = app.s3.put_object(Bucket=BUCKET, Key="inbox/thrice.json", Body=json.dumps(REQUEST))["VersionId"]
+    item = {"key": "inbox/thrice.json", "version-id": version}
+    envelope = {"version": "0", "source": "aws.s3", "account": "000000000000", "time": "2026-01-01T00:00:00Z"}
+    detail = {"bucket": {"name": BUCKET}, "object": item}
+    event = {**envelope, "region": REGION, "resources": [], "detail-type": "Object Created", "detail": detail}
+    arn = run_named(app, f"inbox-{version}")
+    for delivery in ("two", "three"):
+        assert app.invoke("startBatch", {**event, "id": delivery}).payload["started"] is False
+    return app.wait(arn)
+
+
+def stopped(scene: Scene, name: str) -> Execution:
+    """Stopped when every call has come in and every cell that is not struck is there."""
+    app = scene.app
+    arn = app.start("generateBatch", REQUEST, name)
+
+    def midway() -> bool | None:
+        there = len(finished_keys(app, name)) == len(CELLS) - len(ROW)
+        return True if there and app.image_api.calls()["requests"] >= len(CELLS) else None
+
+    wait_for("the middle of the batch", midway, 30)
+    app.states.stop_execution(executionArn=arn)
+    return app.wait(arn)
+
+
+UNAVAILABLE = "StorageUnavailable"
+EXITED, KILLED = "Runtime.ExitError", "the function's process ended before it could answer"
+UNUSABLE, UNOPENED = "UnusableAnswer", "UnusablePicture"
+REQUEST_FILE, MANIFEST = r"/[^/]+/runs/[^/]+/request\.json", r"/[^/]+/runs/[^/]+/manifest\.json"
 FIRST, FIRST_TWO = {"times_each": 1}, {"times_each": 2}
-CASES = {
-    "Nothing goes wrong here": Case("", 1, 1),
-    "Limited twice": Case("rate_limit", 3, 1, setting=FIRST_TWO),
-    "Broken server once": Case("server_error", 2, 1, setting=FIRST),
-    "Unavailable once": Case("unavailable", 2, 1, setting=FIRST),
-    "Hanging once": Case("hang", 2, 2, setting=FIRST),
-    "Cut off once": Case("reset", 2, 2, setting=FIRST),
-    "Limited for ever": Case("rate_limit", ATTEMPTS, 0, "ProviderRateLimited"),
-    "Hanging for ever": Case("hang", ATTEMPTS, ATTEMPTS, "ProviderTimeout"),
-    "Refused for its content": Case("refusal", 1, 0, "PictureRefused"),
-    "Rejected key": Case("key_rejected", 1, 0, "ProviderMisconfigured"),
-    "Forbidden model": Case("forbidden", 1, 0, "ProviderMisconfigured"),
-    "A page in place of JSON": Case("not_json", 1, 0, "UnusableAnswer"),
-    "No picture in the answer": Case("no_picture", 1, 0, "UnusableAnswer"),
-    "Broken JSON": Case("broken_json", 1, 1, "UnusableAnswer"),
-    "Half a picture": Case("truncated_picture", 1, 1, "UnusablePicture"),
-    "Bytes that are no picture": Case("not_a_picture", 1, 1, "UnusablePicture"),
-    "A picture of sixty megapixels": Case("huge_picture", 1, 1, "UnusablePicture"),
-    "A picture in grey": Case("odd_mode", 1, 1, setting={"variant": "gray"}),
+
+FAULTS = [
+    Fault("no fault", nothing, []),
+    # The provider, for a while.
+    Fault("429 twice", provider("rate_limit", **FIRST_TWO), ROW, requests=3),
+    Fault("429 with Retry-After", provider("rate_limit", **FIRST, retry_after=1), ROW, requests=2),
+    Fault("500", provider("server_error", **FIRST), ROW, requests=2),
+    Fault("503", provider("unavailable", **FIRST), ROW, requests=2),
+    Fault("reset in mid-body", provider("reset", **FIRST), ROW, requests=2, paid=2),
+    Fault("hang past the timeout", provider("hang", **FIRST), ROW, requests=2, paid=2),
+    # The provider, for good.
+    Fault(
+        "429 for good",
+        provider("rate_limit"),
+        ROW,
+        "ProviderRateLimited",
+        "has too many requests for",
+        requests=3,
+        paid=0,
+        owed=1,
+    ),
+    Fault(
+        "hang for good",
+        provider("hang"),
+        ROW,
+        "ProviderTimeout",
+        "did not answer within 5 s",
+        requests=3,
+        paid=3,
+        owed=1,
+    ),
+    Fault(
+        "connection refused",
+        refused_connection,
+        COLUMN,
+        "ProviderUnreachable",
+        "no connection to OpenAI for",
+        requests=0,
+        paid=0,
+        owed=1,
+    ),
+    Fault("refusal by policy", provider("refusal"), ROW, "PictureRefused", "refuses this picture", paid=0, owed=1),
+    Fault(
+        "key missing",
+        configured(OPENAI_API_KEY=""),
+        COLUMN,
+        "ProviderMisconfigured",
+        "needs a key and there is none: set OPENAI_API_KEY",
+        requests=0,
+        paid=0,
+        owed=1,
+    ),
+    Fault("key rejected", provider("key_rejected"), ROW, "ProviderMisconfigured", "rejects the key", paid=0, owed=1),
+    Fault("model not open", provider("forbidden"), ROW, "ProviderMisconfigured", "HTTP 403", paid=0, owed=1),
+    Fault("quota used up", provider("insufficient_quota", model=GPT), CELL, "ProviderMisconfigured", "quota", 1, 0, 1),
+    # Answers that are none.
+    Fault("a page in place of JSON", provider("not_json"), ROW, UNUSABLE, "answered", paid=0, owed=1),
+    Fault("broken JSON", provider("broken_json"), ROW, UNUSABLE, "not JSON", owed=1),
+    *(
+        Fault(f"200 without a picture ({kind})", provider("no_picture", variant=kind), ROW, UNUSABLE, paid=0, owed=1)
+        for kind in ("empty", "text", "null")
+    ),
+    Fault("truncated picture", provider("truncated_picture"), ROW, UNOPENED, "picture", owed=1),
+    Fault("bytes that are no picture", provider("not_a_picture"), ROW, UNOPENED, "picture", owed=1),
+    Fault("60-megapixel picture", provider("huge_picture"), ROW, UNOPENED, "picture", owed=1),
+    *(
+        Fault(f"picture in an odd mode ({mode})", provider("odd_mode", variant=mode), ROW, as_drawn=False)
+        for mode in ("cmyk", "palette", "16bit", "alpha", "gray", "gray_alpha", "one_bit")
+    ),
+    # The function.
+    Fault("killed while the provider works", killed_while_the_provider_works, CELL, EXITED, KILLED, owed=1),
+    Fault("killed after the original is stored", s3("kill_after", "PUT", ORIGINAL), ROW, EXITED, KILLED),
+    Fault("killed before the image is uploaded", s3("kill_before", "PUT", FINISHED), ROW, EXITED, KILLED),
+    Fault("killed after the image is uploaded", s3("kill_after", "PUT", FINISHED), ROW, EXITED, KILLED),
+    Fault(
+        "function out of time",
+        hanging_longer_than_the_function,
+        ROW,
+        "Sandbox.Timedout",
+        "the image took longer than the function may run",
+        owed=1,
+    ),
+    Fault("Lambda runs two at once", lambda scene: reserved(scene, 2), [], run=throttled),
+    Fault(
+        "Lambda runs none",
+        lambda scene: reserved(scene, 0),
+        CELLS,
+        "Lambda.TooManyRequestsException",
+        "Lambda had no room for the call",
+        requests=0,
+        paid=0,
+        owed=1,
+        status=("FAILED", "AllImagesFailed"),
+    ),
+    # S3. Its client tries three times, and the state machine three times that.
+    Fault("S3 503 at the look, twice", s3("slow_down", "HEAD", FINISHED, 2), ROW),
+    Fault("S3 503 at the look, for good", s3("slow_down", "HEAD", FINISHED), ROW, UNAVAILABLE, "S3", 0, 0, 1),
+    Fault("S3 503 at the original, twice", s3("slow_down", "PUT", ORIGINAL, 2), ROW),
+    Fault("S3 503 at the original, a whole try", s3("slow_down", "PUT", ORIGINAL, 3), ROW, requests=2, paid=2),
+    Fault("S3 503 at the original, for good", s3("slow_down", "PUT", ORIGINAL), ROW, UNAVAILABLE, "SlowDown", 3, 3, 1),
+    Fault("S3 503 at the image, a whole try", s3("slow_down", "PUT", FINISHED, 3), ROW),
+    Fault("S3 503 at the image, for good", s3("slow_down", "PUT", FINISHED), ROW, UNAVAILABLE, "SlowDown"),
+    Fault("S3 cuts the original off", s3("cut_before", "PUT", ORIGINAL, 2), ROW),
+    Fault("S3 stores the original, its answer is lost", s3("cut_after", "PUT", ORIGINAL, 2), ROW),
+    Fault("S3 stores the image, its answer is lost", s3("cut_after", "PUT", FINISHED, 3), ROW),
+    Fault("S3 takes 2 s for the original", s3("delay", "PUT", ORIGINAL, seconds=2), ROW),
+    Fault("S3 takes longer than its client waits", s3("delay", "PUT", ORIGINAL, 1, seconds=25), ROW),
+    Fault("S3 503 at the request, a whole try", s3("slow_down", "PUT", REQUEST_FILE, 3), []),
+    Fault("S3 503 at the manifest, a whole try", s3("slow_down", "PUT", MANIFEST, 3), []),
+    Fault(
+        "S3 503 at the manifest, for good",
+        s3("slow_down", "PUT", MANIFEST),
+        [],
+        status=("FAILED", UNAVAILABLE),
+    ),
+    # Starts and stops.
+    Fault("started twice under one name", nothing, [], run=started_twice),
+    Fault("inbox event delivered three times", nothing, [], run=delivered_thrice),
+    Fault(
+        "stopped between two tries",
+        provider("rate_limit"),
+        ROW,
+        requests=None,
+        paid=0,
+        owed=1,
+        run=stopped,
+        status=("ABORTED", ""),
+    ),
+    Fault(
+        "stopped while the provider works",
+        provider("hang", seconds=3),
+        ROW,
+        run=stopped,
+        status=("ABORTED", ""),
+    ),
+]
+#: Rows that wait long: for two retries of every struck cell, or for a timeout.
+SLOW = {
+    "hang for good",
+    "connection refused",
+    "Lambda runs none",
+    "S3 503 at the look, for good",
+    "S3 503 at the original, for good",
+    "S3 503 at the image, for good",
+    "S3 takes longer than its client waits",
+    "S3 503 at the manifest, for good",
 }
-TITLES = list(CASES)
-CELLS = [(row, column) for row in range(len(TITLES)) for column in range(len(MODELS))]
 
 
 @pytest.fixture(scope="module")
-def struck(deployed: Application) -> dict[str, Any]:
-    """One run in which every row meets a fault of its own, with the calls that came in."""
-    deployed.image_api.reset()
-    for title, case in CASES.items():
-        if case.fault:
-            deployed.image_api.add_fault(case.fault, prompt_contains=f'"{title}"', **case.setting)
-    result = deployed.succeed("generateBatch", {"prompts": TITLES, "models": MODELS}, "the-struck-run")
-    counts = deployed.image_api.calls()["by_prompt"]
-    calls = {(call["prompt"].split('"')[1], call["model"]): (call["requests"], call["paid"]) for call in counts}
-    return {"result": result, "calls": calls}
+def scene(deployed: Application) -> Iterator[Scene]:
+    """The application with a proxy between its functions and S3."""
+    functions = ("validateBatch", "generateThumbnail", "collectBatch")
+    with ExitStack() as stack:
+        proxy = stack.enter_context(FaultProxy(deployed.stack.endpoint, lambda port: kill(deployed, port)))
+        for name in functions:
+            stack.enter_context(deployed.configured(name, AWS_ENDPOINT_URL=proxy.url))
+        yield Scene(deployed, proxy)
+
+
+@pytest.fixture(scope="module")
+def as_drawn(scene: Scene) -> dict[Cell, bytes]:
+    """Every cell's image as a batch without a fault makes it; no two are the same."""
+    scene.app.image_api.reset()
+    result = scene.app.succeed("generateBatch", REQUEST)
+    images = {(row, column): opened(result["results"][row][column]) for row, column in CELLS}
+    assert len(set(images.values())) == len(CELLS)
+    return images
+
+
+def finished_keys(app: Application, run_id: str) -> list[str]:
+    """The finished images of a run in the bucket."""
+    return [key for key in app.keys(f"runs/{run_id}/") if key.endswith(".jpg")]
+
+
+def settled_calls(app: Application) -> dict[Cell, tuple[int, int]]:
+    """How many calls came in and how many were paid, by cell, when none is under way any more."""
+    wait_for("the last call's end", lambda: None if app.image_api.calls()["in_flight"] else True, 20)
+    counts = {
+        (TITLES.index(call["prompt"].split('titled "', 1)[1].split('"', 1)[0]), MODELS.index(call["model"])): call
+        for call in app.image_api.calls()["by_prompt"]
+    }
+    return {cell: (call["requests"], call["paid"]) for cell, call in counts.items()}
+
+
+def assert_in_place(result: dict[str, Any], cells: list[Cell], images: dict[Cell, bytes]) -> None:
+    """These cells' URLs open, and each is the image of its own title and model."""
+    for row, column in cells:
+        assert f"/{row}-{TITLES[row].lower().replace(' ', '-')}/{MODELS[column]}.jpg?" in result["results"][row][column]
+        assert opened(result["results"][row][column]) == images[row, column]
 
 
 @pytest.mark.parametrize(
-    ("row", "column"), [pytest.param(*cell, id=f"{TITLES[cell[0]]}, {MODELS[cell[1]]}") for cell in CELLS]
+    "fault",
+    [pytest.param(row, id=row.name, marks=[pytest.mark.nightly] if row.name in SLOW else []) for row in FAULTS],
 )
-def test_a_fault_costs_what_it_must_and_spoils_its_own_cell_alone(
-    struck: dict[str, Any], row: int, column: int
+def test_a_fault_loses_no_other_cell_and_nothing_is_paid_twice(
+    scene: Scene, as_drawn: dict[Cell, bytes], fault: Fault, record_property: Callable[[str, object], None]
 ) -> None:
-    title, model = TITLES[row], MODELS[column]
-    case, result = CASES[title], struck["result"]
-    assert struck["calls"][title, model] == (case.requests, case.paid)
-    failures = [failure for failure in result["failures"] if (failure["row"], failure["column"]) == (row, column)]
-    if not case.error:
-        assert without_query(result["results"][row][column]).endswith(f"/{model}.jpg")
-        assert failures == []
-        return
-    assert result["results"][row][column] is None
-    (failure,) = failures
-    assert (failure["prompt"], failure["model"], failure["error"]) == (title, model, case.error)
-    assert model in failure["message"] or "picture" in failure["message"]
-    assert "offline" not in failure["message"], "the key is shown"
-    assert "\n" not in failure["message"]
+    app, failed = scene.app, fault.struck if fault.error else []
+    app.image_api.reset()
+    with fault.strike(scene):
+        done = fault.run(scene, f"struck-{FAULTS.index(fault)}")
+        calls = settled_calls(app)
+    run_id = done.name
+    there = finished_keys(app, run_id)
+    result = done.output or app.manifest(run_id)
 
+    app.image_api.reset()
+    again = app.run("generateBatch", {"resume": run_id})
+    calls_again = settled_calls(app)
 
-def test_the_totals_count_every_cell(struck: dict[str, Any]) -> None:
-    failed = sum(bool(case.error) for case in CASES.values()) * len(MODELS)
-    images = struck["result"]["images"]
-    assert (images["total"], images["failed"]) == (len(CELLS), failed)
-    assert images["succeeded"] == len(CELLS) - failed
+    others = [cell for cell in CELLS if cell not in fault.struck]
+    paid, paid_again = (sum(found for _, found in made.values()) for made in (calls, calls_again))
+    expected = len(others) + len(fault.struck) * fault.paid
+    expected_again = len(fault.struck) * fault.owed
+    record_property(
+        "fault",
+        {
+            "fault": fault.name,
+            "cells": len(CELLS),
+            "succeeded": result["images"]["succeeded"] if result else len(there),
+            "failed": len(result["failures"]) if result else "–",
+            "paid calls": paid,
+            "expected": expected,
+            "paid by redrive": paid_again,
+            "expected of it": expected_again,
+        },
+    )
 
+    assert (done.status, done.error) == fault.status
+    assert paid == expected
+    for cell in CELLS:
+        requests, paid_each = calls.get(cell, (0, 0))
+        wanted = (fault.requests, fault.paid) if cell in fault.struck else (1, 1)
+        assert (requests if wanted[0] is not None else None, paid_each) == wanted
+    if result:
+        assert [(failure["row"], failure["column"]) for failure in result["failures"]] == failed
+        for failure in result["failures"]:
+            assert (failure["prompt"], failure["model"]) == (TITLES[failure["row"]], MODELS[failure["column"]])
+            assert failure["error"] == fault.error
+            assert fault.message in failure["message"]
+            assert failure["message"].strip()
+            assert "offline" not in failure["message"], "the key is shown"
+            assert "\n" not in failure["message"]
+        assert result["images"] == {
+            "total": len(CELLS),
+            "succeeded": len(CELLS) - len(failed),
+            "failed": len(failed),
+            "paid_calls": len(CELLS) - len(failed) + (len(failed) if fault.error in BILLED else 0),
+        }
+        assert_in_place(result, others, as_drawn)
+        assert all(result["results"][row][column] is None for row, column in failed)
 
-def test_the_run_says_what_it_knows_to_be_paid(struck: dict[str, Any]) -> None:
-    pictures = sum(not case.error for case in CASES.values())
-    spoilt = sum(case.error in ("UnusableAnswer", "UnusablePicture") for case in CASES.values())
-    assert struck["result"]["images"]["paid_calls"] == (pictures + spoilt) * len(MODELS)
-
-
-def test_the_manifest_of_a_run_with_failures_is_its_output(app: Application, struck: dict[str, Any]) -> None:
-    assert app.manifest("the-struck-run") == struck["result"]
+    assert again.status == "SUCCEEDED", again.cause
+    assert paid_again == expected_again
+    assert set(calls_again) == (set(fault.struck) if fault.owed else set())
+    assert (again.output["run_id"], again.output["failures"]) == (run_id, [])
+    assert_in_place(again.output, CELLS if fault.as_drawn else others, as_drawn)
+    for row, column in fault.struck:
+        with Image.open(io.BytesIO(opened(again.output["results"][row][column]))) as picture:
+            picture.load()
+            assert (picture.format, picture.size) == ("JPEG", (1200, 630))
+    assert again.output["images"]["succeeded"] == len(CELLS)
+    assert app.manifest(run_id) == again.output
 
 
 def test_one_failing_model_leaves_the_other_columns_whole(app: Application) -> None:
@@ -144,15 +539,3 @@ def test_a_run_without_an_image_fails_and_says_why_model_by_model(
     manifest = app.manifest(done.name)
     assert manifest["images"]["succeeded"] == 0
     assert {failure["error"] for failure in manifest["failures"]} == {"PictureRefused", "ProviderMisconfigured"}
-
-
-def test_a_function_that_runs_out_of_time_loses_its_own_cell_alone(app: Application) -> None:
-    app.image_api.add_fault("hang", model=GPT)
-    with app.configured("generateThumbnail", timeout=2):
-        result = app.succeed("generateBatch", {"prompts": ["A title"], "models": [GPT, DALLE]})
-    (failure,) = result["failures"]
-    assert (failure["model"], failure["error"]) == (GPT, "Sandbox.Timedout")
-    assert failure["message"] == "the image took longer than the function may run"
-    assert result["results"][0][1]
-    # Nobody knows whether it was billed: it is not tried again.
-    assert app.image_api.calls()["by_model"][GPT]["requests"] == 1

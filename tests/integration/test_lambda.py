@@ -110,6 +110,45 @@ def test_an_end_without_an_answer_has_lambdas_error_shape_and_the_next_invocatio
     wait_for_end(before)
 
 
+def held(app: Application) -> dict[str, int]:
+    """How much of the machine LocalStack holds."""
+    service = app.stack.service("localstack")
+    assert service
+    assert service.process
+    process = service.process
+    return {
+        "processes": len(process.children(recursive=True)),
+        "threads": process.num_threads(),
+        "descriptors": process.num_fds(),
+    }
+
+
+@pytest.mark.parametrize("ending", ["killed", "configured anew"])
+def test_environments_and_versions_that_end_leave_no_process_thread_or_descriptor(
+    app: Application, invoke: Invoke, function: str, ending: str
+) -> None:
+    rounds = 8
+
+    def end_and_begin_again() -> None:
+        if ending == "killed":
+            invoke({"do": "kill"})
+        else:
+            app.functions.update_function_configuration(FunctionName=function, Description=uuid.uuid4().hex)
+            app.wait_until_updated(function)
+        wait_for("an answer", lambda: invoke({}).function_error == "" or None, 10)
+
+    # What the first round makes for good.
+    end_and_begin_again()
+    before = held(app)
+    for _ in range(rounds):
+        end_and_begin_again()
+
+    def nothing_left() -> bool | None:
+        return all(after < before[name] + rounds for name, after in held(app).items()) or None
+
+    wait_for(f"the end of what {rounds} rounds began, with {before} before", nothing_left, 15)
+
+
 @pytest.mark.parametrize(
     "event", [{"do": "sleep", "seconds": 60}, {"do": "os._exit", "status": 3}, {"do": "kill"}], ids=str
 )
