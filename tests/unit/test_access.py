@@ -119,6 +119,9 @@ EXPECTED = {
     | on(IMAGE_FUNCTIONS, "lambda:InvokeFunction")
     | on(DEFAULT_BUS, "events:PutEvents"),
     "GenerateThumbnailsRole": WITHOUT_RESOURCES | on(IMAGE_FUNCTIONS, "lambda:InvokeFunction"),
+    "ValidateCampaignRole": of_a_function("ValidateCampaignLogs"),
+    "CollectCampaignRole": of_a_function("CollectCampaignLogs"),
+    "CampaignRole": WITHOUT_RESOURCES,
 }
 
 
@@ -235,7 +238,7 @@ def test_the_bucket_is_encrypted_and_versioned_and_outlives_its_stack() -> None:
     assert RESOURCES["ImageBucket"]["DeletionPolicy"] == RESOURCES["ImageBucket"]["UpdateReplacePolicy"] == "Retain"
 
 
-@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/"])
+@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/"])
 def test_what_runs_leave_in_the_bucket_ends_with_its_lifetime(prefix: str) -> None:
     (rule,) = [rule for rule in rules() if rule.get("Prefix") == prefix]
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "ImageLifetimeDays"})
@@ -247,6 +250,7 @@ def test_a_scheduled_file_stays_and_old_versions_and_broken_uploads_go() -> None
         "originals/",
         "inbox/",
         "rejected/",
+        "campaigns/",
     }
     versions, uploads = [rule for rule in rules() if "Prefix" not in rule]
     assert versions["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "ImageLifetimeDays"}}

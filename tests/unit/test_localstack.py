@@ -144,7 +144,7 @@ def test_links_of_an_earlier_environment_are_replaced(tmp_path: Path) -> None:
 def test_a_json_path_is_parsed_once_and_means_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     from localstack.services.stepfunctions.asl.utils import json_path
 
-    from thumbs.localstack import patches
+    from thumbs.localstack import speed
 
     parsed: list[str] = []
     parse = json_path.parse
@@ -154,7 +154,7 @@ def test_a_json_path_is_parsed_once_and_means_the_same(monkeypatch: pytest.Monke
         return parse(path)
 
     monkeypatch.setattr(json_path, "parse", counting)
-    patches.memoise_json_path()
+    speed.parse_each_json_path_once()
     data = {"rows": [[1, 2], [3]]}
     assert [json_path.extract_json("$.rows[*][*]", data) for _ in range(3)] == [[1, 2, 3]] * 3
     assert json_path.extract_json("$.rows", data) == [[1, 2], [3]]
