@@ -199,15 +199,16 @@ def parse_request(task: Task, value: object, cap: int) -> Batch | Thumbnails:
             given[name] = given[name][: cap + 1]
     problems: list[Problem] = []
     spoilt: set[object] = set()
-    try:
-        request = shape.model_validate(given)
-    except ValidationError as error:
-        problems += _shape_problems(error)
-        spoilt = {place["loc"][0] for place in error.errors() if place["loc"]}
-        # What has the right shape is checked all the same, so that a person hears of everything at once.
-        request = shape.model_validate(
-            {name: given[name] for name in shape.model_fields if name in given and name not in spoilt}
-        )
+    request = None
+    while request is None:
+        try:
+            request = shape.model_validate(given)
+        except ValidationError as error:
+            problems += _shape_problems(error)
+            spoilt |= {place["loc"][0] for place in error.errors() if place["loc"]}
+            # What has the right shape is checked all the same, so that a person hears of everything at once; again and
+            # again, because a name that is no text hides what is wrong beside it.
+            given = {name: given[name] for name in shape.model_fields if name in given and name not in spoilt}
     problems += _problems(request, cap, spoilt)
     if problems:
         raise _refusal(problems)

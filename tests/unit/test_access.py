@@ -93,6 +93,16 @@ EXECUTION_ARNS = [
 ]
 IMAGE_FUNCTIONS = ["${ValidateBatchFunction.Arn}", "${GenerateThumbnailFunction.Arn}", "${CollectBatchFunction.Arn}"]
 DEFAULT_BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
+CAMPAIGNS = f"{BUCKET}/campaigns/*"
+STATES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
+# By name: the Map's rows are executions of the state machine that has this role.
+CAMPAIGN_MACHINE, CAMPAIGN_ROWS = f"{STATES}:stateMachine:generateCampaign", f"{STATES}:execution:generateCampaign/*:*"
+# What Step Functions hears by of the end of an execution that another has started.
+SYNC_RULE = (
+    "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/"
+    "StepFunctionsGetEventsForStepFunctionsExecutionRule"
+)
+
 EXPECTED = {
     "ValidateBatchRole": of_a_function("ValidateBatchLogs")
     | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject", "s3:PutObject")
@@ -119,9 +129,38 @@ EXPECTED = {
     | on(IMAGE_FUNCTIONS, "lambda:InvokeFunction")
     | on(DEFAULT_BUS, "events:PutEvents"),
     "GenerateThumbnailsRole": WITHOUT_RESOURCES | on(IMAGE_FUNCTIONS, "lambda:InvokeFunction"),
-    "ValidateCampaignRole": of_a_function("ValidateCampaignLogs"),
-    "CollectCampaignRole": of_a_function("CollectCampaignLogs"),
-    "CampaignRole": WITHOUT_RESOURCES,
+    "ValidateCampaignRole": of_a_function("ValidateCampaignLogs")
+    | on([f"{CAMPAIGNS}.csv", f"{CAMPAIGNS}.json", f"{CAMPAIGNS}/images.jsonl"], "s3:GetObject")
+    | on(
+        [f"{CAMPAIGNS}/campaign.json", f"{CAMPAIGNS}/requests.json", f"{CAMPAIGNS}/rows/*.json"],
+        "s3:PutObject",
+        "s3:AbortMultipartUpload",
+    )
+    | on(BUCKET, "s3:ListBucket"),
+    "CollectCampaignRole": of_a_function("CollectCampaignLogs")
+    | on(
+        [
+            *(f"{CAMPAIGNS}/{file}" for file in ("campaign.json", "images.jsonl", "results/*")),
+            f"{BUCKET}/runs/*/manifest.json",
+        ],
+        "s3:GetObject",
+    )
+    | on([f"{CAMPAIGNS}/images.jsonl", f"{CAMPAIGNS}/manifest.json"], "s3:PutObject", "s3:AbortMultipartUpload")
+    | on(BUCKET, "s3:ListBucket"),
+    "CampaignRole": WITHOUT_RESOURCES
+    | on(["${ValidateCampaignFunction.Arn}", "${CollectCampaignFunction.Arn}"], "lambda:InvokeFunction")
+    | on(["${GenerateThumbnailsStateMachine}", CAMPAIGN_MACHINE], "states:StartExecution")
+    | on([EXECUTION_ARNS[1], CAMPAIGN_ROWS], "states:DescribeExecution", "states:StopExecution")
+    | on(SYNC_RULE, "events:PutTargets", "events:PutRule", "events:DescribeRule")
+    | on([f"{CAMPAIGNS}/requests.json", f"{CAMPAIGNS}/rows/*.json"], "s3:GetObject")
+    | on(
+        f"{CAMPAIGNS}/results/*",
+        "s3:PutObject",
+        "s3:GetObject",
+        "s3:ListMultipartUploadParts",
+        "s3:AbortMultipartUpload",
+    )
+    | on(DEFAULT_BUS, "events:PutEvents"),
 }
 
 
