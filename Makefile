@@ -59,6 +59,10 @@ bench-overlay: setup
 bench: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch
 
+# What a cold start of the function costs: package, import, first image.
+bench-cold-start: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_cold_start
+
 bench-docs: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch --docs
 
@@ -107,5 +111,5 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-overlay bench-campaign \
+.PHONY: run test test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-cold-start bench-overlay bench-campaign \
 	golden openapi up down setup python pins

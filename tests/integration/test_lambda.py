@@ -4,12 +4,15 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 import psutil
 import pytest
 
 from tests.integration.application import GPT, Application, Invocation, create_function, wait_for
+from thumbs.deploy import CREDENTIALS, REGION
 
 SOURCE = """
 import os, signal, subprocess, sys, time
@@ -249,3 +252,38 @@ def test_the_applications_log_says_which_cell_and_holds_no_key_and_no_picture(ap
         assert field in said.replace(": ", ":")
     assert any("PaidCalls" in line and "CloudWatchMetrics" in line for line in lines)
     assert not [line for line in lines if "offline" in line or len(line) > 5000]
+
+
+def test_every_invocation_is_counted_as_a_metric(app: Application, invoke: Invoke) -> None:
+    metrics: Any = boto3.client(
+        "cloudwatch",
+        endpoint_url=app.stack.endpoint,
+        region_name=REGION,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
+
+    def counted() -> float:
+        now = datetime.now(UTC)
+        found = metrics.get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="Invocations",
+            Dimensions=[{"Name": "FunctionName", "Value": "collectBatch"}],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(minutes=1),
+            Period=7200,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return float(sum(point["Sum"] for point in found))
+
+    before = counted()
+    for _ in range(3):
+        app.invoke("collectBatch", {})
+    wait_for("three more invocations", lambda: counted() == before + 3 or None, 10)
+    metrics.close()
+
+
+def test_every_package_is_small(app: Application) -> None:
+    sizes = {one["FunctionName"]: one["CodeSize"] / 1e6 for one in app.functions.list_functions()["Functions"]}
+    assert sizes["generateThumbnail"] <= 60
+    assert max(sizes[name] for name in ("api", "validateBatch", "collectBatch", "startBatch")) <= 15

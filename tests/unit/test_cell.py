@@ -1,6 +1,7 @@
 """One cell: model call, overlay, upload, and what is paid when something goes wrong in between."""
 
 import io
+import time
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from tests.unit.memory_store import MemoryStore
 from thumbnails.catalog import MODELS, Model
 from thumbnails.cell import Image, make_thumbnail
 from thumbnails.errors import ProviderRateLimited, StorageUnavailable, UnusablePicture
+from thumbnails.overlay.layout import measure
 from thumbnails.request import Cell
 
 ORIGINAL = "originals/"
@@ -242,3 +244,17 @@ def test_the_original_is_kept_as_it_came(store: MemoryStore, kind: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_of_the_catalogue_can_be_drawn(make: Make, model: str) -> None:
     assert make(model=model).key.endswith(f"/{model}.jpg")
+
+
+def test_the_title_is_set_while_the_model_draws(store: MemoryStore) -> None:
+    measure.cache_clear()
+
+    def waits_for_the_title(_model: Model, _prompt: str) -> bytes:
+        deadline = time.monotonic() + 5
+        while not measure.cache_info().currsize and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert measure.cache_info().currsize == 1
+        return PICTURES["JPEG"]
+
+    make_thumbnail(cell(), store, waits_for_the_title)
+    assert measure.cache_info().misses == 1

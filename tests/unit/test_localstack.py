@@ -1,6 +1,7 @@
 """The embedded LocalStack, as far as it needs no socket: its settings, its packages, how an end is reported."""
 
 import json
+import queue
 import signal
 from importlib.metadata import distributions
 from pathlib import Path
@@ -159,3 +160,37 @@ def test_a_json_path_is_parsed_once_and_means_the_same(monkeypatch: pytest.Monke
     assert [json_path.extract_json("$.rows[*][*]", data) for _ in range(3)] == [[1, 2, 3]] * 3
     assert json_path.extract_json("$.rows", data) == [[1, 2], [3]]
     assert parsed == ["$.rows[*][*]", "$.rows"]
+
+
+def test_a_definition_is_parsed_once_and_a_broken_one_is_refused_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    from localstack.services.stepfunctions.asl.parse import asl_parser
+
+    from thumbs.localstack import speed
+
+    parser = asl_parser.AmazonStateLanguageParser
+    monkeypatch.setattr(parser, "parse", staticmethod(parser.parse))
+    speed.parse_each_definition_once()
+    definition = json.dumps({"StartAt": "Pass On", "States": {"Pass On": {"Type": "Pass", "End": True}}})
+    assert parser.parse(definition) is parser.parse(definition)
+    for _ in range(2):
+        with pytest.raises(asl_parser.ASLParserException):
+            parser.parse('{"StartAt": }')
+
+
+def test_batches_hand_on_every_item_in_order() -> None:
+    from thumbs.localstack import speed
+
+    sent: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
+    batches = speed._Batches("batches", 3, sent.put)
+    for number in range(10):
+        batches.put(number)
+    received: list[list[int]] = []
+    while sum(map(len, received)) < 10:
+        received.append(sent.get(timeout=5))
+    assert [number for batch in received for number in batch] == list(range(10))
+    assert {len(batch) for batch in received[:3]} == {3}
+
+
+def test_a_plain_stack_is_localstack_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thumbs.localstack.__main__.PLAIN", True)
+    assert settings(Path("home"), 4566, ["127.0.0.1"])["IN_MEMORY_CLIENT"] == "0"

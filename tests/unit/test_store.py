@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
+from pytest_socket import SocketBlockedError
 
 from tests.unit.memory_store import MemoryStore
 from thumbnails.errors import InvalidBatch, StorageUnavailable
@@ -214,3 +215,14 @@ def test_the_application_has_one_store_per_process(monkeypatch: pytest.MonkeyPat
         assert "X-Amz-Expires=90&" in store.url("k")
     finally:
         bucket_store.cache_clear()
+
+
+def test_a_rehearsal_sends_nothing_and_leaves_the_client_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    store = Store(BUCKET, "", 60)
+    store.rehearse()
+    # Unit tests open no socket, so that what is sent fails.
+    with pytest.raises(SocketBlockedError):
+        store.notes("rehearsal")
