@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 
 from thumbnails.errors import InvalidBatch, quoted
-from thumbnails.executions import redrive_name, run_of
+from thumbnails.executions import may_resume, redrive_name, run_of
 from thumbnails.progress import read_history
 from thumbnails.request import KEY_BYTES, check_run_id
 from thumbnails.starts import dropped_file_run
@@ -356,19 +356,39 @@ class Application:
     def stop(self, execution: Execution) -> None:
         """Stop a running execution and wait for its end; images that are finished stay."""
         self._stop(execution)
-        if execution.task == CAMPAIGN:
-            for row in list(self._listed("generateThumbnails", "RUNNING")):
-                # AWS stops them by itself, in its own time.
-                if row.name.rpartition("-")[0] == execution.name:
-                    self._stop(row)
         for _ in range(int(STOP_SECONDS / POLL_SECONDS)):
             status = self.execution(execution.arn).status
             if status == "ABORTED":
+                if execution.task == CAMPAIGN:
+                    self._stop_rows(execution)
                 return
             if status != "RUNNING":
                 raise CommandError(f"{execution.name} ended before it could be stopped", f"it is {status}")
             time.sleep(POLL_SECONDS)
         raise CommandError(f"{execution.name} still runs after {STOP_SECONDS} s", "its last image may be under way")
+
+    def _stop_rows(self, campaign: Execution) -> None:
+        """Stop a campaign's rows and wait for their end; AWS does the first by itself, in its own time."""
+        stopped: set[str] = set()
+        for _ in range(int(STOP_SECONDS / POLL_SECONDS)):
+            rows = self._rows_under_way(campaign.run_id)
+            if not rows:
+                return
+            for row in rows:
+                if row.name not in stopped:
+                    self._stop(row)
+                    stopped.add(row.name)
+            time.sleep(POLL_SECONDS)
+        raise CommandError(f"rows of {campaign.name} still run after {STOP_SECONDS} s", "images may be under way")
+
+    def _rows_under_way(self, campaign_id: str) -> list[Execution]:
+        """Running rows of a campaign, whichever of its executions started them."""
+        rows = []
+        for row in self._listed("generateThumbnails", "RUNNING"):
+            starter = row.name.rpartition("-")[0]
+            if starter == campaign_id or may_resume(starter, campaign_id):
+                rows.append(row)
+        return rows
 
     def _stop(self, execution: Execution) -> None:
         self._steps.stop_execution(executionArn=execution.arn, error="Stopped", cause="stopped by a person")
@@ -382,6 +402,9 @@ class Application:
         run_id = execution.run_id
         running = self._listed(execution.task, "RUNNING")
         busy = [item.name for item in running if self.execution(item.arn).run_id == run_id]
+        if execution.task == CAMPAIGN:
+            # Those that outlive a stopped campaign would be paid for twice.
+            busy += [row.name for row in self._rows_under_way(run_id)]
         if busy:
             raise CommandError(f"{busy[0]} is under way", "wait for it, or stop it with `thumbs stop`")
         accepted = "campaign.json" if execution.task == CAMPAIGN else "request.json"

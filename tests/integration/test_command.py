@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.application import DALLE, GPT, Application
+from tests.integration.application import ACCOUNT, DALLE, GPT, Application, wait_for
 from thumbs.stack import PROJECT
 
 THUMBS = Path(sys.executable).parent / "thumbs"
@@ -100,6 +100,45 @@ def test_a_run_is_stopped_and_redriven(app: Application) -> None:
     app.image_api.set_latency(0)
     result = json.loads(thumbs(app, "redrive", name, "--json").stdout)
     assert (result["run_id"], result["images"]["succeeded"]) == (name, 4)
+
+
+def test_a_campaign_is_followed_shown_listed_and_redriven(app: Application, tmp_path: Path) -> None:
+    file = tmp_path / f"{new_name()}.csv"
+    file.write_text("title\nTyped by a person\nRead by a person\n")
+    app.image_api.add_fault("refusal", model=DALLE, prompt_contains="Read by")
+    done = thumbs(app, "campaign", str(file), "--max-images", "4", "--models", f"{GPT} {DALLE}", "--style", "neon")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 rows: 1 whole, 1 in part, 0 failed" in done.stdout
+    assert "3 of 4 images" in done.stdout
+    name = done.stdout.rsplit("thumbs redrive ", 1)[1].split("`")[0]
+    assert f"campaigns/{name}/manifest.json" in done.stdout
+    # Its rows are runs too, and no person started them.
+    listed = [run["name"] for run in json.loads(thumbs(app, "runs", "--most", "1000", "--json").stdout)]
+    assert name in listed
+    assert f"{name}-0" not in listed
+    assert "PictureRefused" in thumbs(app, "show", name).stdout
+    app.image_api.clear_faults()
+    redriven = json.loads(thumbs(app, "redrive", name, "--json").stdout)
+    assert (redriven["images"]["succeeded"], redriven["images"]["paid_calls"]) == (4, 1)
+    assert "nothing to make" in thumbs(app, "redrive", name).stdout
+
+
+def test_a_campaign_is_stopped_with_its_rows_and_redriven(app: Application, tmp_path: Path) -> None:
+    file = tmp_path / f"{new_name()}.csv"
+    file.write_text("title\n" + "Typed by a person\n" * 4)
+    app.image_api.set_latency(4)
+    budget = ("--max-images", "4", "--models", GPT, "--max-concurrency", "2")
+    name = json.loads(thumbs(app, "campaign", str(file), *budget, "--no-watch", "--json").stdout)["run_id"]
+    wait_for("a call", lambda: app.image_api.calls()["requests"] or None, 30)
+    assert f"{name} is stopped" in thumbs(app, "stop", name).stdout
+    running = app.states.list_executions(
+        stateMachineArn=f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:generateThumbnails", statusFilter="RUNNING"
+    )
+    assert [run["name"] for run in running["executions"] if run["name"].startswith(name)] == []
+    app.image_api.set_latency(0)
+    result = json.loads(thumbs(app, "redrive", name, "--json").stdout)
+    assert (result["campaign_id"], result["images"]["succeeded"]) == (name, 4)
+    assert app.image_api.calls()["paid"] <= 6
 
 
 def test_a_dropped_file_is_followed_to_its_end(app: Application, tmp_path: Path) -> None:
