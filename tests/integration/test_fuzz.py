@@ -105,7 +105,7 @@ def bucket_is_tidy(app: Application) -> Callable[[], None]:
 @pytest.mark.parametrize("task", TASKS)
 def test_executions(app: Application, bucket_is_tidy: Callable[[], None], task: Task) -> None:
     first = "prompts" if task == "generateBatch" else "title"
-    every = [*nasty.REQUESTS, *as_json(drawn(nasty.asked(first), 25))]
+    every = [*nasty.REQUESTS, *as_json(drawn(nasty.asked(first), 15))]
     started = [(app.start(task, request), images_of(task, request)) for request in every]
     for arn, images in started:
         is_right(app.wait(arn), images)
@@ -162,8 +162,9 @@ def test_files_of_the_inbox(app: Application, bucket_is_tidy: Callable[[], None]
 
 
 def test_events_of_the_bus(app: Application, bucket_is_tidy: Callable[[], None]) -> None:
-    every = [request for request in nasty.REQUESTS if isinstance(request, dict)]
-    every += [request for request in as_json(drawn(nasty.requests("prompts"), 12)) if isinstance(request, dict)]
+    # An event is an object, and LocalStack's rules take seconds over the largest.
+    by_hand = [one for one in nasty.REQUESTS if isinstance(one, dict) and len(json.dumps(one)) < 60_000]
+    every = by_hand + as_json(drawn(nasty.requests("prompts"), 8))
     sent = [(ask(app, request), images_of("generateBatch", request)) for request in every]
     for identity, images in sent:
         is_right(app.wait(run_named(app, f"event-{identity}")), images)
