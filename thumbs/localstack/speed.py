@@ -1,7 +1,8 @@
 """What makes LocalStack faster: each function removes one piece of work that is done over and over.
 
 None skips a check or drops a record. The effects are those on a warm batch of 25 × 2, whose 2.4 s of LocalStack's
-processor time they bring to 1.4 s; shares are py-spy's, of the threads that hold the interpreter's lock. ``THUMBS_PLAIN=1`` leaves all of it out, for a comparison (``make bench``).
+processor time they bring to 1.4 s; shares are py-spy's, of the threads that hold the interpreter's lock.
+``THUMBS_PLAIN=1`` leaves all of it out, for a comparison (``make bench``).
 """
 
 import gc
