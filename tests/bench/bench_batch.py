@@ -42,8 +42,8 @@ SHAPES = ((1, 1), (3, 2), (10, 2), (25, 2), (50, 1))
 LATENCIES = (1.0, 10.0)
 #: How many warm batches make a figure, by latency; a further one before them is for the memory.
 REPEATS = {1.0: 3, 10.0: 1}
-#: A plain stack takes long to become fresh; these tell what its cold start costs.
-PLAIN_COLD = ((1, 1), (25, 2))
+#: Every cold batch needs a stack of its own; at the short latency, and as it comes, these tell what a cold start costs.
+COLD = ((1, 1), (25, 2))
 #: Step Functions Standard, us-east-1, USD for one state transition (list price, noted 2026-11).
 TRANSITION_USD = 0.025 / 1000
 FLOOR, LOOP, OURS, PLAIN = "floor", "loop", "this stack", "as it comes"
@@ -100,10 +100,13 @@ class Bench:
                         floor.batch(*shape)
                     self.each(lambda latency, shape: self.floor(floor, ours, api, latency, shape))
                 self.each(lambda latency, shape: self.warm(OURS, ours, api, latency, shape))
-            self.each(lambda latency, shape: self.cold(OURS, api, latency, shape))
+            for shape in COLD:
+                self.cold(OURS, api, min(self.latencies), shape)
+            for shape in self.shapes:
+                self.cold(OURS, api, max(self.latencies), shape)
             with stack(self.home, api, plain=True) as plain:
                 self.each(lambda latency, shape: self.warm(PLAIN, plain, api, latency, shape))
-            for shape in PLAIN_COLD:
+            for shape in COLD:
                 self.cold(PLAIN, api, max(self.latencies), shape)
         self.loop()
         self.compare()
