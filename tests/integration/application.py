@@ -80,11 +80,14 @@ class Application:
         self.states: SFNClient = session.client("stepfunctions", endpoint_url=stack.endpoint, config=config)
         self.functions: LambdaClient = session.client("lambda", endpoint_url=stack.endpoint, config=config)
         self.s3: S3Client = session.client("s3", endpoint_url=stack.endpoint, config=config)
-        self.logs: CloudWatchLogsClient = session.client("logs", endpoint_url=stack.endpoint, config=config)
+        # LocalStack fails a listing during which something is added to what it lists.
+        again = config.merge(Config(retries={"mode": "standard", "total_max_attempts": 4}))
+        self.logs: CloudWatchLogsClient = session.client("logs", endpoint_url=stack.endpoint, config=again)
+        self.listing: SFNClient = session.client("stepfunctions", endpoint_url=stack.endpoint, config=again)
 
     def close(self) -> None:
         """Give the connections back."""
-        for client in (self.states, self.functions, self.s3, self.logs):
+        for client in (self.states, self.functions, self.s3, self.logs, self.listing):
             client.close()
 
     def start(self, task: str, request: object, name: str | None = None) -> str:

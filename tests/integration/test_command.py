@@ -131,7 +131,7 @@ def test_a_campaign_is_stopped_with_its_rows_and_redriven(app: Application, tmp_
     name = json.loads(thumbs(app, "campaign", str(file), *budget, "--no-watch", "--json").stdout)["run_id"]
     wait_for("a call", lambda: app.image_api.calls()["requests"] or None, 30)
     assert f"{name} is stopped" in thumbs(app, "stop", name).stdout
-    running = app.states.list_executions(
+    running = app.listing.list_executions(
         stateMachineArn=f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:generateThumbnails", statusFilter="RUNNING"
     )
     assert [run["name"] for run in running["executions"] if run["name"].startswith(name)] == []

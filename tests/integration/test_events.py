@@ -37,7 +37,7 @@ def run_named(app: Application, name: str) -> str:
     )
 
     def started() -> str | None:
-        executions = app.states.list_executions(stateMachineArn=machine)["executions"]
+        executions = app.listing.list_executions(stateMachineArn=machine)["executions"]
         return next((found["executionArn"] for found in executions if found["name"] == name), None)
 
     return wait_for(f"run {name}", started, EVENT_SECONDS)

@@ -90,7 +90,7 @@ def written(app: Application) -> Iterator[tuple[str, bytes]]:
         pages = app.logs.get_paginator("filter_log_events").paginate(logGroupName=name)
         yield f"log {name}", "\n".join(event["message"] for page in pages for event in page["events"]).encode()
     for machine in app.states.list_state_machines()["stateMachines"]:
-        pages = app.states.get_paginator("list_executions").paginate(stateMachineArn=machine["stateMachineArn"])  # type: ignore[assignment]
+        pages = app.listing.get_paginator("list_executions").paginate(stateMachineArn=machine["stateMachineArn"])  # type: ignore[assignment]
         for execution in [one for page in pages for one in page["executions"]]:  # type: ignore[typeddict-item]
             arn = execution["executionArn"]
             told = [app.states.describe_execution(executionArn=arn)]
