@@ -175,14 +175,14 @@ def test_ten_megabytes_are_refused_without_being_said_again(where: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["prompts", "models"])
-def test_half_a_million_items_are_not_looked_at_one_by_one(field: str) -> None:
-    request = {"prompts": ["A title"], "models": [GPT], field: [f"item {number}" for number in range(500_000)]}
+def test_thirty_thousand_items_are_not_checked_one_against_another(field: str) -> None:
+    request = {"prompts": ["A title"], "models": [GPT], field: [f"item {number}" for number in range(30_000)]}
     started = time.process_time()
     with pytest.raises(InvalidBatch, match=f"^batch is capped at {CAP} generated images$") as refused:
         open_run("generateBatch", "run-1", request, MemoryStore(), CAP)
-    refusal_is_clear("500,000 items", refused.value)
-    # CPU time of this process alone: checked one against another they take minutes.
-    assert time.process_time() - started < 5
+    refusal_is_clear("30,000 items", refused.value)
+    # CPU time of this process alone: one against another they take five times as long.
+    assert time.process_time() - started < 2
 
 
 NAMES = st.sampled_from(["..", ".", "...", "a/b", "run-1\n", "run 1", "läuft", "a" * 81, ".hidden"]) | st.text(
