@@ -62,8 +62,10 @@ class ProcessExecutor(RuntimeExecutor):
 
     def stop(self) -> None:
         """End the process; an invocation that it is serving ends with ``Runtime.ExitError``."""
-        if self._sandbox:
-            self._sandbox.kill()
+        # LocalStack keeps the environments of replaced versions: their files must not stay open with them.
+        sandbox, self._sandbox = self._sandbox, None
+        if sandbox:
+            sandbox.kill()
         if self._own_template:
             self._own_template.stop()
 
