@@ -59,6 +59,10 @@ bench-overlay: setup
 bench: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch
 
+# What each change of thumbs/localstack/speed.py is worth, each left out in turn: a quarter of an hour.
+bench-speed: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_speed $(OPTIONS)
+
 # What a cold start of the function costs: package, import, first image.
 bench-cold-start: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_cold_start
@@ -111,5 +115,5 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-cold-start bench-overlay bench-campaign \
+.PHONY: run test test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign \
 	golden openapi up down setup python pins

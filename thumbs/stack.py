@@ -109,7 +109,7 @@ class Stack:
 
     @property
     def functions_folder(self) -> Path:
-        """Where LocalStack unpacks the functions, and their temporary folder."""
+        """Where LocalStack unpacks the functions and keeps S3's objects; the functions' temporary folder."""
         return self.home / "localstack" / "tmp"
 
     @property

@@ -9,7 +9,7 @@ measurement, so that its own work is none of the figures. The same pictures, ove
     this stack   the state machine on the embedded LocalStack with this project's executor and ``speed`` patches
     as it comes  the same without them (THUMBS_PLAIN=1): a process start per environment, LocalStack unchanged
 
-Warm is the median of three batches (one at 10 s), after one for the memory; cold is the first batch of a fresh stack.
+Warm is the median of three batches, after one for the memory; cold is the first batch of a stack of its own.
 Wall time is from the call of StartExecution to the execution's stop date, both by this machine's clock.
 """
 
@@ -40,10 +40,8 @@ from thumbs.stack import PROJECT, Stack, free_port
 
 SHAPES = ((1, 1), (3, 2), (10, 2), (25, 2), (50, 1))
 LATENCIES = (1.0, 10.0)
-#: How many warm batches make a figure, by latency; a further one before them is for the memory.
-REPEATS = {1.0: 3, 10.0: 1}
-#: Every cold batch needs a stack of its own; at the short latency, and as it comes, these tell what a cold start costs.
-COLD = ((1, 1), (25, 2))
+#: How many warm batches make a figure; a further one before them is for the memory.
+REPEATS = 3
 #: Step Functions Standard, us-east-1, USD for one state transition (list price, noted 2026-11).
 TRANSITION_USD = 0.025 / 1000
 FLOOR, LOOP, OURS, PLAIN = "floor", "loop", "this stack", "as it comes"
@@ -93,21 +91,17 @@ class Bench:
 
     def run(self) -> None:
         with image_api(self.home) as api:
-            with stack(self.home, api, plain=False) as ours:
+            with stack(self.home, api) as ours:
                 with Floor(ours) as floor:
                     api.set_latency(0)
                     for shape in ((50, 1), (25, 2)):
                         floor.batch(*shape)
                     self.each(lambda latency, shape: self.floor(floor, ours, api, latency, shape))
                 self.each(lambda latency, shape: self.warm(OURS, ours, api, latency, shape))
-            for shape in COLD:
-                self.cold(OURS, api, min(self.latencies), shape)
-            for shape in self.shapes:
-                self.cold(OURS, api, max(self.latencies), shape)
-            with stack(self.home, api, plain=True) as plain:
+            self.each(lambda latency, shape: self.cold(OURS, api, latency, shape))
+            with stack(self.home, api, "1") as plain:
                 self.each(lambda latency, shape: self.warm(PLAIN, plain, api, latency, shape))
-            for shape in COLD:
-                self.cold(PLAIN, api, max(self.latencies), shape)
+            self.each(lambda latency, shape: self.cold(PLAIN, api, latency, shape))
         self.loop()
         self.compare()
 
@@ -126,7 +120,7 @@ class Bench:
         with peak_pss([floor.process.pid, pid(on)]) as peak:
             floor.batch(*shape)
         found = []
-        for _ in range(REPEATS[latency]):
+        for _ in range(REPEATS):
             before = tree_cpu(on)
             answer = floor.batch(*shape)
             found.append((answer["wall"], answer["cpu"] + tree_cpu(on) - before))
@@ -137,7 +131,7 @@ class Bench:
         api.set_latency(latency)
         with peak_pss([pid(on)]) as peak:
             batch(on, *shape)
-        found = [batch(on, *shape) for _ in range(REPEATS[latency])]
+        found = [batch(on, *shape) for _ in range(REPEATS)]
         wall = statistics.median(one.wall for one in found)
         row = Row(way, latency, *shape, True, wall, transitions=found[0].transitions)
         row.first_cell = statistics.median(one.first_cell or 0.0 for one in found)
@@ -147,7 +141,7 @@ class Bench:
 
     def cold(self, way: str, api: ImageApiControl, latency: float, shape: tuple[int, int]) -> None:
         api.set_latency(latency)
-        with stack(self.home, api, plain=way == PLAIN) as fresh:
+        with stack(self.home, api, "1" if way == PLAIN else "") as fresh:
             found = batch(fresh, *shape)
         found.way, found.latency, found.warm = way, latency, False
         self.add(found)
@@ -221,9 +215,12 @@ def image_api(home: Path) -> Iterator[ImageApiControl]:
 
 
 @contextmanager
-def stack(home: Path, api: ImageApiControl, *, plain: bool) -> Iterator[Stack]:
-    """A fresh stack with the application on it; what SAM built is kept for the next one."""
-    os.environ["THUMBS_PLAIN"] = str(int(plain))
+def stack(home: Path, api: ImageApiControl, left_out: str = "") -> Iterator[Stack]:
+    """A fresh stack with the application on it; what SAM built is kept for the next one in ``home``.
+
+    ``left_out`` is what ``THUMBS_PLAIN`` says: 1 for LocalStack as it comes.
+    """
+    os.environ["THUMBS_PLAIN"] = left_out
     fresh = Stack(home / "stack", free_port(), latency=0)
     try:
         fresh.start(lambda _: None)
@@ -435,6 +432,7 @@ def plot(bench: Bench, path: Path) -> None:
         (OURS, False, "#1f6feb", "--", "this stack, cold"),
         (FLOOR, True, "#2da44e", "-", "asyncio floor"),
         (PLAIN, True, "#cf222e", "-", "LocalStack as it comes, warm"),
+        (PLAIN, False, "#cf222e", "--", "LocalStack as it comes, cold"),
         (LOOP, True, "#8c959f", ":", "one after the other"),
     ]
     for panel, latency in zip(panels[0], bench.latencies, strict=True):

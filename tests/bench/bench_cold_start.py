@@ -74,7 +74,7 @@ def main() -> None:
     homes.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=homes) as folder:
         home = Path(folder)
-        with image_api(home) as api, stack(home, api, plain=False) as on:
+        with image_api(home) as api, stack(home, api) as on:
             functions = client(on, "lambda").list_functions()["Functions"]
             sizes = sorted((one["CodeSize"] / 1e6, one["FunctionName"]) for one in functions)
             runtime = home / "runtime"

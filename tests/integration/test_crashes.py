@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.application import DALLE, GPT, Application, create_function, wait_for
+from tests.integration.application import BUCKET, DALLE, GPT, Application, create_function, wait_for
 from tests.integration.conftest import remove, remove_orphans
 from thumbs.stack import PROJECT, Stack, free_port
 
@@ -24,6 +24,9 @@ THUMBS = Path(sys.executable).parent / "thumbs"
 REQUEST = {"prompts": ["Before the crash", "After the crash"], "models": [GPT, DALLE]}
 SPAWNING = "import subprocess\ndef handler(event, context):\n    return subprocess.Popen(['sleep', '300']).pid\n"
 HANDLER = "generate_thumbnail.app.handler"
+#: Where LocalStack would write, had nobody told it otherwise.
+NOT_ITS_OWN = [Path("/var/lib/localstack")]
+NOT_ITS_OWN += [Path("/tmp", name) for name in ("localstack", "lambda", "localstack-s3-storage")]  # noqa: S108
 
 
 @dataclass
@@ -33,6 +36,7 @@ class Machine:
     stack: Stack
     person: Path
     temporary: Path
+    before: dict[Path, int]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -86,7 +90,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     homes = PROJECT / ".thumbs"
     remove_orphans(homes)
     stack = Stack(homes / f"test-{os.getpid()}-crashes", free_port())
-    machine = Machine(stack, tmp_path_factory.mktemp("person"), tmp_path_factory.mktemp("temporary"))
+    machine = Machine(stack, tmp_path_factory.mktemp("person"), tmp_path_factory.mktemp("temporary"), last_changes())
     try:
         machine.up()
         yield machine
@@ -104,13 +108,23 @@ def left(processes: list[psutil.Process]) -> list[psutil.Process]:
     return psutil.wait_procs(processes, timeout=5)[1]
 
 
+def last_changes() -> dict[Path, int]:
+    """When each of LocalStack's usual folders, and what is in it, was last written to."""
+    found = [path for folder in NOT_ITS_OWN if folder.exists() for path in (folder, *folder.rglob("*"))]
+    return {path: path.stat().st_mtime_ns for path in found}
+
+
 def test_it_writes_in_its_own_folder_alone(machine: Machine) -> None:
-    system = [Path("/var/lib/localstack"), Path("/tmp/localstack"), Path("/tmp/lambda")]  # noqa: S108 - not its own
-    before = {folder: folder.stat().st_mtime_ns for folder in system if folder.exists()}
     machine.works()
+    s3 = Application(machine.stack).s3
+    # Larger than what LocalStack would keep in memory.
+    s3.put_object(Bucket=BUCKET, Key="large", Body=bytes(600_000))
+    objects = machine.stack.functions_folder / "s3" / BUCKET
+    assert max(file.stat().st_size for file in objects.iterdir()) == 600_000
+    s3.delete_object(Bucket=BUCKET, Key="large")
     assert list(machine.person.rglob("*")) == []
     assert list(machine.temporary.rglob("*")) == []
-    assert {folder: folder.stat().st_mtime_ns for folder in system if folder.exists()} == before
+    assert last_changes() == machine.before
 
 
 def test_it_listens_on_loopback_alone(machine: Machine) -> None:

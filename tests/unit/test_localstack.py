@@ -1,8 +1,11 @@
 """The embedded LocalStack, as far as it needs no socket: its settings, its packages, how an end is reported."""
 
 import json
+import os
 import queue
 import signal
+import tempfile
+import threading
 from importlib.metadata import distributions
 from pathlib import Path
 from types import SimpleNamespace
@@ -194,3 +197,51 @@ def test_batches_hand_on_every_item_in_order() -> None:
 def test_a_plain_stack_is_localstack_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("thumbs.localstack.__main__.PLAIN", True)
     assert settings(Path("home"), 4566, ["127.0.0.1"])["IN_MEMORY_CLIENT"] == "0"
+
+
+def test_an_object_file_reads_as_a_file_does_and_goes_with_it(tmp_path: Path) -> None:
+    from thumbs.localstack.patches import ObjectFile
+
+    file = ObjectFile(dir=str(tmp_path), max_size=0)
+    with tempfile.TemporaryFile() as plain:
+        for one in (file, plain):
+            assert one.write(b"a longer picture") == 16
+            assert one.seek(0) == 0
+            one.truncate()
+            one.write(b"head")
+            one.write(b" and tail")
+            assert one.tell() == 13
+            assert one.seek(-4, os.SEEK_END) == 9
+            assert one.read(65536) == b"tail"
+            assert one.seek(0) == 0
+            assert (one.read(4), one.read(), one.read()) == (b"head", b" and tail", b"")
+            assert one.truncate(4) == 4
+            assert (one.seek(0), one.read()) == (0, b"head")
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [4]
+    file.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_execution_lets_ended_threads_go_and_keeps_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    from localstack.services.stepfunctions.backend.execution_worker import ExecutionWorker
+    from localstack.utils import threads
+
+    from thumbs.localstack import patches
+
+    started = MagicMock()
+    monkeypatch.setattr(ExecutionWorker, "start", started)
+    go_on = threading.Event()
+    ended, working, waiting = (threading.Thread(target=target) for target in (int, go_on.wait, int))
+    pool = object()
+    kept: list[object] = [ended, working, waiting, pool]
+    monkeypatch.setattr(threads, "TMP_THREADS", kept)
+    ended.start()
+    ended.join()
+    working.start()
+    patches.forget_ended_threads()
+    worker = ExecutionWorker.__new__(ExecutionWorker)
+    worker.start()
+    go_on.set()
+    working.join()
+    assert kept == [working, waiting, pool]
+    started.assert_called_once_with(worker)

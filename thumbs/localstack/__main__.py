@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from thumbs.localstack import PLAIN
+from thumbs.localstack import LEFT_OUT, PLAIN
 
 
 def settings(home: Path, port: int, hosts: Sequence[str]) -> dict[str, str]:
@@ -51,7 +51,7 @@ def main() -> None:
 
     patches.apply()
     if not PLAIN:
-        speed.apply()
+        speed.apply(LEFT_OUT)
     try:
         run_localstack()
     except SystemExit as end:

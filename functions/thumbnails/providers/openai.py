@@ -34,18 +34,27 @@ def _client(key: str, base_url: str, seconds: float) -> openai.OpenAI:
     return openai.OpenAI(api_key=key, base_url=base_url, max_retries=0, timeout=timeout, http_client=http)
 
 
-#: As the answers of the gpt-image models count their tokens.
-_USAGE = {
-    "input_tokens": 1,
-    "input_tokens_details": {"image_tokens": 0, "text_tokens": 1},
-    "output_tokens": 1,
-    "total_tokens": 2,
+#: An answer of the gpt-image models, with every field that they fill.
+_ANSWER = {
+    "created": 0,
+    "background": "opaque",
+    "output_format": "jpeg",
+    "quality": "high",
+    "size": "1536x1024",
+    "data": [{"b64_json": "AAAA"}],
+    "usage": {
+        "input_tokens": 1,
+        "input_tokens_details": {"image_tokens": 0, "text_tokens": 1},
+        "output_tokens": 1,
+        "output_tokens_details": {"image_tokens": 1, "text_tokens": 0},
+        "total_tokens": 2,
+    },
 }
 
 
 def rehearse(model: Model) -> None:
     """Make a call whose answer never leaves this process: the SDK builds much of itself at its first one."""
-    answer = httpx2.Response(200, json={"created": 0, "data": [{"b64_json": "AAAA"}], "usage": _USAGE})
+    answer = httpx2.Response(200, json=_ANSWER)
     http = httpx2.Client(transport=httpx2.MockTransport(lambda _: answer))
     client = openai.OpenAI(api_key="none", base_url="http://rehearsal.invalid", http_client=http)
     _generate(client, model, "", CONNECT_SECONDS)
