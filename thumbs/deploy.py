@@ -1,10 +1,12 @@
 """Builds the application and deploys it to the stack on this machine, by SAM, when something changed."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,13 +66,16 @@ def deploy(
             built.write_text(sources)
             report("the functions are built")
         _make_artifact_bucket(stack.endpoint)
-        # Quoted, because an empty value has to be given: one that is left out stays as it was.
-        overrides = [f'{name}="{value}"' for name, value in values.items()]
         template = ["--template-file", str(stack.built / "template.yaml")]
         if stack.state().get("deploying"):
             _let_settle(stack.endpoint)
         stack.note(deploying=True)
-        _sam(["deploy", *template, "--parameter-overrides", *overrides], environment, stack.logs / "deploy.log")
+        # In a file that only its owner can read: everybody sees a command's arguments, and there are keys among these.
+        with tempfile.NamedTemporaryFile("w", dir=stack.home / "tmp", suffix=".yaml") as file:
+            file.write(json.dumps(values))
+            file.flush()
+            overrides = ["--parameter-overrides", f"file://{file.name}"]
+            _sam(["deploy", *template, *overrides], environment, stack.logs / "deploy.log")
         stack.note(deployed=wanted, deploying=None, offline=not real_providers)
         report("the application is deployed")
 

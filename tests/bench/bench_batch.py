@@ -250,9 +250,11 @@ def batch(on: Stack, rows: int, columns: int) -> Row:
     while (found := steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
         time.sleep(0.25)
     cpu = tree_cpu(on) - spent
-    images = json.loads(found.get("output") or "{}").get("images", {})
+    output = json.loads(found.get("output") or "{}")
+    images = output.get("images", {})
     if images.get("succeeded") != rows * columns or images.get("paid_calls") != rows * columns:
-        raise SystemExit(f"{rows} × {columns} ended as {found['status']} with {images}: {found.get('cause', '')}")
+        why = found.get("cause") or output.get("failures")
+        raise SystemExit(f"{rows} × {columns} ended as {found['status']} with {images}: {why}")
     events = [
         event
         for page in steps.get_paginator("get_execution_history").paginate(executionArn=arn)

@@ -125,7 +125,7 @@ def draw_title(canvas: Image.Image, layout: Layout) -> None:
         canvas.paste("white", box, mask)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _title_mask(layout: Layout) -> tuple[Box, Image.Image]:
     box = _around([line.ink for line in layout.lines])
     mask = Image.new("L", (box[2] - box[0], box[3] - box[1]))
@@ -165,7 +165,7 @@ class _Dark:
     least: float
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _shadow_and_glow(layout: Layout) -> _Dark:
     """Both are blurred at a fraction of their size and enlarged: nothing in them is finer than the blur."""
     margin = TEMPLATES[layout.template].glow

@@ -110,7 +110,7 @@ def rise_and_fall(text: str, font: str, direction: Direction, size: int) -> tupl
     return int(box[1]), int(box[3])
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def render(text: str, font: str, direction: Direction, size: int) -> tuple[Image.Image, tuple[int, int]]:
     """The ink of a run as a mask, and where its upper left corner stands from the origin on the baseline."""
     shaped = face(font, size)
