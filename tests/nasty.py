@@ -3,6 +3,8 @@
 # hypothesis is not followed by mypy.
 # mypy: disable-error-code="no-any-return, untyped-decorator"
 
+import csv
+import io
 import json
 from typing import Any
 
@@ -189,3 +191,41 @@ def bodies(draw: DrawFn, first: str) -> bytes:
         text = text[:place] + draw(st.sampled_from(["", "NaN", "1e999", '"a":1,"a":2', "[" * 60, "\x00", ","]))
     raw = text.encode(draw(st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32"])), "surrogatepass")
     return raw[: draw(st.integers(0, len(raw)))] if draw(st.integers(0, 5)) == 1 else raw
+
+
+@st.composite
+def campaigns(draw: DrawFn) -> Any:
+    """What a campaign is asked for, and near misses; its file is ``campaigns/posts`` with either ending."""
+    request = draw(
+        st.fixed_dictionaries(
+            {
+                "file": st.sampled_from(["campaigns/posts.csv", "campaigns/posts.json"]),
+                "max_images": st.integers(1, 40),
+            },
+            optional={
+                "models": models(),
+                "style": st.sampled_from(sorted(STYLES)),
+                "max_concurrency": st.integers(-1, 10_001),
+                "tolerated_failure_percentage": st.floats(),
+                "context": wishes,
+                "reuse": st.booleans(),
+            },
+        )
+    )
+    names = st.sampled_from([*request, "resume", "title", "__proto__"]) | texts
+    for name in draw(st.just([]) | st.just([]) | st.lists(names, min_size=1, max_size=2)):
+        request[name] = draw(values)
+    return draw(st.sampled_from([request, request, request, {"detail-type": "", "source": "", "detail": request}]))
+
+
+@st.composite
+def tables(draw: DrawFn) -> bytes:
+    """CSV files: good rows, near misses, and what an editor or a cut connection makes of them."""
+    names = ["title", "models", "style", "template", "font", "context", "extra_prompt", "reuse"]
+    header = draw(st.lists(st.sampled_from(names) | texts, max_size=6, unique=True))
+    cells = titles | st.sampled_from([*MODELS, "gpt-image-1;dall-e-3", "neon", "TRUE", "", '"', "\x00"])
+    rows = draw(st.lists(st.lists(cells, max_size=7), max_size=5))
+    file = io.StringIO(newline="")
+    csv.writer(file, escapechar="\\").writerows([draw(st.sampled_from([header, ["title", "models"]])), *rows])
+    raw = file.getvalue().encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1"])), "replace")
+    return raw[: draw(st.integers(0, len(raw)))] if draw(st.integers(0, 4)) == 1 else raw

@@ -8,7 +8,8 @@ from typing import IO, Any
 
 import ijson
 
-from thumbnails.errors import InvalidBatch
+from thumbnails.errors import InvalidBatch, quoted
+from thumbnails.reading import NotJson
 from thumbnails.request import Thumbnails
 
 FILE_MEBIBYTES = 256
@@ -73,6 +74,15 @@ def _row(header: list[str], cells: list[str]) -> dict[str, Any]:
     return given
 
 
+class _Object(dict[str, Any]):
+    """An object of the file; which of two values under one name was meant, nobody knows."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in self:
+            raise NotJson(f"the key {quoted(name)} stands twice in one object")
+        super().__setitem__(name, value)
+
+
 def _json_rows(file: IO[bytes]) -> Generator[tuple[str, object], None, None]:
     begins = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
     file.seek(begins)
@@ -81,8 +91,8 @@ def _json_rows(file: IO[bytes]) -> Generator[tuple[str, object], None, None]:
     file.seek(begins)
     number = 0
     try:
-        for number, row in enumerate(ijson.items(file, "item", use_float=True), 1):
+        for number, row in enumerate(ijson.items(file, "item", map_type=_Object, use_float=True), 1):
             yield f"row {number}", row
-    except (ijson.JSONError, UnicodeDecodeError) as error:
+    except (ijson.JSONError, UnicodeDecodeError, NotJson) as error:
         reason = " ".join(str(error).split())[:200]
         raise InvalidBatch(f"the file is not JSON after row {number}: {reason}") from None

@@ -18,7 +18,7 @@ from thumbs.localstack.speed import PATCHES
 from thumbs.stack import PROJECT, Stack
 
 SHAPE = (25, 2)
-PAIRS = 7
+PAIRS = 5
 COLUMNS = ("left out", "LocalStack CPU s", "with it", "wall s", "with it", "worth ms of CPU", "worth ms of wall")
 
 

@@ -32,6 +32,7 @@ from api.http import BODY_BYTES
 from tests import nasty
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
+from thumbnails.campaigns import open_campaign
 from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES
 from thumbnails.cell import make_thumbnail
 from thumbnails.errors import InvalidBatch, StorageUnavailable
@@ -279,6 +280,75 @@ def test_json_is_read_as_it_is_meant_or_refused(body: bytes) -> None:
     else:
         tally["reading JSON", "accepted"] += 1
         assert value == json.loads(body)
+
+
+ROWS_IN_JSON = st.lists(nasty.requests("title") | nasty.values, max_size=5).map(
+    lambda rows: json.dumps(rows).encode()
+) | nasty.bodies("title")
+
+
+def begun(property_: str, execution: str, event: object, store: MemoryStore) -> None:
+    """A campaign within its budget, whose rows are within the contract, or a clear refusal that leaves nothing."""
+    before = len(store.writes)
+    try:
+        campaign = open_campaign(execution, event, store, CAP)
+    except InvalidBatch as refusal:
+        tally[property_, "refused"] += 1
+        # It names up to five rows.
+        assert str(refusal).isprintable() and len(str(refusal)) <= 5 * SENTENCE
+        assert store.writes[before:] == []
+        return
+    tally[property_, "accepted"] += 1
+    stays_under(store.writes[before:], f"campaigns/{campaign['campaign_id']}/")
+    items = store.json(campaign["items_key"])
+    assert [item["row"] for item in items] == list(range(campaign["rows"]))
+    images = 0
+    for item in items:
+        assert item["request"].pop("resume") == f"{execution}-{item['row']}"
+        is_within_the_contract("generateThumbnails", item["request"])
+        images += len(item["request"]["models"])
+    assert images <= store.json(f"campaigns/{execution}/campaign.json")["max_images"]
+    assert 1 <= campaign["max_concurrency"] <= 10_000
+    assert 0 <= campaign["tolerated_failure_percentage"] <= 100
+
+
+@fuzz(400, event=nasty.campaigns(), table=nasty.tables(), rows=ROWS_IN_JSON)
+def test_a_campaign_and_a_file_of_any_kind(event: object, table: bytes, rows: bytes) -> None:
+    store = MemoryStore()
+    store.objects["campaigns/posts.csv"], store.objects["campaigns/posts.json"] = Stored(table, {}), Stored(rows, {})
+    begun("campaign", "spring", event, store)
+
+
+@fuzz(200, execution=NAMES | nasty.texts, resume=st.none() | NAMES | nasty.values)
+@example(execution="..", resume=None)
+@example(execution="spring", resume="..")
+def test_a_campaign_of_any_name(execution: str, resume: object) -> None:
+    store = MemoryStore()
+    for key in ("campaign.json", "campaigns/../campaign.json", "campaigns/./campaign.json", "campaigns/campaign.json"):
+        store.objects[key] = Stored(b'{"rows": 1, "max_images": 1}', {})
+    store.objects["campaigns/posts.csv"] = Stored(b"title,models\nA title,gpt-image-1\n", {})
+    asked = {"file": "campaigns/posts.csv", "max_images": 1} if resume is None else {"resume": resume}
+    begun("campaign's name", execution, asked, store)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"title": "A title", "models": ["gpt-image-1"], "models": ["dall-e-3"]}]',
+        b'[{"title": "A title", "models": ["gpt-image-1"], "context": {"a": 1, "a": 2}}]',
+        b'[{"title": "A title", "models": ["gpt-image-1"]}, NaN]',
+        b'[{"title": "A title", "models": ["gpt-image-1"], "reuse": 1e999}]',
+        b'[{"title": "A title", "models": ["gpt-image-1"], "reuse": ' + b"1" * 5_000 + b"}]",
+        b'[{"title": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]",
+        b'[{"title": "' + b"x" * nasty.MEGABYTES_10 + b'", "models": ["gpt-image-1"]}]',
+        *nasty.BODIES,
+    ],
+)
+def test_a_campaign_of_a_file_that_no_row_can_be_made_of(body: bytes) -> None:
+    store = MemoryStore()
+    store.objects["campaigns/posts.json"] = Stored(body, {})
+    begun("campaign by hand", "spring", {"file": "campaigns/posts.json", "max_images": 40}, store)
+    assert store.writes == []
 
 
 class Api:
