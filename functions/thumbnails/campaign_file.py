@@ -3,13 +3,13 @@
 import csv
 import io
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import IO, Any
 
 import ijson
 
 from thumbnails.errors import InvalidBatch, quoted
-from thumbnails.reading import NotJson
+from thumbnails.reading import LEVELS, NotJson
 from thumbnails.request import Thumbnails
 
 FILE_MEBIBYTES = 256
@@ -91,8 +91,25 @@ def _json_rows(file: IO[bytes]) -> Generator[tuple[str, object], None, None]:
     file.seek(begins)
     number = 0
     try:
-        for number, row in enumerate(ijson.items(file, "item", map_type=_Object, use_float=True), 1):
+        for number, row in enumerate(_items(file), 1):
             yield f"row {number}", row
     except (ijson.JSONError, UnicodeDecodeError, NotJson) as error:
         reason = " ".join(str(error).split())[:200]
         raise InvalidBatch(f"the file is not JSON after row {number}: {reason}") from None
+
+
+def _items(file: IO[bytes]) -> Iterator[object]:
+    """An array's items; ijson's own ``items`` keeps the whole way to each level, which a deep one makes endless."""
+    events = ijson.basic_parse(file, use_float=True)
+    next(events)
+    depth, item = 0, ijson.ObjectBuilder(_Object)
+    for event, value in events:
+        depth += event.startswith("start_") - event.startswith("end_")
+        if depth > LEVELS:
+            raise NotJson(f"it is nested deeper than {LEVELS} levels")
+        # The array's own end is below its items.
+        if depth >= 0:
+            item.event(event, value)
+            if depth == 0:
+                yield item.value
+                item = ijson.ObjectBuilder(_Object)
