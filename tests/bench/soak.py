@@ -37,7 +37,7 @@ MEGABYTE = 1 << 20
 SETTLED = 5
 #: By then every environment has opened the largest pictures, and has its own copies of the pages that it shared.
 WARM = 10
-#: More than this in MB a batch is a leak: of LocalStack, where histories, log lines and the list of ended threads come
+#: More than this in MB a batch is a leak: of LocalStack, where histories, log lines and notes on objects come
 #: to so much, and of one process of a function.
 LEAK_MB, PROCESS_LEAK_MB = 3.0, 0.1
 
