@@ -1,5 +1,6 @@
 """The embedded LocalStack, as far as it needs no socket: its settings, its packages, how an end is reported."""
 
+import functools
 import json
 import os
 import queue
@@ -245,3 +246,33 @@ def test_an_execution_lets_ended_threads_go_and_keeps_the_others(monkeypatch: py
     working.join()
     assert kept == [working, waiting, pool]
     started.assert_called_once_with(worker)
+
+
+def test_calls_that_come_at_once_wait_for_one_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    from localstack.aws import skeleton
+    from localstack.aws.handlers import service
+    from localstack.aws.protocol import parser
+
+    from thumbs.localstack import patches
+
+    under_way: list[str] = []
+    most: list[int] = []
+
+    @functools.cache
+    def build(name: str, _protocol: object) -> str:
+        under_way.append(name)
+        most.append(len(under_way))
+        # Long enough for the other threads to come in, were they let.
+        threading.Event().wait(0.05)
+        under_way.remove(name)
+        return name
+
+    for module in (parser, skeleton, service):
+        monkeypatch.setattr(module, "create_parser", build)
+    patches.build_one_parser_at_a_time()
+    threads = [threading.Thread(target=module.create_parser, args=("s3",)) for module in (skeleton, service) * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]

@@ -17,6 +17,9 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
+from localstack.aws import skeleton
+from localstack.aws.handlers import service as service_handlers
+from localstack.aws.protocol import parser
 from localstack.services.s3 import provider as s3
 from localstack.services.s3.storage import ephemeral
 from localstack.services.stepfunctions.asl.component.common.error_name.failure_event import (
@@ -272,6 +275,21 @@ def forget_ended_threads() -> None:
     execution_worker.ExecutionWorker.start = forget_and_start
 
 
+def build_one_parser_at_a_time() -> None:
+    """Let the first calls of a service, of which fifty may come at once, wait for the one that builds its parser.
+
+    LocalStack lets each of them build its own, and Python 3.11 fails ("AST constructor recursion depth mismatch") where
+    threads compile the routes of several side by side: the call ends as an InternalError.
+    """
+    build, lock = parser.create_parser, threading.Lock()
+
+    def build_alone(service: Any, protocol: Any = None) -> Any:
+        with lock:
+            return build(service, protocol)
+
+    parser.create_parser = skeleton.create_parser = service_handlers.create_parser = build_alone
+
+
 def apply() -> None:
     """Apply all, before LocalStack runs."""
     listen_on_named_addresses()
@@ -282,3 +300,4 @@ def apply() -> None:
     name_files_as_they_are()
     keep_objects_in_files()
     forget_ended_threads()
+    build_one_parser_at_a_time()
