@@ -55,11 +55,11 @@ check-static: setup
 bench-overlay: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_overlay $(OPTIONS)
 
-# How long a batch takes over its size, beside its floor and LocalStack as it comes: half an hour.
+# How long a batch takes over its size, beside its floor and LocalStack as it comes: three quarters of an hour.
 bench: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch
 
-# What each change of thumbs/localstack/speed.py is worth, each left out in turn: a quarter of an hour.
+# What each change of thumbs/localstack/speed.py is worth, each left out in turn.
 bench-speed: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_speed $(OPTIONS)
 

@@ -232,9 +232,17 @@ def test_an_execution_lets_ended_threads_go_and_keeps_the_others(monkeypatch: py
     started = MagicMock()
     monkeypatch.setattr(ExecutionWorker, "start", started)
     go_on = threading.Event()
-    ended, working, waiting = (threading.Thread(target=target) for target in (int, go_on.wait, int))
+    ended, working, waiting = (threading.Thread(target=target, daemon=True) for target in (int, go_on.wait, int))
     pool = object()
-    kept: list[object] = [ended, working, waiting, pool]
+
+    class Kept(list[object]):
+        """What another execution has let go of meanwhile stands in it no more."""
+
+        def remove(self, one: object) -> None:
+            super().remove(one)
+            super().remove(one)
+
+    kept = Kept([ended, working, waiting, pool])
     monkeypatch.setattr(threads, "TMP_THREADS", kept)
     ended.start()
     ended.join()

@@ -1,15 +1,16 @@
 """What is mended in LocalStack, and why.
 
 Each function mends one thing: its server listens where it is told to and nowhere else, Step Functions keeps a stopped
-execution stopped and a Distributed Map's results, CloudFormation can change an API, S3's events
-name their objects, its objects are files of the stack's own, and what has ended is not kept. What makes it faster is
-in ``speed``.
+execution stopped and a Distributed Map's results, CloudFormation can change an API, S3's events name their objects,
+its objects are files of the stack's own, what has ended is not kept, and a service's parser is built once. What makes
+it faster is in ``speed``.
 """
 
 import json
 import os
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -234,9 +235,12 @@ class ObjectFile(ephemeral.LockedFileMixin):
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._path.stat().st_size}
-        self._at = start[whence] + offset
-        return self._at
+        if whence == os.SEEK_END:
+            offset += self._path.stat().st_size
+        elif whence == os.SEEK_CUR:
+            offset += self._at
+        self._at = offset
+        return offset
 
     def tell(self) -> int:
         return self._at
@@ -269,7 +273,9 @@ def forget_ended_threads() -> None:
         # One by one, as others are added meanwhile; the list is many modules' own.
         for one in list(threads.TMP_THREADS):
             if isinstance(one, threading.Thread) and one.ident is not None and not one.is_alive():
-                threads.TMP_THREADS.remove(one)
+                # Another execution that starts now may have let it go.
+                with suppress(ValueError):
+                    threads.TMP_THREADS.remove(one)
         start(self)
 
     execution_worker.ExecutionWorker.start = forget_and_start
