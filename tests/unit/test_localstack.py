@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import pickle
 import queue
 import signal
 import tempfile
@@ -254,6 +255,39 @@ def test_an_execution_lets_ended_threads_go_and_keeps_the_others(monkeypatch: py
     working.join()
     assert kept == [working, waiting, pool]
     started.assert_called_once_with(worker)
+
+
+def test_an_ended_execution_is_packed_and_tells_all_that_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    from localstack.services.stepfunctions.asl.eval.event.event_manager import EventHistoryContext, EventManager
+    from localstack.services.stepfunctions.backend.execution_worker import ExecutionWorker
+
+    from thumbs.localstack import patches
+
+    manager, context = EventManager(), EventHistoryContext.of_program_start()
+
+    def happen(times: int) -> None:
+        for number in range(times):
+            details: Any = {"stateEnteredEventDetails": {"name": "Pass On", "input": f'{{"number": {number}}}'}}
+            manager.add_event(context, "PassStateEntered", details)
+
+    def work(worker: Any) -> None:
+        happen(500)
+        worker.env = SimpleNamespace(event_manager=manager)
+
+    monkeypatch.setattr(ExecutionWorker, "_execution_logic", work)
+    patches.pack_ended_histories()
+    ExecutionWorker.__new__(ExecutionWorker)._execution_logic()
+    # A branch of a stopped execution reports late.
+    happen(2)
+    events = manager.get_event_history()
+    assert [event["id"] for event in events] == list(range(1, 503))
+    assert events[499]["stateEnteredEventDetails"] == {"name": "Pass On", "input": '{"number": 499}'}
+    assert events[499]["timestamp"] <= events[500]["timestamp"]
+    kept = manager._history_event_list
+    assert isinstance(kept, patches.PackedHistory)
+    assert len(kept._packed) < len(pickle.dumps(events)) / 5
+    events[0]["id"] = 7
+    assert manager.get_event_history()[0]["id"] == 1
 
 
 def test_calls_that_come_at_once_wait_for_one_parser(monkeypatch: pytest.MonkeyPatch) -> None:

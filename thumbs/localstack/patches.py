@@ -2,14 +2,17 @@
 
 Each function mends one thing: its server listens where it is told to and nowhere else, Step Functions keeps a stopped
 execution stopped and a Distributed Map's results, CloudFormation can change an API, S3's events name their objects,
-its objects are files of the stack's own, what has ended is not kept, and a service's parser is built once. What makes
-it faster is in ``speed``.
+its objects are files of the stack's own, of what has ended no more is kept than someone may ask for, and a service's
+parser is built once. What makes it faster is in ``speed``.
 """
 
+import copy
 import json
 import os
+import pickle  # nosec B403 # of what this process itself packed
 import tempfile
 import threading
+import zlib
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -281,6 +284,34 @@ def forget_ended_threads() -> None:
     execution_worker.ExecutionWorker.start = forget_and_start
 
 
+class PackedHistory(list[Any]):
+    """An ended execution's events: those until then are packed, a straggler's stand in the list.
+
+    LocalStack adds to the list that it keeps and hands out deep copies of it.
+    """
+
+    def __init__(self, events: list[Any]) -> None:
+        super().__init__()
+        self._packed = zlib.compress(pickle.dumps(events))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
+        until_then = pickle.loads(zlib.decompress(self._packed))  # noqa: S301 # nosec B301 # its own
+        return [*until_then, *copy.deepcopy(list(self), memo)]
+
+
+def pack_ended_histories() -> None:
+    """Keep the five hundred events of an ended batch in a thirtieth of the memory until someone asks for them."""
+    work = execution_worker.ExecutionWorker._execution_logic
+
+    def work_and_pack(self: Any) -> None:
+        work(self)
+        manager = self.env.event_manager
+        with manager._mutex:
+            manager._history_event_list = PackedHistory(manager._history_event_list)
+
+    execution_worker.ExecutionWorker._execution_logic = work_and_pack
+
+
 def build_one_parser_at_a_time() -> None:
     """Let the first calls of a service, of which fifty may come at once, wait for the one that builds its parser.
 
@@ -306,4 +337,5 @@ def apply() -> None:
     name_files_as_they_are()
     keep_objects_in_files()
     forget_ended_threads()
+    pack_ended_histories()
     build_one_parser_at_a_time()

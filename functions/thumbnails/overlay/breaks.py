@@ -251,7 +251,7 @@ def _cost_of_ending(text: str, at: int) -> float:
     return _AFTER_CONNECTOR if word and word[0].lower() in _LEANING else 0.0
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4)
 def find_breaks(text: str, finest: Tier) -> tuple[Break, ...]:
     """The breaks of ``text`` of at most the tier ``finest``, in order, without one at its end.
 

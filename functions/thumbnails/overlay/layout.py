@@ -96,7 +96,7 @@ class _Shape:
         return self.ink[2] - self.ink[0]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2)
 def measure(title: str, template: str, font: str) -> Layout:
     """Set ``title`` into the box of ``template`` in ``font`` (names of the catalogue), without drawing it.
 

@@ -50,9 +50,12 @@ _EMOJI_CLUSTER = regex.compile(r"\p{Emoji_Presentation}|\p{Emoji}\p{M}*\uFE0F|[0
 _SMALL = 2_000_000
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=3)
 def face(font: str, size: int) -> ImageFont.FreeTypeFont:
-    """The font ``fonts/<font>.ttf`` at ``size`` pixels per em, shaped by HarfBuzz, kept open for the next title."""
+    """The font ``fonts/<font>.ttf`` at ``size`` pixels per em, shaped by HarfBuzz, kept open while it is in use.
+
+    An open one holds the whole font and what HarfBuzz read of it, half a megabyte and more.
+    """
     path = FOLDER / f"{font}.ttf"
     source = BytesIO(_plain_outlines(path)) if path.stat().st_size <= _SMALL else path
     return ImageFont.truetype(source, size, layout_engine=ImageFont.Layout.RAQM)
@@ -97,20 +100,20 @@ def _plain_outlines(path: Path) -> bytes:
 _FEATURES = ["kern", "liga", "calt"]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def advance(text: str, font: str, direction: Direction, size: int) -> float:
     """How far a run moves the pen, in pixels."""
     return face(font, size).getlength(text, direction=direction, features=_FEATURES)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=16)
 def rise_and_fall(text: str, font: str, direction: Direction, size: int) -> tuple[int, int]:
     """The upper and the lower edge of a run's outlines, in pixels below the baseline (so the first is negative)."""
     box = face(font, size).getbbox(text, direction=direction, features=_FEATURES, anchor="ls")
     return int(box[1]), int(box[3])
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def render(text: str, font: str, direction: Direction, size: int) -> tuple[Image.Image, tuple[int, int]]:
     """The ink of a run as a mask, and where its upper left corner stands from the origin on the baseline."""
     shaped = face(font, size)
@@ -162,7 +165,7 @@ def _coverage_of_format_4(table: bytes, at: int) -> tuple[list[int], list[int]]:
     return points, points
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _has(font: str, character: str) -> bool:
     """Whether ``font`` has the character, or the parts from which HarfBuzz composes it (canonical decomposition)."""
     starts, ends = _coverage(font)
