@@ -40,7 +40,7 @@ SETTLED = 5
 #: shared: what grows from here on grows for good.
 LATE = 15
 #: What counts as flat then: so much of the stack's memory a batch. LocalStack keeps what it is asked to keep.
-FLAT = 0.001
+FLAT = 0.0015
 #: More than this a batch, of anything that may not grow, is a leak.
 LEAK = 0.5
 #: A slope over fewer batches says nothing.
@@ -231,7 +231,7 @@ def soak(app: Application, batches: int) -> bool:
         f"nothing grows but what is kept: {grown or ', '.join(settled[-1].leaks)}": not grown,
     }
     if batches >= LATE + ENOUGH:
-        verdicts[f"memory is flat from batch {LATE} on: {late:+.3%} a batch, at most {FLAT:.1%}"] = late <= FLAT
+        verdicts[f"memory is flat from batch {LATE} on: {late:+.3%} a batch, at most {FLAT:.2%}"] = late <= FLAT
     else:
         print(f"memory is judged from {LATE + ENOUGH} batches on")
     for sentence, holds in verdicts.items():
