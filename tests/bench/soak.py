@@ -36,8 +36,8 @@ REDRIVES = 5
 MEGABYTE = 1 << 20
 #: Counting starts here: by then every environment that a batch wants is there.
 SETTLED = 5
-#: By then every environment has met the largest of its pictures and titles, and has its own copies of the pages that it
-#: shared: what grows from here on grows for good.
+#: By then nearly every environment has met the largest of its pictures and titles, and has its own copies of the pages
+#: that it shared; a leak goes on.
 LATE = 15
 #: What counts as flat then: so much of the stack's memory a batch. LocalStack keeps what it is asked to keep.
 FLAT = 0.0015

@@ -300,7 +300,7 @@ class PackedHistory(list[Any]):
 
 
 def pack_ended_histories() -> None:
-    """Keep the five hundred events of an ended batch in a thirtieth of the memory until someone asks for them."""
+    """Keep the five hundred events of an ended batch in a twentieth of the memory until someone asks for them."""
     work = execution_worker.ExecutionWorker._execution_logic
 
     def work_and_pack(self: Any) -> None:
