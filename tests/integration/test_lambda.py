@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ import pytest
 
 from tests.integration.application import GPT, Application, Invocation, create_function, wait_for
 from thumbs.deploy import CREDENTIALS, REGION
+from thumbs.localstack.executor import LIFE
 
 SOURCE = """
 import os, signal, subprocess, sys, time
@@ -166,6 +168,8 @@ def test_environments_and_versions_that_end_leave_no_process_thread_or_file(
     "event", [{"do": "sleep", "seconds": 60}, {"do": "os._exit", "status": 3}, {"do": "kill"}], ids=str
 )
 def test_what_a_function_started_ends_with_its_environment(invoke: Invoke, event: dict[str, Any]) -> None:
+    # A process at the beginning of its life: it isn't replaced before the event.
+    invoke({"do": "kill"})
     started = invoke({"do": "spawn"}).payload
     assert psutil.pid_exists(started)
     invoke(event)
@@ -187,6 +191,7 @@ def test_what_a_function_started_ends_with_its_environment(invoke: Invoke, event
 def test_an_exception_has_lambdas_error_shape_and_the_environment_lives_on(
     invoke: Invoke, event: dict[str, Any], error: str, message: str
 ) -> None:
+    invoke({"do": "kill"})
     before = invoke({}).payload
     answer = invoke(event)
     assert answer.function_error == "Unhandled"
@@ -222,8 +227,14 @@ def test_a_function_that_cannot_start_says_why_every_time(
             assert answer.payload["errorMessage"].startswith(message)
 
 
-def test_an_environment_is_reused_while_it_lives(invoke: Invoke) -> None:
-    assert len({invoke({}).payload for _ in range(5)}) == 1
+def test_a_process_serves_a_life_of_invocations_and_gives_way_to_the_next(app: Application) -> None:
+    for name in deleting(app, "app.handler", {"app.py": SOURCE}):
+        served = Counter(app.invoke(name, {}).payload for _ in range(3 * LIFE))
+        first, *lives = served.values()
+        assert 1 <= first <= LIFE
+        assert lives[:2] == [LIFE, LIFE]
+        for ended in list(served)[:2]:
+            wait_for_end(ended)
 
 
 def test_invocations_at_once_have_an_environment_each(invoke: Invoke) -> None:
@@ -241,17 +252,18 @@ def test_a_function_sees_lambdas_world_and_not_the_hosts(invoke: Invoke, functio
 
 def test_start_end_report_and_what_was_printed_reach_the_log(app: Application) -> None:
     for name in deleting(app, "app.handler", {"app.py": SOURCE}):
+        app.invoke(name, {"do": "kill"})
         app.invoke(name, {"say": "needle-1"})
         app.invoke(name, {"do": "kill", "say": "needle-2"})
         app.invoke(name, {"say": "needle-3"})
         text = "\n".join(app.log_lines(name, "needle-3"))
         for line in ("START RequestId: ", "END RequestId: ", "REPORT RequestId: "):
-            assert text.count(line) == 3
+            assert text.count(line) == 4
         assert "imported" in text
         assert "doing {'say': 'needle-1'}" in text
         assert "needle-2" in text
         assert "Runtime exited with error: signal: killed" in text
-        assert text.count("Init Duration: ") == 2
+        assert text.count("Init Duration: ") == 3
 
 
 def test_the_applications_log_says_which_cell_and_holds_no_key_and_no_picture(app: Application) -> None:

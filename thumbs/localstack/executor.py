@@ -4,6 +4,7 @@ The error shapes are Lambda's own: what the handler raises comes from awslambdar
 report itself is ``Sandbox.Timedout`` (it ran out of time and was killed) and ``Runtime.ExitError`` (it ended).
 """
 
+import itertools
 import json
 import math
 import os
@@ -28,11 +29,15 @@ from thumbs.localstack.template import Template
 
 #: Lambda gives the initialisation 10 s of its own, and then the function's timeout once more.
 INIT_SECONDS = 10.0
+#: A process serves so many invocations and gives way to a fresh fork, as Lambda replaces its environments every few
+#: hours: with each invocation it has copied more of the pages that it shared and kept the largest of what it met.
+LIFE = 8
 #: What a function needs of this machine to reach the outside; everything else it sees is what Lambda would show it.
 FROM_THE_HOST = ("PATH", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
 _templates: dict[str, Template] = {}
 _templates_lock = threading.Lock()
+_executors = itertools.count()
 
 
 class ProcessExecutorPlugin(RuntimeExecutorPlugin):
@@ -52,6 +57,9 @@ class ProcessExecutor(RuntimeExecutor):
         self._environment: dict[str, str] = {}
         self._sandbox: Sandbox | None = None
         self._sandboxes = 0
+        self._left = 0
+        # First lives differ, or one later batch would replace all that a batch started.
+        self._life = 1 + next(_executors) % LIFE
         # Only in a plain stack: there every environment imports the handler for itself.
         self._own_template: Template | None = None
 
@@ -127,12 +135,17 @@ class ProcessExecutor(RuntimeExecutor):
 
     def _living_sandbox(self) -> Sandbox:
         sandbox = self._sandbox
+        if sandbox and self._left == 0 and not PLAIN:
+            sandbox.kill()
+            sandbox = None
         if sandbox is None or (sandbox.ready and sandbox.has_ended()):
             sandbox = self._sandbox = self._fork()
+        self._left -= 1
         return sandbox
 
     def _fork(self) -> Sandbox:
         self._sandboxes += 1
+        self._left, self._life = self._life, LIFE
         if PLAIN:
             if self._own_template:
                 self._own_template.stop()
