@@ -40,7 +40,7 @@ SETTLED = 5
 FLAT = 0.001
 #: More than this a batch, of anything that may not grow, is a leak.
 LEAK = 0.5
-#: A slope over fewer batches says nothing: from one to the next, memory goes up and down by a fiftieth.
+#: A slope over fewer batches says nothing: from one to the next, memory goes up and down by a fortieth.
 ENOUGH = 15
 #: What titles are made of: of any length, as titles are, so that they are set in every size.
 WORDS = "why how the serverless writer pictures money trust never twice cloud queue of in and with better observability"
