@@ -182,6 +182,15 @@ def test_a_definition_is_parsed_once_and_a_broken_one_is_refused_each_time(monke
             parser.parse('{"StartAt": }')
 
 
+def test_a_part_to_leave_out_that_does_not_exist_is_refused() -> None:
+    from thumbs.localstack import speed
+
+    with pytest.raises(
+        SystemExit, match="^THUMBS_PLAIN=faster names nothing .*: 1 for all, or parse_each_json_path_once, "
+    ):
+        speed.apply("faster")
+
+
 def test_batches_hand_on_every_item_in_order() -> None:
     from thumbs.localstack import speed
 

@@ -184,7 +184,16 @@ PATCHES = (
 
 
 def apply(left_out: str = "") -> None:
-    """Apply all, before LocalStack runs, but the one that is named."""
+    """Apply all, before LocalStack runs, but the one that is named.
+
+    Raises:
+        SystemExit: none has that name.
+    """
+    names = [patch.__name__ for patch in PATCHES]
+    if left_out and left_out not in names:
+        raise SystemExit(
+            f"THUMBS_PLAIN={left_out} names nothing that can be left out: 1 for all, or {', '.join(names)}"
+        )
     for patch in PATCHES:
         if patch.__name__ != left_out:
             patch()
