@@ -128,6 +128,8 @@ def _environment(stack: Stack) -> dict[str, str]:
         "__SAM_CLI_APP_DIR": str(stack.home / "sam" / "cli"),
         # What uv has fetched serves every stack of the project.
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(PROJECT / ".cache" / "uv")),
+        # The system's own certificates, for a network that has some of its own.
+        "UV_SYSTEM_CERTS": os.environ.get("UV_SYSTEM_CERTS", "true"),
         # SAM spends most of a deployment between two looks.
         "SAM_CLI_POLL_DELAY": "0.5",
     }

@@ -30,3 +30,19 @@ def test_keys_reach_sam_in_a_file_that_only_its_owner_can_read(monkeypatch: pyte
     assert mode == 0o600
     assert not [argument for argument in arguments if "sk-" in argument]
     assert not path.exists()
+
+
+def test_a_build_trusts_the_systems_certificates_also_where_make_has_not_said_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stack = Stack(tmp_path, 4566)
+    stack.built.parent.mkdir(parents=True)
+    (tmp_path / "tmp").mkdir()
+    seen: dict[str, dict[str, str]] = {}
+    monkeypatch.setattr(deploy, "_sam", lambda arguments, environment, _log: seen.update({arguments[0]: environment}))
+    monkeypatch.setattr(deploy, "_make_artifact_bucket", lambda _endpoint: None)
+    for name in ("UV_SYSTEM_CERTS", "UV_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    deploy.deploy(stack, print)
+    assert seen["build"]["UV_SYSTEM_CERTS"] == "true"
+    assert Path(seen["build"]["UV_CACHE_DIR"]).is_relative_to(deploy.PROJECT)
