@@ -39,7 +39,11 @@ def test_a_build_trusts_the_systems_certificates_also_where_make_has_not_said_so
     stack.built.parent.mkdir(parents=True)
     (tmp_path / "tmp").mkdir()
     seen: dict[str, dict[str, str]] = {}
-    monkeypatch.setattr(deploy, "_sam", lambda arguments, environment, _log: seen.update({arguments[0]: environment}))
+
+    def sam(arguments: list[str], environment: dict[str, str], _log: Path) -> None:
+        seen[arguments[0]] = environment
+
+    monkeypatch.setattr(deploy, "_sam", sam)
     monkeypatch.setattr(deploy, "_make_artifact_bucket", lambda _endpoint: None)
     for name in ("UV_SYSTEM_CERTS", "UV_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
