@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from thumbs import deploy
-from thumbs.stack import Stack
+from thumbs.stack import PROJECT, Stack
 
 
 def test_keys_reach_sam_in_a_file_that_only_its_owner_can_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -49,4 +49,4 @@ def test_a_build_trusts_the_systems_certificates_also_where_make_has_not_said_so
         monkeypatch.delenv(name, raising=False)
     deploy.deploy(stack, print)
     assert seen["build"]["UV_SYSTEM_CERTS"] == "true"
-    assert Path(seen["build"]["UV_CACHE_DIR"]).is_relative_to(deploy.PROJECT)
+    assert Path(seen["build"]["UV_CACHE_DIR"]).is_relative_to(PROJECT)
