@@ -61,7 +61,7 @@ bench: setup
 
 # What each change of thumbs/localstack/speed.py is worth, each left out in turn.
 bench-speed: setup
-	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_speed $(OPTIONS)
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_speedups $(OPTIONS)
 
 # What a cold start of the function costs: package, import, first image.
 bench-cold-start: setup

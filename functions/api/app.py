@@ -1,62 +1,74 @@
 """HTTP in front of the two state machines: routes that parse, ask the domain and answer."""
 
-import os
 from typing import Any
 from urllib.parse import unquote
 
-from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from api import answers, images, openapi, runs
+from api import image_routes, openapi, responses, run_routes
 from api.http import BODY_BYTES, Refusal
+from entry.observability import logger, observed
+from entry.settings import ApiSettings, CorsSettings, settings
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FONTS, MODELS, STYLES, TEMPLATES
-from thumbnails.errors import InvalidBatch, Problem, StorageUnavailable, Unavailable, quoted
-from thumbnails.request import CONTEXT_CHARACTERS, EXTRA_PROMPT_CHARACTERS, TITLE_CHARACTERS
-from thumbnails.submissions import ContentFlagged, IdempotencyKeyReused
+from thumbnails.errors import InvalidBatch, Problem, StorageUnavailable, ThumbnailError, Unavailable, quoted
+from thumbnails.requests.models import CONTEXT_CHARACTERS, EXTRA_PROMPT_CHARACTERS, TITLE_CHARACTERS
+from thumbnails.runs.resume import NothingToRedrive, RunNeverAccepted, RunUnderWay
+from thumbnails.runs.stop import RunHasEnded
+from thumbnails.runs.submit import ContentFlagged, IdempotencyKeyReused
 
-logger = Logger()
-tracer = Tracer(patch_modules=["botocore"])
+#: What the domain refuses because of how a run stands: 409, and the stable name of each.
+CONFLICTS: dict[type[ThumbnailError], str] = {
+    IdempotencyKeyReused: "idempotency_key_reused",
+    RunHasEnded: "run_has_ended",
+    RunUnderWay: "run_under_way",
+    RunNeverAccepted: "run_never_accepted",
+    NothingToRedrive: "nothing_to_redrive",
+}
+
 app = APIGatewayRestResolver(
     enable_validation=True,
     response_validation_error_http_code=500,
     cors=CORSConfig(
-        allow_origin=os.environ.get("CORS_ORIGIN") or "*", allow_headers=["Idempotency-Key", "X-Api-Key"], max_age=600
+        allow_origin=settings(CorsSettings).cors_origin, allow_headers=["Idempotency-Key", "X-Api-Key"], max_age=600
     ),
 )
-app.include_router(runs.router)
-app.include_router(images.router)
+app.include_router(run_routes.router)
+app.include_router(image_routes.router)
 
 
 @app.get("/health", summary="Whether the API answers", tags=["about"])
-def get_health() -> answers.Health:
-    return answers.Health(status="ok")
+def get_health() -> responses.Health:
+    """The API answers."""
+    return responses.Health(status="ok")
 
 
 @app.get("/options", summary="Models with prices, styles, templates, fonts and limits", tags=["about"])
-def get_options() -> answers.Options:
-    names = answers.ModelOut.model_fields
-    return answers.Options(
-        models=[answers.ModelOut(**{name: getattr(model, name) for name in names}) for model in MODELS.values()],
+def get_options() -> responses.Options:
+    """What a request may name, and its limits."""
+    names = responses.ModelOut.model_fields
+    return responses.Options(
+        models=[responses.ModelOut(**{name: getattr(model, name) for name in names}) for model in MODELS.values()],
         styles=list(STYLES),
         templates=list(TEMPLATES),
         fonts=list(FONTS),
-        defaults=answers.Defaults(style=DEFAULT_STYLE, template=DEFAULT_TEMPLATE, font=DEFAULT_FONT),
-        limits=answers.Limits(
-            images_per_run=runs.cap(),
+        defaults=responses.Defaults(style=DEFAULT_STYLE, template=DEFAULT_TEMPLATE, font=DEFAULT_FONT),
+        limits=responses.Limits(
+            images_per_run=settings(ApiSettings).batch_cap,
             title_characters=TITLE_CHARACTERS,
             context_characters=CONTEXT_CHARACTERS,
             extra_prompt_characters=EXTRA_PROMPT_CHARACTERS,
             body_bytes=BODY_BYTES,
         ),
-        moderation=os.environ.get("MODERATION") == "on",
+        moderation=settings(ApiSettings).moderation,
     )
 
 
 @app.get("/openapi.json", summary="This document", tags=["about"])
 def get_openapi() -> dict[str, Any]:
+    """The OpenAPI document."""
     return openapi.document(app)
 
 
@@ -75,9 +87,9 @@ def _flagged(refusal: ContentFlagged) -> Response[Any]:
     return Refusal(400, "content_flagged", str(refusal), refusal.problems).answer()
 
 
-@app.exception_handler(IdempotencyKeyReused)
-def _reused(refusal: IdempotencyKeyReused) -> Response[Any]:
-    return Refusal(409, "idempotency_key_reused", str(refusal)).answer()
+@app.exception_handler(list(CONFLICTS))
+def _conflicting(refusal: ThumbnailError) -> Response[Any]:
+    return Refusal(409, CONFLICTS[type(refusal)], str(refusal)).answer()
 
 
 @app.exception_handler(RequestValidationError)
@@ -112,8 +124,7 @@ def _not_found(_error: NotFoundError) -> Response[Any]:
     return answer
 
 
-@logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     return app.resolve({**event, "path": unquote(event["path"])}, context)

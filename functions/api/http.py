@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -10,9 +9,10 @@ from urllib.parse import quote, urlsplit
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.utilities.data_classes.common import BaseProxyEvent
 
-from api.answers import Error, ProblemOut
+from api.responses import Error, ProblemOut
+from entry.settings import ApiSettings, settings
 from thumbnails.errors import Problem
-from thumbnails.reading import NotJson, read_json
+from thumbnails.strict_json import NotJson, read_json
 
 #: A request with every field at its limit and fifty titles stays below.
 BODY_BYTES = 64 * 1024
@@ -109,7 +109,7 @@ def link(event: BaseProxyEvent, path: str) -> str:
     # What stands before the route: the stage, or a custom domain's base path. `sam local` names the route's pattern.
     whole, route = str(context.get("path") or ""), event.get("path") or ""
     before = whole.removesuffix(route) if whole.endswith(route) else ""
-    public = os.environ.get("PUBLIC_ENDPOINT_URL", "")
+    public = settings(ApiSettings).public_endpoint_url
     api = context.get("apiId") or ""
     if public and urlsplit(public).port == urlsplit(f"//{host}").port and not host.startswith(f"{api}."):
         before = f"/_aws/execute-api/{api}{before}"

@@ -1,19 +1,22 @@
-"""The OpenAPI document. ``python -m api.openapi docs/openapi.json`` (from ``functions/`` on the path) writes it."""
+"""The OpenAPI document; ``python -m api`` (with ``functions/`` on the path) prints it."""
 
 import json
-import sys
 from copy import deepcopy
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, Server
 
-from api.answers import Error
+from api.responses import Error
+from thumbnails.blog.page import URL_CHARACTERS
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FONTS, MODELS, STYLES, TEMPLATES
-from thumbnails.pages import URL_CHARACTERS
-from thumbnails.request import CONTEXT_CHARACTERS, EXTRA_PROMPT_CHARACTERS, POSITIONS, TITLE_CHARACTERS
+from thumbnails.requests.models import (
+    CONTEXT_CHARACTERS,
+    EXTRA_PROMPT_CHARACTERS,
+    POSITIONS,
+    TITLE_CHARACTERS,
+)
 
 TITLE = "Fan-out thumbnails"
 VERSION = "1"
@@ -151,14 +154,3 @@ def methods_of(app: APIGatewayRestResolver, path: str) -> list[str]:
     """The methods that a path takes; none where there is no such path."""
     routes = app._static_routes + app._dynamic_routes
     return sorted({route.method for route in routes if route.rule.match(path)})
-
-
-def main(target: Path) -> None:
-    """Write the document."""
-    from api.app import app
-
-    target.write_text(json.dumps(document(app), indent=2, ensure_ascii=False) + "\n")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

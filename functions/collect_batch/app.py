@@ -2,16 +2,13 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.parser import BaseModel, event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from thumbnails.request import Task
-from thumbnails.runs import close_run
-from thumbnails.store import bucket_store
-
-logger = Logger()
-tracer = Tracer(patch_modules=["botocore"])
+from entry.clients import store
+from entry.observability import logger, observed
+from thumbnails.requests.models import Task
+from thumbnails.runs.collect import collect_run
 
 
 class Event(BaseModel):
@@ -22,8 +19,7 @@ class Event(BaseModel):
     cells: list[dict[str, Any]]
 
 
-@logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@observed
 @event_parser(model=Event)
 def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
     """Collect a run.
@@ -33,6 +29,6 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
         StorageUnavailable: the bucket could not be read or written.
     """
     logger.append_keys(run_id=event.run_id, task=event.task)
-    result = close_run(event.task, event.run_id, event.cells, bucket_store())
+    result = collect_run(event.task, event.run_id, event.cells, store())
     logger.info("run collected", extra=result["images"])
     return result

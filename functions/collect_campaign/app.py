@@ -2,15 +2,12 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.parser import BaseModel, event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from thumbnails.campaign_results import close_campaign
-from thumbnails.store import bucket_store
-
-logger = Logger()
-tracer = Tracer(patch_modules=["botocore"])
+from entry.clients import store
+from entry.observability import logger, observed
+from thumbnails.campaigns.collect import collect_campaign
 
 
 class Event(BaseModel):
@@ -22,8 +19,7 @@ class Event(BaseModel):
     failure: dict[str, str] | None = None
 
 
-@logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@observed
 @event_parser(model=Event)
 def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
     """Collect a campaign.
@@ -33,6 +29,6 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
         StorageUnavailable: the bucket could not be read or written.
     """
     logger.append_keys(run_id=event.campaign_id)
-    result = close_campaign(event.campaign_id, event.execution, event.rows, event.failure, bucket_store())
+    result = collect_campaign(event.campaign_id, event.execution, event.rows, event.failure, store())
     logger.info("campaign collected", extra=result["images"])
     return result

@@ -1,29 +1,23 @@
 """One cell of the matrix."""
 
-import os
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from snapshot_restore_py import register_before_snapshot
 
+from entry.clients import provider_keys, store
+from entry.observability import logger, metrics, observed, tracer
+from entry.settings import CellSettings, settings
 from thumbnails.catalog import Model
-from thumbnails.cell import Image, make_thumbnail, rehearse
 from thumbnails.errors import ThumbnailError
-from thumbnails.keys import provider_key
-from thumbnails.providers import generate_picture, rehearse_adapters
-from thumbnails.request import Cell
-from thumbnails.results import BILLED
-from thumbnails.store import bucket_store
-
-logger = Logger()
-tracer = Tracer(patch_modules=["botocore"])
-metrics = Metrics()
+from thumbnails.images.cell import Image, make_thumbnail, warm_up
+from thumbnails.images.providers import generate_picture, warm_up_adapters
+from thumbnails.requests.checks import parse_cell
+from thumbnails.runs.failures import BILLED
 
 
-@logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@observed
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Make one image, or find it.
@@ -32,10 +26,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         ThumbnailError: of any kind in ``thumbnails.errors``; its class name is what the state machine matches.
     """
     try:
-        cell = Cell.parse(event, run_id=context.aws_request_id)
+        cell = parse_cell(event, run_id=context.aws_request_id)
         logger.append_keys(run_id=cell.run_id, row=cell.row, column=cell.column, model=cell.model)
         metrics.add_dimension("model", cell.model)
-        image = make_thumbnail(cell, bucket_store(), _generate)
+        image = make_thumbnail(cell, store(), _generate)
     except ThumbnailError as error:
         name = type(error).__name__
         logger.warning("image failed", extra={"error": name, "reason": str(error)})
@@ -49,14 +43,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @register_before_snapshot
 def prepare() -> None:
     """Do once, where a snapshot serves many environments (SnapStart), what each would do at its first image."""
-    rehearse_adapters()
-    bucket_store().rehearse()
-    rehearse()
+    warm_up_adapters()
+    store().warm_up()
+    warm_up()
 
 
 def _generate(model: Model, prompt: str) -> bytes:
+    given = settings(CellSettings)
+    base_urls = {"openai": given.openai_base_url, "google": given.google_gemini_base_url}
     with tracer.provider.in_subsegment("## provider call"):
-        return generate_picture(model, prompt, provider_key, float(os.environ["PROVIDER_TIMEOUT_SECONDS"]))
+        return generate_picture(model, prompt, provider_keys(given).get, given.provider_timeout_seconds, base_urls)
 
 
 def _report(image: Image) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from thumbnails.overlay.templates import TEMPLATES, Template
+from thumbnails.images.overlay.templates import TEMPLATES, Template
 
 __all__ = [
     "DEFAULT_FONT",

@@ -1,57 +1,91 @@
-"""Where provider keys come from: the environment on a laptop, Secrets Manager in an account."""
+"""The bucket's keys: what is kept where, and the digests that name a picture.
 
-import os
+    runs/<run_id>/request.json               the checked request, which a resumed run starts from
+    runs/<run_id>/claim.json                 what an idempotency key was first sent with
+    runs/<run_id>/<row>-<slug>/<model>.jpg   a finished image
+    runs/<run_id>/manifest.json              the run's result
+    runs/<run_id>/archive.zip                its finished images, packed
+    inbox/…                                  request files that start a run when they are dropped
+    rejected/…                               those that were refused, each with the reason beside it
+    campaigns/<name>.csv or .json            what a person uploads
+    campaigns/<id>/campaign.json             the checked request, with how many rows and images it has
+    campaigns/<id>/requests.json             the checked copy of the file, from which the rows are made
+    campaigns/<id>/rows/<execution>.json     the rows that an execution which resumes the campaign has to make
+    campaigns/<id>/results/<execution>/…     what Step Functions writes about every row
+    campaigns/<id>/images.jsonl              every image with its key, and every failure, a line each
+    campaigns/<id>/manifest.json             the campaign's result
+    originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came
+
+A campaign's row is a run of its own, ``<id>-<row>``. The digest is taken over everything that decides the picture. A
+run's own originals stand under it apart from those of other runs, so that a retry never takes another run's picture for
+its own, and ``reuse`` finds any of them.
+"""
+
+import hashlib
+import json
 import re
+import unicodedata
+from typing import NamedTuple
 
-from aws_lambda_powertools.utilities import parameters
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError, TransformParameterError
-
-from thumbnails.errors import ProviderMisconfigured
-
-#: A rotated key is taken up within this time.
-CACHE_SECONDS = 300
-#: What an HTTP header can carry; a library that is given anything else shows it in its complaint.
-KEY = re.compile(r"[!-~]+")
-
-
-def provider_key(name: str) -> str | None:
-    """A provider's key.
-
-    Args:
-        name: the environment variable's name, and the field's in the secret that ``PROVIDER_KEYS_SECRET`` names.
-
-    Returns:
-        The key without the white space around it, None where there is none.
-
-    Raises:
-        ProviderMisconfigured: the secret cannot be read or is not a JSON object, or what it holds is no key.
-    """
-    if key := os.environ.get(name):
-        return _checked(key, f"the environment variable {name}")
-    secret = os.environ.get("PROVIDER_KEYS_SECRET")
-    if not secret:
-        return None
-    return _checked(_keys(secret).get(name), f"the field {name} of the secret {secret}")
+SLUG_CHARACTERS = 60
+#: What S3 takes, in bytes of UTF-8.
+KEY_BYTES = 1024
+#: A file that is dropped here starts a run.
+INBOX = "inbox/"
+REJECTED = "rejected/"
+CAMPAIGNS = "campaigns/"
 
 
-def _keys(secret: str) -> dict[str, object]:
-    problem = f"the secret {secret} cannot be read as a JSON object of keys"
-    try:
-        keys = parameters.get_secret(secret, transform="json", max_age=CACHE_SECONDS)
-    except GetParameterError as error:
-        raise ProviderMisconfigured(problem) from error
-    except TransformParameterError:
-        # The JSON error that caused it carries the whole secret.
-        raise ProviderMisconfigured(problem) from None
-    if not isinstance(keys, dict):
-        raise ProviderMisconfigured(problem)
-    return keys
+class S3Object(NamedTuple):
+    """Which object, and which version of it; None where its bucket keeps no versions."""
+
+    bucket: str
+    key: str
+    version: str | None
 
 
-def _checked(value: object, place: str) -> str | None:
-    key = value.strip() if isinstance(value, str) else value
-    if key is None or key == "":
-        return None
-    if not isinstance(key, str) or not KEY.fullmatch(key):
-        raise ProviderMisconfigured(f"{place} is no key: a key is one word of letters, digits and signs")
-    return key
+def run_prefix(run_id: str) -> str:
+    """Where a run keeps everything of its own."""
+    return f"runs/{run_id}/"
+
+
+def request_key(run_id: str) -> str:
+    """The key of a run's checked request; its metadata names the run's newest execution."""
+    return run_prefix(run_id) + "request.json"
+
+
+def manifest_key(run_id: str) -> str:
+    """The key of a run's result."""
+    return run_prefix(run_id) + "manifest.json"
+
+
+def image_key(run_id: str, row: int, title: str, model: str) -> str:
+    """The key of a finished image."""
+    return f"{run_prefix(run_id)}{row}-{slug(title)}/{model}.jpg"
+
+
+def original_key(digest: str, run_id: str, row: int, column: int) -> str:
+    """The key of the provider's own picture."""
+    return f"originals/{digest}/{run_id}/{row}-{column}"
+
+
+def slug(title: str) -> str:
+    """A title as part of a key: lower-case ASCII words; a digest where the title has none."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_CHARACTERS].rstrip("-")
+    return words or hashlib.sha256(title.encode()).hexdigest()[:12]
+
+
+def digest(*parts: object) -> str:
+    """SHA-256 over the parts' JSON, in hex."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=dict).encode()).hexdigest()
+
+
+def campaign_prefix(campaign_id: str) -> str:
+    """Where a campaign keeps everything of its own."""
+    return f"{CAMPAIGNS}{campaign_id}/"
+
+
+def results_prefix(campaign_id: str, execution: str) -> str:
+    """Where Step Functions writes what became of the rows of one execution."""
+    return f"{campaign_prefix(campaign_id)}results/{execution}/"

@@ -1,18 +1,15 @@
 """The cap and every other check on a request, before anything is paid for."""
 
-import os
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.parser import BaseModel, event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from thumbnails.request import Task
-from thumbnails.runs import open_run
-from thumbnails.store import bucket_store
-
-logger = Logger()
-tracer = Tracer(patch_modules=["botocore"])
+from entry.clients import store
+from entry.observability import logger, observed
+from entry.settings import CheckSettings, settings
+from thumbnails.requests.models import Task
+from thumbnails.runs.open import open_run
 
 
 class Event(BaseModel):
@@ -23,8 +20,7 @@ class Event(BaseModel):
     request: Any
 
 
-@logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@observed
 @event_parser(model=Event)
 def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
     """Accept or refuse a request.
@@ -34,6 +30,7 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
         StorageUnavailable: the bucket could not be read or written.
     """
     logger.append_keys(run_id=event.execution, task=event.task)
-    run = open_run(event.task, event.execution, event.request, bucket_store(), int(os.environ["BATCH_CAP"]))
-    logger.info("request accepted", extra={"titles": len(run.get("prompts", "1")), "models": run["models"]})
-    return run
+    cap = settings(CheckSettings).batch_cap
+    run_id, request = open_run(event.task, event.execution, event.request, store(), cap)
+    logger.info("request accepted", extra={"titles": len(request.titles), "models": request.models})
+    return {"run_id": run_id, "execution": event.execution, **request.for_map()}

@@ -1,17 +1,14 @@
 """The budget and every other check on a campaign and its file, before anything is paid for."""
 
-import os
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.parser import BaseModel, event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from thumbnails.campaigns import open_campaign
-from thumbnails.store import bucket_store
-
-logger = Logger()
-tracer = Tracer(patch_modules=["botocore"])
+from entry.clients import store
+from entry.observability import logger, observed
+from entry.settings import CheckSettings, settings
+from thumbnails.campaigns.open import open_campaign
 
 
 class Event(BaseModel):
@@ -21,8 +18,7 @@ class Event(BaseModel):
     request: Any
 
 
-@logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@observed
 @event_parser(model=Event)
 def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
     """Accept or refuse a campaign.
@@ -32,6 +28,6 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
         StorageUnavailable: the bucket could not be read or written.
     """
     logger.append_keys(run_id=event.execution)
-    campaign = open_campaign(event.execution, event.request, bucket_store(), int(os.environ["BATCH_CAP"]))
+    campaign = open_campaign(event.execution, event.request, store(), settings(CheckSettings).batch_cap)
     logger.info("campaign accepted", extra={"rows": campaign["rows"], "campaign_id": campaign["campaign_id"]})
     return campaign

@@ -34,9 +34,9 @@ import boto3
 import psutil
 
 from tests.bench.batch_requests import MODELS, TITLES
-from thumbs.deploy import CREDENTIALS, REGION, deploy
 from thumbs.image_api.control import ImageApiControl
-from thumbs.stack import PROJECT, Stack, free_port
+from thumbs.stack.deploy import CREDENTIALS, REGION, deploy
+from thumbs.stack.processes import PROJECT, Stack, free_port
 
 SHAPES = ((1, 1), (3, 2), (10, 2), (25, 2), (50, 1))
 LATENCIES = (1.0, 10.0)
@@ -446,7 +446,7 @@ def plot(bench: Bench, path: Path) -> None:
         # What is far above is in the table alone.
         worst = max(row.wall for row in bench.table if row.latency == latency and row.way != LOOP and row.warm)
         panel.set(xlim=(0, 51), ylim=(0, worst * 1.15), xlabel="images", ylabel="seconds")
-        panel.set_title(f"image latency {latency:g} s")
+        panel.prepare_title(f"image latency {latency:g} s")
         panel.grid(alpha=0.25)
     panels[0][0].legend(fontsize=8)
     figure.savefig(path, dpi=110)

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 
 from tests.integration.application import BUCKET, GEMINI, GPT, Application
-from thumbs.deploy import deploy
-from thumbs.stack import PROJECT, Stack, free_port
+from thumbs.stack.deploy import deploy
+from thumbs.stack.processes import PROJECT, Stack, free_port
 
 MODELS = [GPT, GEMINI]
 SAMPLE_SECONDS = 0.5

@@ -2,7 +2,7 @@
 
 Each figure is of a fresh process that sees what Lambda would show it: the built package, the runtime's own packages and
 the standard library. Images are made against a stack of the benchmark's own, with an image API without latency. With
-*snapshot* the before-snapshot hooks run first, as SnapStart and the embedded stack's template process do.
+*snapshot* the before-snapshot hooks run first, as SnapStart and the embedded stack's zygote do.
 """
 
 import argparse
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.bench_batch import aligned, client, image_api, machine, stack
-from thumbs.deploy import CREDENTIALS
 from thumbs.localstack.runtime_packages import link_runtime_packages
-from thumbs.stack import PROJECT, Stack
+from thumbs.stack.deploy import CREDENTIALS
+from thumbs.stack.processes import PROJECT, Stack
 
 LIMIT_MB = 60.0
 #: One OpenAI and one Gemini model.

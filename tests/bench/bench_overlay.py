@@ -25,8 +25,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "functions"))
 
-from thumbnails.overlay import breaks, compose, layout, picture, typefaces
-from thumbnails.overlay.templates import HEIGHT, LINE_HEIGHT, TEMPLATES, WIDTH, Template
+from thumbnails.images.overlay import breaks, compose, layout, picture, typefaces
+from thumbnails.images.overlay.templates import HEIGHT, LINE_HEIGHT, TEMPLATES, WIDTH, Template
 
 FONT = "inter"
 TITLE = "How We Cut Our AWS Bill by 80% Without Losing a Single Feature"
@@ -251,10 +251,10 @@ def row(data: bytes, kind: str, name: str, runs: int, path: Path, program: str |
         return opened
 
     finished = picture.open_picture(data)
-    set_title = layout.measure(TITLE, name, FONT)
-    compose.darken(finished, set_title)
-    sharp_chroma = compose._chroma_would_bleed(finished, set_title)
-    compose.draw_title(finished, set_title)
+    prepare_title = layout.measure(TITLE, name, FONT)
+    compose.darken(finished, prepare_title)
+    sharp_chroma = compose._chroma_would_bleed(finished, prepare_title)
+    compose.draw_title(finished, prepare_title)
 
     decoding, encoding, new, same, usual = medians(
         (
@@ -279,7 +279,7 @@ def peak_memory() -> float:
     """The most memory in MB that a fresh process held while it drew every template over the largest input."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from thumbnails.overlay.compose import draw_overlay\n"
+        "from thumbnails.images.overlay.compose import draw_overlay\n"
         "data = open(sys.argv[2], 'rb').read()\n"
         "for name in sys.argv[3:]: draw_overlay(data, 'How We Cut Our AWS Bill by 80%', name, 'inter')\n"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"

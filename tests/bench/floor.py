@@ -12,12 +12,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.bench.batch_requests import MODELS, TITLES
+from thumbnails.aws.s3 import bucket_store
+from thumbnails.aws.secrets import provider_key
 from thumbnails.catalog import Model
-from thumbnails.cell import make_thumbnail, rehearse
-from thumbnails.keys import provider_key
-from thumbnails.providers import generate_picture, rehearse_adapters
-from thumbnails.request import Cell
-from thumbnails.store import bucket_store
+from thumbnails.images.cell import make_thumbnail, warm_up
+from thumbnails.images.providers import generate_picture, warm_up_adapters
+from thumbnails.requests.checks import parse_cell
 
 
 def make(run: str, row: int, column: int) -> None:
@@ -26,7 +26,7 @@ def make(run: str, row: int, column: int) -> None:
     def generate(model: Model, prompt: str) -> bytes:
         return generate_picture(model, prompt, provider_key, float(os.environ["PROVIDER_TIMEOUT_SECONDS"]))
 
-    make_thumbnail(Cell.parse(event, run_id=run), bucket_store(), generate)
+    make_thumbnail(parse_cell(event, run_id=run), bucket_store(), generate)
 
 
 async def gather(run: str, rows: int, columns: int) -> float:
@@ -40,9 +40,9 @@ async def gather(run: str, rows: int, columns: int) -> float:
 
 
 def main() -> None:
-    rehearse_adapters()
-    bucket_store().rehearse()
-    rehearse()
+    warm_up_adapters()
+    bucket_store().warm_up()
+    warm_up()
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         rows, columns, run = line.split()

@@ -21,8 +21,8 @@ import psutil
 
 from tests.integration.application import BUCKET, GEMINI, GPT, Application, opened
 from tests.integration.conftest import remove
-from thumbs.deploy import deploy
-from thumbs.stack import PROJECT, Stack, free_port
+from thumbs.stack.deploy import deploy
+from thumbs.stack.processes import PROJECT, Stack, free_port
 
 ROWS, MODELS = 25, [GPT, GEMINI]
 CELLS = ROWS * len(MODELS)

@@ -14,9 +14,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from thumbs.deploy import CREDENTIALS, REGION
 from thumbs.image_api.control import ImageApiControl
-from thumbs.stack import Stack
+from thumbs.stack.deploy import CREDENTIALS, REGION
+from thumbs.stack.processes import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from tests.integration.application import Application
-from thumbs.deploy import deploy
-from thumbs.stack import PROJECT, Stack, free_port
+from thumbs.stack.deploy import deploy
+from thumbs.stack.processes import PROJECT, Stack, free_port
 
 #: Enough for every picture of a run on a busy machine; a call that hangs lasts longer.
 PROVIDER_SECONDS = "5"

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from tests.integration.application import DALLE, GPT, GPT2, RUN_SECONDS, Application, opened, wait_for
-from thumbs.deploy import CREDENTIALS, REGION, STACK_NAME
+from thumbs.stack.deploy import CREDENTIALS, REGION, STACK_NAME
 
 TITLES = ["First title", "Second title"]
 BATCH = {"prompts": TITLES, "models": [GPT, DALLE]}

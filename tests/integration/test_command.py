@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.application import ACCOUNT, DALLE, GPT, Application, wait_for
-from thumbs.stack import PROJECT
+from thumbs.stack.processes import PROJECT
 
 THUMBS = Path(sys.executable).parent / "thumbs"
 REQUEST = {"prompts": ["Typed by a person", "Read by a person"], "models": [GPT, DALLE]}

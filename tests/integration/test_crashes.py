@@ -18,7 +18,7 @@ import pytest
 
 from tests.integration.application import BUCKET, DALLE, GPT, Application, create_function, wait_for
 from tests.integration.conftest import remove, remove_orphans
-from thumbs.stack import PROJECT, Stack, free_port
+from thumbs.stack.processes import PROJECT, Stack, free_port
 
 THUMBS = Path(sys.executable).parent / "thumbs"
 REQUEST = {"prompts": ["Before the crash", "After the crash"], "models": [GPT, DALLE]}
@@ -80,7 +80,7 @@ class Machine:
         return [one for service in services for one in (service, *service.children(recursive=True))]
 
     def template(self) -> psutil.Process:
-        """The template process of the function that makes images."""
+        """The zygote of the function that makes images."""
         (found,) = [one for one in self.process("localstack").children() if HANDLER in one.cmdline()]
         return found
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from tests.integration.application import BUCKET, DALLE, GEMINI, GPT, Application, wait_for
-from thumbs.deploy import CREDENTIALS, REGION
+from thumbs.stack.deploy import CREDENTIALS, REGION
 
 EVENT_SECONDS = 30.0
 REQUEST = {"prompts": ["Dropped by a writer", "Read by a machine"], "models": [GPT, DALLE]}

@@ -28,8 +28,8 @@ from tests.integration.application import (
 )
 from tests.integration.fault_proxy import Effect, FaultProxy, Rule
 from tests.integration.test_events import run_named
-from thumbnails.results import BILLED
-from thumbs.deploy import REGION
+from thumbnails.runs.failures import BILLED
+from thumbs.stack.deploy import REGION
 
 TITLES = ["First of three", "Second of three", "Third of three"]
 MODELS = [GPT, GEMINI]

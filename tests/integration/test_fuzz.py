@@ -22,10 +22,12 @@ from tests.integration.test_api import Api
 from tests.integration.test_events import ask, drop, run_named
 from tests.unit.memory_store import MemoryStore
 from thumbnails.errors import InvalidBatch
-from thumbnails.reading import NotJson, read_json
-from thumbnails.request import RUN_ID, Cell, Task
-from thumbnails.runs import open_run
-from thumbs.application import Application as Command
+from thumbnails.requests.checks import parse_cell
+from thumbnails.requests.models import Task
+from thumbnails.runs.naming import RUN_ID
+from thumbnails.runs.open import open_run
+from thumbnails.strict_json import NotJson, read_json
+from thumbs.cli.application import Application as Command
 
 CAP = 50
 TASKS: tuple[Task, ...] = ("generateBatch", "generateThumbnails")
@@ -191,7 +193,7 @@ def test_cells(app: Application, bucket_is_tidy: Callable[[], None]) -> None:
     for event in every:
         answer = app.invoke("generateThumbnail", event)
         try:
-            Cell.parse(event, run_id="r")
+            parse_cell(event, run_id="r")
         except InvalidBatch:
             assert answer.function_error and answer.payload["errorType"] == "InvalidBatch", answer.payload
             is_sentence(answer.payload["errorMessage"])

@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 
 from tests.integration.application import DALLE, GEMINI, Application
-from thumbs.deploy import CREDENTIALS, REGION
+from thumbs.stack.deploy import CREDENTIALS, REGION
 
 
 def secret_with(app: Application, keys: dict[str, str]) -> str:

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from tests.integration.application import GPT, Application, Invocation, create_function, wait_for
-from thumbs.deploy import CREDENTIALS, REGION
-from thumbs.localstack.executor import LIFE
+from thumbs.localstack.executor import INVOCATIONS_PER_PROCESS
+from thumbs.stack.deploy import CREDENTIALS, REGION
 
 SOURCE = """
 import os, signal, subprocess, sys, time
@@ -229,10 +229,10 @@ def test_a_function_that_cannot_start_says_why_every_time(
 
 def test_a_process_serves_a_life_of_invocations_and_gives_way_to_the_next(app: Application) -> None:
     for name in deleting(app, "app.handler", {"app.py": SOURCE}):
-        served = Counter(app.invoke(name, {}).payload for _ in range(3 * LIFE))
+        served = Counter(app.invoke(name, {}).payload for _ in range(3 * INVOCATIONS_PER_PROCESS))
         first, *lives = served.values()
-        assert 1 <= first <= LIFE
-        assert lives[:2] == [LIFE, LIFE]
+        assert 1 <= first <= INVOCATIONS_PER_PROCESS
+        assert lives[:2] == [INVOCATIONS_PER_PROCESS, INVOCATIONS_PER_PROCESS]
         for ended in list(served)[:2]:
             wait_for_end(ended)
 

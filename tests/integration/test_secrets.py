@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from tests.integration.application import DALLE, GEMINI, Application, Execution
-from thumbs.deploy import CREDENTIALS, REGION
+from thumbs.stack.deploy import CREDENTIALS, REGION
 
 #: In every key of this test run; the offline image API turns away keys with "rejected" in them.
 MARKER = f"planted{uuid.uuid4().hex}"

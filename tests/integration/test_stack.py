@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from tests.integration.application import Application, create_function
-from thumbs.deploy import CREDENTIALS, REGION
-from thumbs.errors import CommandError
-from thumbs.stack import Stack, answers, free_port, is_free
+from thumbs.command_error import CommandError
+from thumbs.stack.deploy import CREDENTIALS, REGION
+from thumbs.stack.processes import Stack, answers, free_port, is_free
 
 SPAWNING = "import subprocess\ndef handler(event, context):\n    return subprocess.Popen(['sleep', '300']).pid\n"
 

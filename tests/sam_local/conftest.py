@@ -13,9 +13,9 @@ import pytest
 
 from tests.integration.application import Application, wait_for
 from tests.integration.conftest import remove, remove_orphans, say
-from thumbs.deploy import CREDENTIALS, deploy
-from thumbs.sam_local import write_variables
-from thumbs.stack import LOOPBACK, PROJECT, Stack, answers, bridge_address, free_port, last_line
+from thumbs.stack.deploy import CREDENTIALS, deploy
+from thumbs.stack.processes import LOOPBACK, PROJECT, Stack, answers, bridge_address, free_port, last_line
+from thumbs.stack.sam_local import write_variables
 
 SAM = PROJECT / ".venv-sam" / "bin" / "sam"
 #: Building the image that the functions run in is most of it.

@@ -11,8 +11,8 @@ from PIL import Image
 
 from tests.integration.application import ACCOUNT, GPT, RUN_SECONDS, Application, opened, wait_for
 from tests.sam_local.conftest import SamLocal
-from thumbs.deploy import REGION
-from thumbs.stack import PROJECT
+from thumbs.stack.deploy import REGION
+from thumbs.stack.processes import PROJECT
 
 EVENTS = PROJECT / "events"
 TITLE = "Why fan-out beats sequential"

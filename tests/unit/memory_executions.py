@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from thumbnails.executions import Execution, Executions
-from thumbnails.request import Task
+from thumbnails.aws.step_functions import Execution, Executions
+from thumbnails.requests.models import Task
 
 
 class MemoryExecutions(Executions):

@@ -5,7 +5,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
-from thumbnails.store import Listed, S3Object, Store, Stored
+from thumbnails.aws.s3 import Listed, Store, Stored
+from thumbnails.keys import S3Object
 
 
 class MemoryStore(Store):
@@ -27,21 +28,21 @@ class MemoryStore(Store):
         self.writes: list[str] = []
         self.unwritable: dict[str, Exception] = {}
 
-    def put(self, key: str, body: bytes, content_type: str, notes: dict[str, str] | None = None) -> None:
+    def put(self, key: str, body: bytes, content_type: str, metadata: dict[str, str] | None = None) -> None:
         for ending in [ending for ending in self.unwritable if key.endswith(ending)]:
             raise self.unwritable.pop(ending)
         self.writes.append(key)
         self.content_types[key] = content_type
-        self.objects[key] = Stored(body, dict(notes or {}))
+        self.objects[key] = Stored(body, dict(metadata or {}))
 
-    def notes(self, key: str) -> dict[str, str] | None:
-        return self.objects[key].notes if key in self.objects else None
+    def metadata(self, key: str) -> dict[str, str] | None:
+        return self.objects[key].metadata if key in self.objects else None
 
     def get(
         self, key: str, bucket: str | None = None, limit: int | None = None, version: str | None = None
     ) -> Stored | None:
         found = self.elsewhere.get((bucket, key)) if bucket else self.objects.get(key)
-        return Stored(found.body[:limit], found.notes) if found else None
+        return Stored(found.body[:limit], found.metadata) if found else None
 
     def download(self, key: str, file: IO[bytes], limit: int | None = None) -> int | None:
         if key not in self.objects:

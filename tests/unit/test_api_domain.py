@@ -10,17 +10,20 @@ import pytest
 
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
+from thumbnails.blog.page import PageUnreadable
+from thumbnails.blog.text import Page
 from thumbnails.errors import InvalidBatch, ModerationUnavailable, Problem
-from thumbnails.estimate import estimate
-from thumbnails.executions import may_resume, redrive_name, resumed_by
-from thumbnails.gallery import archive, finished_images, is_image_key
-from thumbnails.listing import list_runs
-from thumbnails.moderation import moderate
-from thumbnails.pages import Page, PageUnreadable
-from thumbnails.progress import Seen, look_at, read_history
-from thumbnails.request import Batch, parse_request
-from thumbnails.runs import open_run
-from thumbnails.submissions import ContentFlagged, IdempotencyKeyReused, Submitted, check, run_id_for, submit
+from thumbnails.requests.checks import parse_request
+from thumbnails.requests.estimate import estimate
+from thumbnails.requests.models import Batch
+from thumbnails.requests.moderation import moderate
+from thumbnails.runs.archive import archive
+from thumbnails.runs.gallery import finished_images, is_image_key
+from thumbnails.runs.listing import list_runs
+from thumbnails.runs.naming import may_resume, redrive_name, resumed_by, run_id_for_key
+from thumbnails.runs.open import open_run
+from thumbnails.runs.status import Seen, get_status, read_history
+from thumbnails.runs.submit import ContentFlagged, IdempotencyKeyReused, Submitted, check, submit
 
 GPT, GPT2, DALLE = "gpt-image-1", "gpt-image-2", "dall-e-3"
 CAP = 50
@@ -147,7 +150,7 @@ def test_the_same_request_with_the_same_key_starts_once(store: MemoryStore, exec
     assert send(store, executions, key="k") == first
     executions.end(first.run_id, status="SUCCEEDED")
     assert send(store, executions, key="k") == first
-    assert list(executions.all) == [run_id_for("k")]
+    assert list(executions.all) == [run_id_for_key("k")]
     assert send(store, executions, key="other").run_id != first.run_id
 
 
@@ -162,7 +165,7 @@ def test_the_first_reading_of_a_page_decides(store: MemoryStore, executions: Mem
     asked = {"blog_url": URL, "models": [GPT]}
     send(store, executions, asked, "k", read_page=lambda _: Page("A first title", ""))
     send(store, executions, asked, "k", read_page=lambda _: Page("Another title", ""))
-    assert executions.all[run_id_for("k")].request["prompts"] == ["A first title"]
+    assert executions.all[run_id_for_key("k")].request["prompts"] == ["A first title"]
 
 
 def test_a_run_that_was_claimed_and_never_started_starts_at_the_next_delivery(
@@ -171,7 +174,7 @@ def test_a_run_that_was_claimed_and_never_started_starts_at_the_next_delivery(
     send(store, executions, key="k")
     executions.all.clear()
     send(store, executions, key="k")
-    assert list(executions.all) == [run_id_for("k")]
+    assert list(executions.all) == [run_id_for_key("k")]
 
 
 def test_what_moderation_flags_starts_nothing(store: MemoryStore, executions: MemoryExecutions) -> None:
@@ -283,7 +286,7 @@ def test_a_cell_waits_between_two_tries() -> None:
 
 
 def states(run_id: str, executions: MemoryExecutions, store: MemoryStore) -> list[tuple[str, str]]:
-    run = look_at(run_id, executions, store, CAP)
+    run = get_status(run_id, executions, store, CAP)
     assert run
     return [(cell.state, cell.error) for cell in run.cells]
 
@@ -303,13 +306,13 @@ def test_a_run_is_pending_before_its_request_is_stored(store: MemoryStore, execu
 
 
 def test_a_run_that_was_never_there_is_none(store: MemoryStore, executions: MemoryExecutions) -> None:
-    assert look_at("run-1", executions, store, CAP) is None
+    assert get_status("run-1", executions, store, CAP) is None
 
 
 def test_a_refused_run_has_no_cells(store: MemoryStore, executions: MemoryExecutions) -> None:
     executions.start("generateBatch", "run-1", {"prompts": []})
     executions.end("run-1", status="FAILED", error="InvalidBatch", cause="no")
-    run = look_at("run-1", executions, store, CAP)
+    run = get_status("run-1", executions, store, CAP)
     assert run
     assert (run.request, run.cells, run.execution.error) == (None, [], "InvalidBatch")
 
@@ -357,13 +360,13 @@ def test_a_resumed_run_shows_its_newest_execution(store: MemoryStore, executions
     # Before it has noted itself as the newest, and after.
     for _ in range(2):
         for name in ("run-1", again):
-            run = look_at(name, executions, store, CAP)
+            run = get_status(name, executions, store, CAP)
             assert run
             assert (run.run_id, run.execution.name) == ("run-1", again)
             assert [cell.state for cell in run.cells] == ["succeeded", "pending", "pending", "pending"]
         open_run("generateBatch", again, {"resume": "run-1"}, store, CAP)
     executions.end(again, status="SUCCEEDED", output={"failures": []})
-    run = look_at("run-1", executions, store, CAP)
+    run = get_status("run-1", executions, store, CAP)
     assert run
     assert run.execution.name == again
 
@@ -371,7 +374,7 @@ def test_a_resumed_run_shows_its_newest_execution(store: MemoryStore, executions
 def test_executions_that_resume_each_other_end_the_look(store: MemoryStore, executions: MemoryExecutions) -> None:
     executions.start("generateBatch", "a", {"resume": "b"})
     executions.start("generateBatch", "b", {"resume": "a"})
-    assert look_at("a", executions, store, CAP)
+    assert get_status("a", executions, store, CAP)
 
 
 # Listings.

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from api import images, runs
+from api import image_routes, run_routes
 from api.app import handler
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
-from thumbnails.runs import open_run
+from thumbnails.runs.open import open_run
 
 PROJECT = Path(__file__).parents[2]
 GPT = "gpt-image-1"
@@ -60,9 +60,9 @@ def executions() -> MemoryExecutions:
 def api(monkeypatch: pytest.MonkeyPatch, executions: MemoryExecutions, store: MemoryStore) -> Api:
     monkeypatch.setenv("BATCH_CAP", "50")
     monkeypatch.delenv("PUBLIC_ENDPOINT_URL", raising=False)
-    for module in (runs, images):
+    for module in (run_routes, image_routes):
         monkeypatch.setattr(module, "bucket_store", lambda: store)
-    monkeypatch.setattr(runs, "executions", lambda: executions)
+    monkeypatch.setattr(run_routes, "executions", lambda: executions)
     return Api(handler)
 
 
@@ -146,7 +146,7 @@ def test_a_fault_is_an_error_in_json_without_a_trace(api: Api, monkeypatch: pyte
     def broken() -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(runs, "executions", broken)
+    monkeypatch.setattr(run_routes, "executions", broken)
     status, answer = api("GET", "/runs")
     assert (status, answer["code"]) == (500, "internal_error")
     assert "secret" not in api.answer["body"]

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from tests.unit.memory_store import MemoryStore
-from thumbnails.campaign_file import read_rows
-from thumbnails.campaign_results import close_campaign
-from thumbnails.campaigns import NAMED_ROWS, open_campaign
+from thumbnails.aws.s3 import Stored
+from thumbnails.campaigns.collect import collect_campaign
+from thumbnails.campaigns.open import NAMED_ROWS, open_campaign
+from thumbnails.campaigns.rows import read_rows
 from thumbnails.errors import AllImagesFailed, InvalidBatch, StorageUnavailable
-from thumbnails.executions import redrive_name
-from thumbnails.runs import open_run
-from thumbnails.store import Stored
+from thumbnails.runs.naming import redrive_name
+from thumbnails.runs.open import open_run
 
 GPT, DALLE = "gpt-image-1", "dall-e-3"
 CAP = 50
@@ -169,7 +169,7 @@ def test_a_refusal_names_the_first_bad_rows_and_counts_them_all(store: MemorySto
 def test_a_campaign_has_a_limit_of_rows(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch, rows: int, passes: bool
 ) -> None:
-    monkeypatch.setattr("thumbnails.campaigns.ROWS", 3)
+    monkeypatch.setattr("thumbnails.campaigns.open.ROWS", 3)
     text = "title\n" + "A title\n" * rows
     if passes:
         assert begin(store, text)["rows"] == rows
@@ -180,7 +180,7 @@ def test_a_campaign_has_a_limit_of_rows(
 def test_a_file_that_is_too_large_is_refused_with_the_limit(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("thumbnails.campaigns.FILE_MEBIBYTES", 1)
+    monkeypatch.setattr("thumbnails.campaigns.open.FILE_MEBIBYTES", 1)
     message = refusal(store, "title\n" + "A title\n" * (1 << 18))
     assert message == "campaigns/posts.csv has 2 MiB; a campaign's file has at most 1 MiB"
 
@@ -244,7 +244,7 @@ def lines(store: MemoryStore) -> list[dict[str, Any]]:
 def test_images_and_failures_are_told_apart(store: MemoryStore) -> None:
     opened = begin(store, THREE)
     write_results(store, opened, succeeded=[made(2), made(0, REFUSED, paid_calls=1)], failed=[failed(1, "TimedOut")])
-    result = close_campaign("camp", "camp", 3, None, store)
+    result = collect_campaign("camp", "camp", 3, None, store)
     assert result["images"] == {"total": 6, "succeeded": 3, "failed": 3, "pending": 0, "paid_calls": 3}
     assert result["rows"] == {"total": 3, "succeeded": 1, "partly": 1, "failed": 1, "pending": 0}
     assert [(record["row"], record.get("key"), record.get("error")) for record in lines(store)] == [
@@ -265,7 +265,7 @@ def test_a_row_without_any_image_has_the_reasons_of_its_own_run(store: MemorySto
     own = [{**REFUSED, "column": 0, "model": GPT, "error": "UnusableAnswer"}, REFUSED]
     put(store, {"images": {"paid_calls": 1}, "failures": own}, "runs/camp-1/manifest.json")
     write_results(store, opened, succeeded=[made(0)], failed=[failed(1)])
-    result = close_campaign("camp", "camp", 2, None, store)
+    result = collect_campaign("camp", "camp", 2, None, store)
     assert result["images"]["paid_calls"] == 3
     assert [record["error"] for record in lines(store)[2:]] == ["UnusableAnswer", "PictureRefused"]
 
@@ -274,7 +274,7 @@ def test_above_the_tolerance_the_rows_that_were_not_begun_are_pending(store: Mem
     opened = begin(store, THREE)
     write_results(store, opened, succeeded=[made(0)], failed=[failed(1)], pending=[{"row": 2}])
     failure = {"Error": "States.ExceedToleratedFailureThreshold", "Cause": "too many"}
-    result = close_campaign("camp", "camp", 3, failure, store)
+    result = collect_campaign("camp", "camp", 3, failure, store)
     assert (result["failure"], result["rows"]["pending"], result["images"]["pending"]) == (failure, 1, 2)
     assert store.json("campaigns/camp/manifest.json")["failure"] == failure
 
@@ -282,20 +282,20 @@ def test_above_the_tolerance_the_rows_that_were_not_begun_are_pending(store: Mem
 def test_a_map_that_began_no_row_leaves_a_manifest(store: MemoryStore) -> None:
     begin(store, THREE)
     failure = {"Error": "States.ItemReaderFailed", "Cause": "no"}
-    assert close_campaign("camp", "camp", 3, failure, store)["images"]["pending"] == 6
+    assert collect_campaign("camp", "camp", 3, failure, store)["images"]["pending"] == 6
 
 
 def test_results_that_are_not_there_are_looked_for_again(store: MemoryStore) -> None:
     begin(store, THREE)
     with pytest.raises(StorageUnavailable):
-        close_campaign("camp", "camp", 3, None, store)
+        collect_campaign("camp", "camp", 3, None, store)
 
 
 def test_a_campaign_without_any_image_fails_and_has_its_manifest(store: MemoryStore) -> None:
     opened = begin(store, THREE[:2], models=[GPT])
     write_results(store, opened, failed=[failed(0), failed(1)])
     with pytest.raises(AllImagesFailed) as total:
-        close_campaign("camp", "camp", 2, None, store)
+        collect_campaign("camp", "camp", 2, None, store)
     assert str(total.value) == f"{GPT}: AllImagesFailed: it did not work (2×)"
     assert store.json("campaigns/camp/manifest.json")["images"]["failed"] == 2
 
@@ -303,7 +303,7 @@ def test_a_campaign_without_any_image_fails_and_has_its_manifest(store: MemorySt
 def test_resuming_makes_the_rows_that_miss_an_image_and_keeps_what_is_known_of_the_others(store: MemoryStore) -> None:
     opened = begin(store, THREE)
     write_results(store, opened, succeeded=[made(0, REFUSED), made(2)], failed=[failed(1, "TimedOut")])
-    close_campaign("camp", "camp", 3, None, store)
+    collect_campaign("camp", "camp", 3, None, store)
 
     again = open_campaign("again", {"resume": "camp"}, store, CAP)
     assert (again["campaign_id"], again["execution"], again["rows"]) == ("camp", "again", 2)
@@ -311,13 +311,13 @@ def test_resuming_makes_the_rows_that_miss_an_image_and_keeps_what_is_known_of_t
     write_results(store, again, succeeded=[made(0, paid_calls=1), made(1)])
     for _ in range(2):
         # A collection that is tried again comes to the same.
-        result = close_campaign("camp", "again", 2, None, store)
+        result = collect_campaign("camp", "again", 2, None, store)
         assert result["images"] == {"total": 6, "succeeded": 6, "failed": 0, "pending": 0, "paid_calls": 3}
         assert len(lines(store)) == 6
 
     whole = open_campaign("once-more", {"resume": "camp"}, store, CAP)
     assert (whole["rows"], requests(store, whole["items_key"])) == (0, [])
-    assert close_campaign("camp", "once-more", 0, None, store)["images"]["paid_calls"] == 0
+    assert collect_campaign("camp", "once-more", 0, None, store)["images"]["paid_calls"] == 0
 
 
 def test_a_campaign_that_was_stopped_is_resumed_with_all_of_its_rows(store: MemoryStore) -> None:

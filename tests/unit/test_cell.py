@@ -9,10 +9,11 @@ from PIL import Image as Canvas
 
 from tests.unit.memory_store import MemoryStore
 from thumbnails.catalog import MODELS, Model
-from thumbnails.cell import Image, make_thumbnail
 from thumbnails.errors import ProviderRateLimited, StorageUnavailable, UnusablePicture
-from thumbnails.overlay.layout import measure
-from thumbnails.request import Cell
+from thumbnails.images.cell import Image, make_thumbnail
+from thumbnails.images.overlay.layout import measure
+from thumbnails.requests.checks import parse_cell
+from thumbnails.requests.models import Cell
 
 ORIGINAL = "originals/"
 RUNS = "runs/"
@@ -44,7 +45,7 @@ class Provider:
 
 def cell(**changes: object) -> Cell:
     event = {"title": "A title", "model": "gpt-image-1", "run_id": "run-1", "execution": "run-1", **changes}
-    return Cell.parse(event, run_id="unused")
+    return parse_cell(event, run_id="unused")
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from thumbs import deploy
-from thumbs.stack import PROJECT, Stack
+from thumbs.stack import deploy
+from thumbs.stack.processes import PROJECT, Stack
 
 
 def test_keys_reach_sam_in_a_file_that_only_its_owner_can_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -26,24 +26,27 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from api import images, runs
+from api import image_routes, run_routes
 from api.app import handler
 from api.http import BODY_BYTES
 from tests import nasty
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
-from thumbnails.campaigns import open_campaign
+from thumbnails.aws.s3 import REQUEST_BYTES, Stored
+from thumbnails.blog.text import Page
+from thumbnails.campaigns.open import open_campaign
 from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES
-from thumbnails.cell import make_thumbnail
 from thumbnails.errors import InvalidBatch, StorageUnavailable
-from thumbnails.pages import Page
-from thumbnails.reading import NotJson, read_json
-from thumbnails.request import Cell, Task
-from thumbnails.runs import close_run, open_run
-from thumbnails.starts import execution_for
-from thumbnails.store import REQUEST_BYTES, Stored, image_key, original_key
-from thumbs import cli
-from thumbs.application import INPUT_BYTES, Application
+from thumbnails.images.cell import make_thumbnail
+from thumbnails.keys import image_key, original_key
+from thumbnails.requests.checks import parse_cell
+from thumbnails.requests.events import run_for
+from thumbnails.requests.models import Task
+from thumbnails.runs.collect import collect_run
+from thumbnails.runs.open import open_run
+from thumbnails.strict_json import NotJson, read_json
+from thumbs.cli import main as cli
+from thumbs.cli.application import INPUT_BYTES, Application
 
 CAP = 12
 GPT = "gpt-image-1"
@@ -264,7 +267,7 @@ DETAILS = st.fixed_dictionaries(
 def test_an_event_of_a_file_that_cannot_be(detail: object) -> None:
     event = {**FILE_EVENT, "detail": detail}
     opened("S3 event", "generateBatch", "inbox-1", event, MemoryStore())
-    name, _ = execution_for({"id": "e1", **event}, "")
+    name, _ = run_for({"id": "e1", **event}, "")
     assert 1 <= len(name) <= 80
     stays_under([f"runs/{name}/x"], f"runs/{name}/")
 
@@ -390,10 +393,10 @@ def api() -> Iterator[Callable[[], Api]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BATCH_CAP", str(CAP))
-        for module in (runs, images):
+        for module in (run_routes, image_routes):
             patch.setattr(module, "bucket_store", lambda: now[0].store)
-        patch.setattr(runs, "executions", lambda: now[0].executions)
-        patch.setattr(runs, "read_page", lambda _url: Page("A page's title", "Its text."))
+        patch.setattr(run_routes, "executions", lambda: now[0].executions)
+        patch.setattr(run_routes, "read_page", lambda _url: Page("A page's title", "Its text."))
         yield new
 
 
@@ -515,7 +518,7 @@ PLACES = nasty.values | st.integers(-1, 60) | st.sampled_from([10**6, 10**1100, 
 @example(cell={"title": "A title", "model": GPT, "execution": "x" * 3_000})
 def test_a_cell_of_any_kind(cell: object) -> None:
     try:
-        parsed = Cell.parse(cell, run_id="request-1")
+        parsed = parse_cell(cell, run_id="request-1")
     except InvalidBatch as refusal:
         refusal_is_clear("cell", refusal)
         return
@@ -540,7 +543,7 @@ def is_made(property_: str, title: str, template: str, font: str) -> None:
     """A cell from its event to its objects."""
     event = {"title": title, "model": GPT, "template": template, "font": font, "run_id": "run-1", "row": 3}
     try:
-        cell = Cell.parse(event, run_id="unused")
+        cell = parse_cell(event, run_id="unused")
     except InvalidBatch as refusal:
         refusal_is_clear(property_, refusal)
         return
@@ -557,7 +560,7 @@ def is_made(property_: str, title: str, template: str, font: str) -> None:
         finished.load()
     # What S3 takes with an object, names and all.
     for stored in store.objects.values():
-        assert sum(len(name) + len(quote(value)) for name, value in stored.notes.items()) < 2_000
+        assert sum(len(name) + len(quote(value)) for name, value in stored.metadata.items()) < 2_000
     json.dumps(made.as_json())
 
 
@@ -674,7 +677,7 @@ def test_a_preview_of_any_title(
     thumbs: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str
 ) -> None:
     # The picture below is the offline image API's, and slow to draw: the titles are what is looked at.
-    monkeypatch.setattr("thumbs.preview.preview_sheet", lambda *_: b"sheet")
+    monkeypatch.setattr("thumbs.cli.preview.preview_sheet", lambda *_: b"sheet")
     sheet = tmp_path / "sheet.jpg"
     try:
         is_fine = bool(open_run("generateBatch", "r", [[title], [GPT]], MemoryStore(), CAP))
@@ -690,9 +693,9 @@ def test_a_manifest_is_not_lost_for_a_wild_title() -> None:
     title = "\u202e" + "".join(map(chr, range(0x12000, 0x12000 + 190)))
     open_run("generateBatch", "run-1", [[title], [GPT]], store, CAP)
     cell = make_thumbnail(
-        Cell.parse({"title": title, "model": GPT, "run_id": "run-1"}, run_id=""), store, lambda *_: PICTURE
+        parse_cell({"title": title, "model": GPT, "run_id": "run-1"}, run_id=""), store, lambda *_: PICTURE
     )
-    assert close_run("generateBatch", "run-1", [cell.as_json()], store)["images"]["succeeded"] == 1
+    assert collect_run("generateBatch", "run-1", [cell.as_json()], store)["images"]["succeeded"] == 1
     stays_under(store.writes, "runs/run-1/", "originals/")
 
 

@@ -11,7 +11,7 @@ from thumbs.image_api.artist import Artist, encode
 from thumbs.image_api.dialect import Order
 from thumbs.image_api.drawing import draw
 from thumbs.image_api.drawing.palettes import PALETTES
-from thumbs.image_api.drawing.reading import read
+from thumbs.image_api.drawing.prompt_reading import read
 from thumbs.image_api.drawing.scenes import SCENES
 from thumbs.image_api.drawing.styles import STYLES
 from thumbs.image_api.faults import VARIANTS, Fault

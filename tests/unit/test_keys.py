@@ -9,8 +9,8 @@ import pytest
 from aws_lambda_powertools.utilities.parameters import clear_caches
 from moto import mock_aws
 
+from thumbnails.aws.secrets import provider_key
 from thumbnails.errors import ProviderMisconfigured
-from thumbnails.keys import provider_key
 
 SECRET = "provider-keys"
 

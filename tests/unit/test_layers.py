@@ -73,6 +73,6 @@ def test_the_embedded_stack_knows_nothing_of_the_application(path: Path) -> None
     assert "thumbnails" not in imported(path)
 
 
-def test_the_template_process_imports_the_standard_library_and_lambdas_runtime_client_alone() -> None:
-    found = imported(PROJECT / "thumbs/localstack/template_process.py")
+def test_the_zygote_process_imports_the_standard_library_and_lambdas_runtime_client_alone() -> None:
+    found = imported(PROJECT / "thumbs/localstack/zygote_process.py")
     assert found - sys.stdlib_module_names == {"awslambdaric"}

@@ -100,7 +100,7 @@ def test_the_server_binds_each_named_address_and_no_other(monkeypatch: pytest.Mo
     from localstack.config import HostAndPort
     from localstack.runtime.server import twisted
 
-    from thumbs.localstack import patches
+    from thumbs.localstack import fixes
 
     bound: list[tuple[str, int]] = []
 
@@ -113,7 +113,7 @@ def test_the_server_binds_each_named_address_and_no_other(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(twisted, "endpoints", SimpleNamespace(TCP4ServerEndpoint=Endpoint, TCP6ServerEndpoint=Endpoint))
     monkeypatch.setattr(twisted.TwistedRuntimeServer, "register", twisted.TwistedRuntimeServer.register)
-    patches.listen_on_named_addresses()
+    fixes.listen_on_named_addresses()
     server = twisted.TwistedRuntimeServer()
     hosts = ["127.0.0.1", "172.17.0.1", "::1"]
     server.register(MagicMock(), [HostAndPort(host, 4599) for host in hosts])
@@ -150,7 +150,7 @@ def test_links_of_an_earlier_environment_are_replaced(tmp_path: Path) -> None:
 def test_a_json_path_is_parsed_once_and_means_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     from localstack.services.stepfunctions.asl.utils import json_path
 
-    from thumbs.localstack import speed
+    from thumbs.localstack import speedups
 
     parsed: list[str] = []
     parse = json_path.parse
@@ -160,7 +160,7 @@ def test_a_json_path_is_parsed_once_and_means_the_same(monkeypatch: pytest.Monke
         return parse(path)
 
     monkeypatch.setattr(json_path, "parse", counting)
-    speed.parse_each_json_path_once()
+    speedups.parse_each_json_path_once()
     data = {"rows": [[1, 2], [3]]}
     assert [json_path.extract_json("$.rows[*][*]", data) for _ in range(3)] == [[1, 2, 3]] * 3
     assert json_path.extract_json("$.rows", data) == [[1, 2], [3]]
@@ -170,11 +170,11 @@ def test_a_json_path_is_parsed_once_and_means_the_same(monkeypatch: pytest.Monke
 def test_a_definition_is_parsed_once_and_a_broken_one_is_refused_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     from localstack.services.stepfunctions.asl.parse import asl_parser
 
-    from thumbs.localstack import speed
+    from thumbs.localstack import speedups
 
     parser = asl_parser.AmazonStateLanguageParser
     monkeypatch.setattr(parser, "parse", staticmethod(parser.parse))
-    speed.parse_each_definition_once()
+    speedups.parse_each_definition_once()
     definition = json.dumps({"StartAt": "Pass On", "States": {"Pass On": {"Type": "Pass", "End": True}}})
     assert parser.parse(definition) is parser.parse(definition)
     for _ in range(2):
@@ -183,19 +183,18 @@ def test_a_definition_is_parsed_once_and_a_broken_one_is_refused_each_time(monke
 
 
 def test_a_part_to_leave_out_that_does_not_exist_is_refused() -> None:
-    from thumbs.localstack import speed
+    from thumbs.localstack import speedups
 
     with pytest.raises(
         SystemExit, match=r"^THUMBS_PLAIN=faster names nothing .*: 1 for all, or parse_each_json_path_once, "
     ):
-        speed.apply("faster")
+        speedups.apply("faster")
 
 
 def test_batches_hand_on_every_item_in_order() -> None:
-    from thumbs.localstack import speed
 
     sent: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
-    batches = speed._Batches("batches", 3, sent.put)
+    batches = speedups._Batches("batches", 3, sent.put)
     for number in range(10):
         batches.put(number)
     received: list[list[int]] = []
@@ -211,7 +210,7 @@ def test_a_plain_stack_is_localstack_as_it_comes(monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_object_file_reads_as_a_file_does_and_goes_with_it(tmp_path: Path) -> None:
-    from thumbs.localstack.patches import ObjectFile
+    from thumbs.localstack.fixes import ObjectFile
 
     file = ObjectFile(dir=str(tmp_path), max_size=0)
     with tempfile.TemporaryFile() as plain:
@@ -237,7 +236,7 @@ def test_an_execution_lets_ended_threads_go_and_keeps_the_others(monkeypatch: py
     from localstack.services.stepfunctions.backend.execution_worker import ExecutionWorker
     from localstack.utils import threads
 
-    from thumbs.localstack import patches
+    from thumbs.localstack import fixes
 
     started = MagicMock()
     monkeypatch.setattr(ExecutionWorker, "start", started)
@@ -257,7 +256,7 @@ def test_an_execution_lets_ended_threads_go_and_keeps_the_others(monkeypatch: py
     ended.start()
     ended.join()
     working.start()
-    patches.forget_ended_threads()
+    fixes.forget_ended_threads()
     worker = ExecutionWorker.__new__(ExecutionWorker)
     worker.start()
     go_on.set()
@@ -270,7 +269,7 @@ def test_an_ended_execution_is_packed_and_tells_all_that_happened(monkeypatch: p
     from localstack.services.stepfunctions.asl.eval.event.event_manager import EventHistoryContext, EventManager
     from localstack.services.stepfunctions.backend.execution_worker import ExecutionWorker
 
-    from thumbs.localstack import patches
+    from thumbs.localstack import fixes
 
     manager, context = EventManager(), EventHistoryContext.of_program_start()
 
@@ -284,7 +283,7 @@ def test_an_ended_execution_is_packed_and_tells_all_that_happened(monkeypatch: p
         worker.env = SimpleNamespace(event_manager=manager)
 
     monkeypatch.setattr(ExecutionWorker, "_execution_logic", work)
-    patches.pack_ended_histories()
+    fixes.pack_ended_histories()
     ExecutionWorker.__new__(ExecutionWorker)._execution_logic()
     # A branch of a stopped execution reports late.
     happen(2)
@@ -293,7 +292,7 @@ def test_an_ended_execution_is_packed_and_tells_all_that_happened(monkeypatch: p
     assert events[499]["stateEnteredEventDetails"] == {"name": "Pass On", "input": '{"number": 499}'}
     assert events[499]["timestamp"] <= events[500]["timestamp"]
     kept = manager._history_event_list
-    assert isinstance(kept, patches.PackedHistory)
+    assert isinstance(kept, fixes.PackedHistory)
     assert len(kept._packed) < len(pickle.dumps(events)) / 5
     events[0]["id"] = 7
     assert manager.get_event_history()[0]["id"] == 1
@@ -304,7 +303,7 @@ def test_calls_that_come_at_once_wait_for_one_parser(monkeypatch: pytest.MonkeyP
     from localstack.aws.handlers import service
     from localstack.aws.protocol import parser
 
-    from thumbs.localstack import patches
+    from thumbs.localstack import fixes
 
     under_way: list[str] = []
     most: list[int] = []
@@ -320,7 +319,7 @@ def test_calls_that_come_at_once_wait_for_one_parser(monkeypatch: pytest.MonkeyP
 
     for module in (parser, skeleton, service):
         monkeypatch.setattr(module, "create_parser", build)
-    patches.build_one_parser_at_a_time()
+    fixes.build_one_parser_at_a_time()
     threads = [threading.Thread(target=module.create_parser, args=("s3",)) for module in (skeleton, service) * 4]
     for thread in threads:
         thread.start()

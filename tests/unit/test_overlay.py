@@ -10,9 +10,9 @@ from PIL import Image, ImageCms, ImageDraw, JpegImagePlugin
 
 from thumbnails.catalog import FONTS, TEMPLATES
 from thumbnails.errors import UnusablePicture
-from thumbnails.overlay.compose import draw_overlay
-from thumbnails.overlay.layout import measure
-from thumbnails.overlay.picture import open_picture
+from thumbnails.images.overlay.compose import draw_overlay
+from thumbnails.images.overlay.layout import measure
+from thumbnails.images.overlay.picture import open_picture
 
 TITLE = "How we cut our AWS bill by 80% without losing a feature"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thumbnails.overlay.breaks import Tier, find_breaks, uax14_breaks
+from thumbnails.images.overlay.breaks import Tier, find_breaks, uax14_breaks
 
 
 def parts(text: str) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter
 
-from thumbnails.overlay.compose import draw_overlay
+from thumbnails.images.overlay.compose import draw_overlay
 
 FOLDER = Path(__file__).parent / "golden"
 # Name → (upper and lower colour of the backdrop, title, template, font).

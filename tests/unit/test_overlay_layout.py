@@ -6,9 +6,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from thumbnails.catalog import FONTS, TEMPLATES
-from thumbnails.overlay.layout import Layout, measure, normalise
-from thumbnails.overlay.templates import LINE_HEIGHT, MAX_SIZE, MIN_SIZE
-from thumbnails.overlay.typefaces import FOLDER, choose_fonts, face
+from thumbnails.images.overlay.layout import Layout, measure, normalise
+from thumbnails.images.overlay.templates import LINE_HEIGHT, MAX_SIZE, MIN_SIZE
+from thumbnails.images.overlay.typefaces import FOLDER, choose_fonts, face
 
 SCRIPTS = {
     "Latin": "Zażółć gęślą jaźń: naïve façades of Dvořák’s œuvre",

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from thumbnails.catalog import TEMPLATES
-from thumbnails.overlay.preview import TITLES, contact_sheet
+from thumbnails.images.overlay.contact_sheet import TITLES, contact_sheet
 
 
 def opened(data: bytes) -> Image.Image:

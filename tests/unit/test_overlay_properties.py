@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from thumbnails.catalog import FONTS, TEMPLATES
-from thumbnails.overlay.compose import darken, draw_overlay, draw_title
-from thumbnails.overlay.layout import Layout, measure
-from thumbnails.overlay.templates import MAX_SIZE, MIN_SIZE, Template
+from thumbnails.images.overlay.compose import darken, draw_overlay, draw_title
+from thumbnails.images.overlay.layout import Layout, measure
+from thumbnails.images.overlay.templates import MAX_SIZE, MIN_SIZE, Template
 
 ENOUGH = 4.5
 

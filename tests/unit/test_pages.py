@@ -10,8 +10,9 @@ from urllib.parse import SplitResult
 
 import pytest
 
-from thumbnails import pages
-from thumbnails.pages import BYTES, Page, PageUnreadable, is_public, read_page, url_problem
+from thumbnails.blog import page as pages
+from thumbnails.blog.page import BYTES, PageUnreadable, is_public, read_page, url_problem
+from thumbnails.blog.text import Page
 
 PUBLIC = "93.184.215.14"
 NOT_PUBLIC = "its address is not a public one"

@@ -3,7 +3,7 @@
 import pytest
 
 from thumbnails.catalog import STYLES
-from thumbnails.prompt import provider_prompt
+from thumbnails.images.prompt import provider_prompt
 
 
 @pytest.mark.parametrize("style", STYLES)

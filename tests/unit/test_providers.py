@@ -14,7 +14,7 @@ import pytest
 
 from thumbnails import errors
 from thumbnails.catalog import MODELS
-from thumbnails.providers import generate_picture, google, one_line, openai, rehearse_adapters
+from thumbnails.images.providers import generate_picture, google, one_line, openai, warm_up_adapters
 
 KEYS = {"OPENAI_API_KEY": "sk-proj-Secret0123456789", "GEMINI_API_KEY": "AIzaSecret0123456789"}
 PICTURE = b"\xff\xd8 a picture"
@@ -320,8 +320,8 @@ def test_a_key_that_a_library_quotes_comes_no_further(wire: Wire, model: str, ke
     ("imports", "absent"),
     [
         ("generate_thumbnail.app", {"openai", "google.genai"}),
-        ("generate_thumbnail.app, thumbnails.providers.openai", {"google.genai"}),
-        ("generate_thumbnail.app, thumbnails.providers.google", {"openai"}),
+        ("generate_thumbnail.app, thumbnails.images.providers.openai", {"google.genai"}),
+        ("generate_thumbnail.app, thumbnails.images.providers.google", {"openai"}),
         ("validate_batch.app, collect_batch.app", {"openai", "google.genai", "PIL"}),
     ],
 )
@@ -334,6 +334,6 @@ def test_a_process_imports_no_provider_that_it_does_not_need(imports: str, absen
 
 
 def test_a_rehearsal_asks_no_provider_and_leaves_no_client(wire: Wire) -> None:
-    rehearse_adapters()
+    warm_up_adapters()
     assert wire.requests == []
     assert [adapter._client.cache_info().currsize for adapter in (openai, google)] == [0, 0]

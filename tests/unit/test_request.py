@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES
 from thumbnails.errors import InvalidBatch
-from thumbnails.request import Batch, Cell, Task, Thumbnails, check_size, parse_request
+from thumbnails.requests.checks import check_size, parse_cell, parse_request
+from thumbnails.requests.models import Batch, Task, Thumbnails
 
 CAP = 50
 GEMINI, GPT = "gemini-3-pro-image-preview", "gpt-image-1"
@@ -245,7 +246,7 @@ def test_any_json_is_either_a_request_or_refused_in_one_line(task: Task, value: 
 
 
 def test_a_cell_needs_a_title_and_a_model_and_no_more() -> None:
-    cell = Cell.parse({"title": " A title ", "model": GPT}, run_id="request-1")
+    cell = parse_cell({"title": " A title ", "model": GPT}, run_id="request-1")
     assert (cell.title, cell.run_id, cell.execution, cell.row, cell.column) == (
         "A title",
         "request-1",
@@ -257,7 +258,7 @@ def test_a_cell_needs_a_title_and_a_model_and_no_more() -> None:
 
 def test_a_cell_of_a_run_keeps_the_run_and_the_execution() -> None:
     event = {"title": "A title", "model": GPT, "run_id": "run-1", "execution": "again", "row": 4, "column": 2}
-    cell = Cell.parse(event, run_id="request-1")
+    cell = parse_cell(event, run_id="request-1")
     assert (cell.run_id, cell.execution, cell.row, cell.column) == ("run-1", "again", 4, 2)
 
 
@@ -278,6 +279,6 @@ def test_a_cell_of_a_run_keeps_the_run_and_the_execution() -> None:
 )
 def test_a_cell_is_checked_as_a_request_is(event: object, message: str) -> None:
     with pytest.raises(InvalidBatch) as refused:
-        Cell.parse(event, run_id="request-1")
+        parse_cell(event, run_id="request-1")
     assert str(refused.value).startswith(message)
     assert "\n" not in str(refused.value)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thumbnails.errors import AllImagesFailed
-from thumbnails.results import collect, refuse_total_failure
+from thumbnails.runs.collect import raise_if_all_failed, result_of
 
 PROMPTS = ["First title", "Second title", "First title"]
 MODELS = ["gpt-image-1", "dall-e-3"]
@@ -45,7 +45,7 @@ def cells(change: Callable[[int, int], dict[str, Any] | None] = lambda _row, _co
 
 
 def collected(given_cells: list[dict[str, Any]]) -> dict[str, Any]:
-    return collect("generateBatch", "run-1", REQUEST, given_cells)
+    return result_of("generateBatch", "run-1", REQUEST, given_cells)
 
 
 @given(st.permutations(cells(lambda row, column: failed(row, column) if (row, column) == (1, 0) else None)))
@@ -70,7 +70,7 @@ def test_failures_stand_in_the_order_of_the_request() -> None:
     result = collected([failed(2, 1), made(2, 0), failed(1, 1), made(1, 0), failed(0, 1), made(0, 0)])
     assert [(failure["row"], failure["column"]) for failure in result["failures"]] == [(0, 1), (1, 1), (2, 1)]
     assert [row[1] for row in result["results"]] == [None] * 3
-    refuse_total_failure(result)
+    raise_if_all_failed(result)
 
 
 def test_warnings_say_where_they_belong() -> None:
@@ -146,7 +146,7 @@ def test_a_run_without_an_image_fails_and_says_why_model_by_model() -> None:
         return failed(row, column, "PictureRefused", json.dumps({"errorMessage": words}))
 
     with pytest.raises(AllImagesFailed) as total:
-        refuse_total_failure(collected(cells(reason)))
+        raise_if_all_failed(collected(cells(reason)))
     assert str(total.value).splitlines() == [
         "gpt-image-1: ProviderTimeout: too slow (3×)",
         "dall-e-3: PictureRefused: no; PictureRefused: no thanks (2×)",
@@ -154,11 +154,11 @@ def test_a_run_without_an_image_fails_and_says_why_model_by_model() -> None:
 
 
 def test_one_image_saves_the_run() -> None:
-    refuse_total_failure(collected(cells(lambda row, column: failed(row, column) if row + column else None)))
+    raise_if_all_failed(collected(cells(lambda row, column: failed(row, column) if row + column else None)))
 
 
 def test_one_title_gives_a_list_of_images_in_the_order_of_the_models() -> None:
-    result = collect("generateThumbnails", "run-1", ONE, [made(0, 1), made(0, 0)])
+    result = result_of("generateThumbnails", "run-1", ONE, [made(0, 1), made(0, 0)])
     assert result == {
         "run_id": "run-1",
         "title": "First title",
@@ -176,6 +176,6 @@ def test_one_title_gives_a_list_of_images_in_the_order_of_the_models() -> None:
 
 
 def test_a_failed_model_of_one_title_is_among_the_failures_alone() -> None:
-    result = collect("generateThumbnails", "run-1", ONE, [failed(0, 0), made(0, 1)])
+    result = result_of("generateThumbnails", "run-1", ONE, [failed(0, 0), made(0, 1)])
     assert [image["model"] for image in result["results"]] == ["dall-e-3"]
     assert [failure["model"] for failure in result["failures"]] == ["gpt-image-1"]

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from tests.unit.memory_store import MemoryStore
+from thumbnails.aws.s3 import Stored
 from thumbnails.errors import AllImagesFailed, InvalidBatch, StorageUnavailable
-from thumbnails.runs import close_run, open_run
-from thumbnails.store import Stored
+from thumbnails.runs.collect import collect_run
+from thumbnails.runs.open import open_run
 
 GPT, DALLE = "gpt-image-1", "dall-e-3"
 BATCH = {"prompts": ["First title", "Second title"], "models": [GPT, DALLE]}
@@ -150,7 +151,7 @@ def test_the_cap_of_today_holds_for_a_resumed_run(store: MemoryStore) -> None:
 
 def test_the_manifest_is_the_result(store: MemoryStore) -> None:
     open_run("generateBatch", "run-1", BATCH, store, CAP)
-    result = close_run("generateBatch", "run-1", [made(*place) for place in PLACES], store)
+    result = collect_run("generateBatch", "run-1", [made(*place) for place in PLACES], store)
     assert result["results"] == [["url-0-0", "url-0-1"], ["url-1-0", "url-1-1"]]
     assert store.json("runs/run-1/manifest.json") == result
 
@@ -158,7 +159,7 @@ def test_the_manifest_is_the_result(store: MemoryStore) -> None:
 def test_the_manifest_of_a_total_failure_is_stored_before_the_run_fails(store: MemoryStore) -> None:
     open_run("generateBatch", "run-1", BATCH, store, CAP)
     with pytest.raises(AllImagesFailed) as total:
-        close_run("generateBatch", "run-1", [failed(*place) for place in PLACES], store)
+        collect_run("generateBatch", "run-1", [failed(*place) for place in PLACES], store)
     assert str(total.value) == f"{GPT}: PictureRefused: no (2×)\n{DALLE}: PictureRefused: no (2×)"
     manifest = store.json("runs/run-1/manifest.json")
     assert manifest["results"] == [[None, None], [None, None]]
@@ -169,7 +170,7 @@ def test_a_manifest_that_could_not_be_stored_fails_the_collection(store: MemoryS
     open_run("generateBatch", "run-1", BATCH, store, CAP)
     store.unwritable["manifest.json"] = StorageUnavailable("S3 could not put")
     with pytest.raises(StorageUnavailable):
-        close_run("generateBatch", "run-1", [made(*place) for place in PLACES], store)
+        collect_run("generateBatch", "run-1", [made(*place) for place in PLACES], store)
 
 
 def test_a_refused_file_of_the_inbox_is_kept_with_the_reason() -> None:

@@ -11,9 +11,9 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from api.http import link
-from thumbs import sam_local
-from thumbs.errors import CommandError
-from thumbs.stack import PROJECT, Stack
+from thumbs.command_error import CommandError
+from thumbs.stack import sam_local
+from thumbs.stack.processes import PROJECT, Stack
 
 EVENTS = {file.stem: json.loads(file.read_text()) for file in (PROJECT / "events").iterdir()}
 
@@ -66,7 +66,7 @@ def test_without_a_bridge_there_are_no_variables(tmp_path: Path, monkeypatch: py
 
 def test_variables_go_with_the_localstack_that_they_name(tmp_path: Path) -> None:
     stack = Stack(tmp_path / "home", 4600)
-    with stack.alone():
+    with stack.locked():
         stack.sam_local_variables.write_text("{}")
     stack.stop(lambda _line: None)
     assert not stack.sam_local_variables.exists()

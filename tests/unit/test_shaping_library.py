@@ -4,12 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from thumbnails.overlay import FRIBIDI
+from thumbnails.images.overlay import FRIBIDI
 
 LOOK = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import thumbnails.cell
+import thumbnails.images.cell
 from PIL import features
 print(features.check("raqm"), *{line.split()[-1] for line in open("/proc/self/maps") if "libfribidi" in line})
 """

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from thumbs import deploy
-from thumbs.errors import CommandError
-from thumbs.stack import Service, Stack, last_line
+from thumbs.command_error import CommandError
+from thumbs.stack import deploy
+from thumbs.stack.processes import Service, Stack, last_line
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_stack_that_was_never_started_is_down(stack: Stack) -> None:
 
 
 def test_notes_are_changed_one_by_one(stack: Stack) -> None:
-    with stack.alone():
+    with stack.locked():
         stack.note(a=1, b={"c": 2})
         stack.note(a=None, d=3)
     assert stack.state() == {"b": {"c": 2}, "d": 3}
@@ -55,7 +55,7 @@ def test_a_process_is_known_by_its_start_and_not_by_its_id_alone() -> None:
 
 
 def test_a_process_of_another_that_took_the_id_is_left_alone(stack: Stack) -> None:
-    with stack.alone():
+    with stack.locked():
         stack.note(localstack={"pid": os.getpid(), "started": 1.0, "port": 4599})
     lines, report = reports()
     assert stack.stop(report) is False
@@ -65,7 +65,7 @@ def test_a_process_of_another_that_took_the_id_is_left_alone(stack: Stack) -> No
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\x00" * 64])
 def test_notes_that_a_crash_has_spoilt_are_none(stack: Stack, text: str) -> None:
-    with stack.alone():
+    with stack.locked():
         (stack.home / "stack.json").write_text(text)
         assert stack.state() == {}
         stack.note(a=1)
@@ -131,9 +131,9 @@ def test_a_stack_that_runs_without_the_bridge_has_to_go_down_first(
     address = SimpleNamespace(family=socket.AF_INET, address="172.17.0.1")
     monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"docker0": [address]})
     asked: list[str] = []
-    monkeypatch.setattr("thumbs.stack.answers", asked.append)
+    monkeypatch.setattr("thumbs.stack.processes.answers", asked.append)
     me = psutil.Process()
-    with stack.alone():
+    with stack.locked():
         stack.note(localstack={"pid": me.pid, "started": me.create_time(), "port": stack.port})
     with pytest.raises(CommandError) as refused:
         Stack(stack.home, stack.port, bridge=True).start(lambda _line: None)

@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from thumbnails.errors import InvalidBatch
-from thumbnails.starts import StateMachine, execution_for
+from thumbnails.requests.events import StateMachine, run_for
 
 FILE = {"bucket": {"name": "b"}, "object": {"key": "inbox/a.json", "version-id": "v.1_x", "sequencer": "0A"}}
 DROPPED: dict[str, Any] = {"id": "e1", "source": "aws.s3", "detail-type": "Object Created", "detail": FILE}
@@ -12,24 +12,24 @@ REQUESTED: dict[str, Any] = {"id": "e1", "source": "blog", "detail-type": "Batch
 
 
 def test_one_version_of_a_file_is_one_run_whatever_the_delivery() -> None:
-    first, second = (execution_for({**DROPPED, "id": delivery}, "") for delivery in ("e1", "e2"))
+    first, second = (run_for({**DROPPED, "id": delivery}, "") for delivery in ("e1", "e2"))
     assert first[0] == second[0] == "inbox-v.1_x"
     assert first[1]["detail"] == FILE
 
 
 def test_a_bucket_without_versions_has_sequencers() -> None:
     detail = {"bucket": {"name": "b"}, "object": {"key": "inbox/a.json", "sequencer": "0A"}}
-    assert execution_for({**DROPPED, "detail": detail}, "")[0] == "inbox-0A"
+    assert run_for({**DROPPED, "detail": detail}, "")[0] == "inbox-0A"
 
 
 def test_a_request_on_the_bus_is_one_run_by_its_id() -> None:
-    assert execution_for(REQUESTED, "") == ("event-e1", REQUESTED)
+    assert run_for(REQUESTED, "") == ("event-e1", REQUESTED)
 
 
 def test_the_schedule_runs_the_file_of_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUCKET", "images")
     event = {"id": "tick-1", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
-    name, request = execution_for(event, "scheduled/batch.json")
+    name, request = run_for(event, "scheduled/batch.json")
     assert name == "schedule-tick-1"
     assert request["detail"] == {"bucket": {"name": "images"}, "object": {"key": "scheduled/batch.json"}}
     assert request["source"] == "aws.s3"
@@ -37,7 +37,7 @@ def test_the_schedule_runs_the_file_of_the_bucket(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("identity", ["a" * 200, "a/b c:d"])
 def test_a_name_is_one_that_step_functions_takes(identity: str) -> None:
-    name, _ = execution_for({**REQUESTED, "id": identity}, "")
+    name, _ = run_for({**REQUESTED, "id": identity}, "")
     assert len(name) <= 80
     assert not set(name) & set("/ :")
 
@@ -45,7 +45,7 @@ def test_a_name_is_one_that_step_functions_takes(identity: str) -> None:
 @pytest.mark.parametrize("detail", [{}, {"object": "inbox/a.json"}, {"object": {"version-id": 7}}, [], None])
 def test_a_file_event_without_a_file_starts_a_run_that_says_so(detail: object) -> None:
     event = {**DROPPED, "detail": detail}
-    assert execution_for(event, "") == ("event-e1", event)
+    assert run_for(event, "") == ("event-e1", event)
 
 
 @pytest.mark.parametrize("code", ["InvalidExecutionInput", "ValidationException"])

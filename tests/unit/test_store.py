@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from tests.unit.memory_store import MemoryStore
+from thumbnails.aws.s3 import REQUEST_BYTES, Store, Stored, bucket_store
 from thumbnails.errors import InvalidBatch, StorageUnavailable
-from thumbnails.store import REQUEST_BYTES, Store, Stored, bucket_store, digest, image_key, original_key, slug
+from thumbnails.keys import digest, image_key, original_key, slug
 
 BUCKET = "thumbnails"
 
@@ -79,17 +80,17 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 def test_an_object_comes_back_with_its_notes(store: Store) -> None:
-    notes = {"paid-by": "run 1", "warnings": "Zeile eins\n第二行 100%"}
-    store.put("a/b", b"picture", "image/jpeg", notes)
-    assert store.get("a/b") == Stored(b"picture", notes)
-    assert store.get("a/b", limit=3) == Stored(b"pic", notes)
-    assert store.notes("a/b") == notes
+    metadata = {"paid-by": "run 1", "warnings": "Zeile eins\n第二行 100%"}
+    store.put("a/b", b"picture", "image/jpeg", metadata)
+    assert store.get("a/b") == Stored(b"picture", metadata)
+    assert store.get("a/b", limit=3) == Stored(b"pic", metadata)
+    assert store.metadata("a/b") == metadata
 
 
 def test_what_is_not_there_is_none(store: Store) -> None:
     assert store.get("a/b") is None
     assert store.get("a/b", "blog") is None
-    assert store.notes("a/b") is None
+    assert store.metadata("a/b") is None
     assert store.first_key("a/") is None
 
 
@@ -194,7 +195,7 @@ def test_what_s3_could_not_do_is_worth_another_try(error: Exception) -> None:
         lambda: store.put("k", b"", "text/plain"),
         lambda: store.put_json("k", 1),
         lambda: store.get("k"),
-        lambda: store.notes("k"),
+        lambda: store.metadata("k"),
         lambda: store.first_key("k"),
         lambda: store.read_request("k"),
     ):
@@ -221,7 +222,7 @@ def test_a_rehearsal_sends_nothing_and_leaves_the_client_as_it_was(monkeypatch: 
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     store = Store(BUCKET, "", 60)
-    store.rehearse()
+    store.warm_up()
     # Unit tests open no socket, so that what is sent fails.
     with pytest.raises(StorageUnavailable, match="tried to use socket"):
-        store.notes("rehearsal")
+        store.metadata("warm-up")

@@ -1,18 +1,18 @@
 """LocalStack's open-source core as a plain process, with a Lambda executor that needs no Docker.
 
 __main__.py          boots localstack-core in this process
-patches.py           what is mended in LocalStack
-speed.py             what makes it faster
+fixes.py           what is mended in LocalStack
+speedups.py             what makes it faster
 executor.py          the plugin: LocalStack's execution environments, run as processes
 sandbox.py           one execution environment's process, and the Lambda Runtime API that it talks to
-template.py          the template process of a function version, seen from LocalStack
-template_process.py  the same from inside: imports the handler once, forks a child for each environment
+zygote.py          the zygote of a function version, seen from LocalStack
+zygote_process.py  the same from inside: imports the handler once, forks a child for each environment
 runtime_packages.py  the packages that AWS's Python runtime brings along
 """
 
 import os
 
-#: Leave out what makes LocalStack faster, to compare: ``1`` for all of it, the template process and the calls in memory
+#: Leave out what makes LocalStack faster, to compare: ``1`` for all of it, the zygote and the calls in memory
 #: among it, or the name of one function in ``speed``.
 LEFT_OUT = os.environ.get("THUMBS_PLAIN", "")
 PLAIN = LEFT_OUT == "1"

@@ -47,11 +47,11 @@ def main() -> None:
     # LocalStack reads its settings when it is imported, so after they are set.
     from localstack.runtime.main import main as run_localstack
 
-    from thumbs.localstack import patches, speed
+    from thumbs.localstack import fixes, speedups
 
-    patches.apply()
+    fixes.apply()
     if not PLAIN:
-        speed.apply(LEFT_OUT)
+        speedups.apply(LEFT_OUT)
     try:
         run_localstack()
     except SystemExit as end:

@@ -25,18 +25,18 @@ from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecu
 from thumbs.localstack import PLAIN
 from thumbs.localstack.runtime_packages import link_runtime_packages
 from thumbs.localstack.sandbox import Event, Happening, Sandbox
-from thumbs.localstack.template import Template
+from thumbs.localstack.zygote import Zygote
 
 #: Lambda gives the initialisation 10 s of its own, and then the function's timeout once more.
 INIT_SECONDS = 10.0
 #: A process serves so many invocations and gives way to a fresh fork, as Lambda replaces its environments every few
 #: hours: with each invocation it has copied more of the pages that it shared and kept the largest of what it met.
-LIFE = 8
+INVOCATIONS_PER_PROCESS = 8
 #: What a function needs of this machine to reach the outside; everything else it sees is what Lambda would show it.
 FROM_THE_HOST = ("PATH", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
-_templates: dict[str, Template] = {}
-_templates_lock = threading.Lock()
+_zygotes: dict[str, Zygote] = {}
+_zygotes_lock = threading.Lock()
 _executors = itertools.count()
 
 
@@ -59,9 +59,9 @@ class ProcessExecutor(RuntimeExecutor):
         self._sandboxes = 0
         self._left = 0
         # First lives differ, or one later batch would replace all that a batch started.
-        self._life = 1 + next(_executors) % LIFE
+        self._life = 1 + next(_executors) % INVOCATIONS_PER_PROCESS
         # Only in a plain stack: there every environment imports the handler for itself.
-        self._own_template: Template | None = None
+        self._own_zygote: Zygote | None = None
 
     def start(self, env_vars: dict[str, str]) -> None:
         """Fork the process and let it initialise; a failure there is the first invocation's answer, as on Lambda."""
@@ -74,8 +74,8 @@ class ProcessExecutor(RuntimeExecutor):
         sandbox, self._sandbox = self._sandbox, None
         if sandbox:
             sandbox.kill()
-        if self._own_template:
-            self._own_template.stop()
+        if self._own_zygote:
+            self._own_zygote.stop()
 
     def get_address(self) -> str:
         return "127.0.0.1"
@@ -145,18 +145,18 @@ class ProcessExecutor(RuntimeExecutor):
 
     def _fork(self) -> Sandbox:
         self._sandboxes += 1
-        self._left, self._life = self._life, LIFE
+        self._left, self._life = self._life, INVOCATIONS_PER_PROCESS
         if PLAIN:
-            if self._own_template:
-                self._own_template.stop()
-            template = self._own_template = _template(self.function_version, self._environment, snapshot=False)
+            if self._own_zygote:
+                self._own_zygote.stop()
+            zygote = self._own_zygote = _zygote(self.function_version, self._environment, snapshot=False)
         else:
-            template = _template_for(self.function_version, lambda: self._environment)
-        return Sandbox(f"{self.id}-{self._sandboxes}", template, self._environment)
+            zygote = _zygote_for(self.function_version, lambda: self._environment)
+        return Sandbox(f"{self.id}-{self._sandboxes}", zygote, self._environment)
 
     @classmethod
     def prepare_version(cls, function_version: FunctionVersion) -> None:
-        """Unpack the code and start the template, so that the first invocation finds the handler imported."""
+        """Unpack the code and start the zygote, so that the first invocation finds the handler imported."""
         code = function_version.config.code
         code.prepare_for_execution()
         if PLAIN:
@@ -167,35 +167,35 @@ class ProcessExecutor(RuntimeExecutor):
             probe = ExecutionEnvironment(function_version, "on-demand", lambda *_: None, "")
             return _process_environment(function_version, probe.get_environment_variables())
 
-        _template_for(function_version, environment)
+        _zygote_for(function_version, environment)
 
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
-        """End the version's template and with it every environment. The code stays: a successor may share it."""
-        with _templates_lock:
-            template = _templates.pop(_key(function_version), None)
-        if template:
-            template.stop()
+        """End the version's zygote and with it every environment. The code stays: a successor may share it."""
+        with _zygotes_lock:
+            zygote = _zygotes.pop(_key(function_version), None)
+        if zygote:
+            zygote.stop()
 
 
 def _key(function_version: FunctionVersion) -> str:
     return f"{function_version.qualified_arn}:{function_version.config.internal_revision}"
 
 
-def _template_for(function_version: FunctionVersion, environment: Callable[[], dict[str, str]]) -> Template:
+def _zygote_for(function_version: FunctionVersion, environment: Callable[[], dict[str, str]]) -> Zygote:
     key = _key(function_version)
-    with _templates_lock:
-        template = _templates.get(key)
-        if template is None or not template.alive:
-            template = _templates[key] = _template(function_version, environment(), snapshot=True)
-        return template
+    with _zygotes_lock:
+        zygote = _zygotes.get(key)
+        if zygote is None or not zygote.alive:
+            zygote = _zygotes[key] = _zygote(function_version, environment(), snapshot=True)
+        return zygote
 
 
-def _template(function_version: FunctionVersion, environment: dict[str, str], *, snapshot: bool) -> Template:
+def _zygote(function_version: FunctionVersion, environment: dict[str, str], *, snapshot: bool) -> Zygote:
     runtime = Path(tempfile.gettempdir()) / "python-runtime"
     link_runtime_packages(runtime)
     code = Path(function_version.config.code.get_unzipped_code_location())
-    return Template(function_version.config.handler, code, runtime, environment, snapshot=snapshot)
+    return Zygote(function_version.config.handler, code, runtime, environment, snapshot=snapshot)
 
 
 def _process_environment(function_version: FunctionVersion, env_vars: dict[str, str]) -> dict[str, str]:

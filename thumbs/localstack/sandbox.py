@@ -16,9 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO
 
-from thumbs.localstack.template import Template
+from thumbs.localstack.zygote import Zygote
 
-#: A killed process is gone at once; its template needs a moment to say so.
+#: A killed process is gone at once; its zygote needs a moment to say so.
 END_SECONDS = 2.0
 
 
@@ -43,17 +43,17 @@ class Happening:
 
 
 class Sandbox:
-    """A process forked from ``template``, driven by one thread at a time.
+    """A process forked from ``zygote``, driven by one thread at a time.
 
     Args:
-        name: unique among the template's sandboxes.
-        template: where to fork from.
+        name: unique among the zygote's sandboxes.
+        zygote: where to fork from.
         environment: the process's environment; the Runtime API's address is added to it.
     """
 
-    def __init__(self, name: str, template: Template, environment: dict[str, str]) -> None:
+    def __init__(self, name: str, zygote: Zygote, environment: dict[str, str]) -> None:
         self._name = name
-        self._template = template
+        self._zygote = zygote
         self._happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._read = 0
@@ -62,7 +62,7 @@ class Sandbox:
         self.ready = False
         self.started = time.perf_counter()
         address = f"127.0.0.1:{self._api.server_port}"
-        template.fork(name, {**environment, "AWS_LAMBDA_RUNTIME_API": address}, self._output, self._exited)
+        zygote.fork(name, {**environment, "AWS_LAMBDA_RUNTIME_API": address}, self._output, self._exited)
 
     def initialise(self, seconds: float) -> Happening | None:
         """Wait for the process to ask for its first event; what came instead, or None after ``seconds``."""
@@ -87,17 +87,17 @@ class Sandbox:
 
     def kill(self) -> None:
         """End the process; an ``exit`` happening follows."""
-        self._template.kill(self._name)
+        self._zygote.kill(self._name)
 
     def end(self) -> None:
-        """End the process and wait for that; where its template hangs in an import, the template goes too."""
+        """End the process and wait for that; where its zygote hangs in an import, the zygote goes too."""
         self.kill()
         if self.wait(END_SECONDS) is None:
-            self._template.stop()
+            self._zygote.stop()
 
     def import_output(self) -> str:
-        """What the handler's module printed while the template imported it."""
-        return self._template.import_output().decode("utf-8", "replace")
+        """What the handler's module printed while the zygote imported it."""
+        return self._zygote.import_output().decode("utf-8", "replace")
 
     def output(self) -> str:
         """What the process printed since the last call; complete up to the happening that was waited for."""
@@ -110,7 +110,7 @@ class Sandbox:
     def peak_memory_mb(self) -> int:
         """Peak resident memory of the process in MB, 0 where it has ended."""
         try:
-            status = Path(f"/proc/{self._template.pid(self._name)}/status").read_text()
+            status = Path(f"/proc/{self._zygote.pid(self._name)}/status").read_text()
         except OSError:
             return 0
         return next((int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)

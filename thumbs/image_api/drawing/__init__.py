@@ -10,7 +10,7 @@ import random
 from PIL import Image
 
 from thumbs.image_api.drawing.palettes import PALETTES
-from thumbs.image_api.drawing.reading import read
+from thumbs.image_api.drawing.prompt_reading import read
 from thumbs.image_api.drawing.scenes import SCENES
 from thumbs.image_api.drawing.stage import Stage
 from thumbs.image_api.drawing.styles import STYLES

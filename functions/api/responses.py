@@ -1,0 +1,214 @@
+"""What the API answers, as it is validated and documented."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel
+
+from thumbnails.aws.step_functions import Status
+from thumbnails.requests.models import Kind, Task
+
+
+class ProblemOut(BaseModel):
+    """One thing that is wrong, and the field that it is in; empty for the whole request."""
+
+    field: str
+    message: str
+
+
+class Error(BaseModel):
+    """Every error: a stable code, a sentence, and every problem of the request."""
+
+    code: str
+    message: str
+    problems: list[ProblemOut] = []
+
+
+class Accepted(BaseModel):
+    """A run that was started. The cost is an estimate at list prices; ``unpriced_models`` are not in it."""
+
+    run_id: str
+    kind: Task
+    status_url: str
+    estimated_cost_usd: float | None
+    unpriced_models: list[str] = []
+    warnings: list[str] = []
+
+
+class Redriven(BaseModel):
+    """A run whose missing images are being made."""
+
+    run_id: str
+    kind: Kind
+    status_url: str
+
+
+class Plan(BaseModel):
+    """What a request would make and cost; nothing was started."""
+
+    kind: Task
+    titles: list[str]
+    models: list[str]
+    style: str
+    template: str
+    font: str
+    context: str
+    extra_prompt: str
+    reuse: bool
+    images: int
+    estimated_cost_usd: float | None
+    unpriced_models: list[str]
+    warnings: list[str]
+
+
+class Counts(BaseModel):
+    """How many cells are in which state."""
+
+    total: int
+    pending: int
+    running: int
+    succeeded: int
+    failed: int
+    deleted: int
+
+
+class Cell(BaseModel):
+    """One image: its URL once it is there, an error and a message where it failed."""
+
+    row: int
+    column: int
+    title: str
+    model: str
+    state: Literal["pending", "running", "succeeded", "failed", "deleted"]
+    key: str | None = None
+    image_url: str | None = None
+    error: str | None = None
+    message: str | None = None
+
+
+class Rows(BaseModel):
+    """How far a campaign's rows are: of all, those that its newest execution makes, and has made without an image."""
+
+    total: int
+    running: int
+    done: int
+    failed: int
+
+
+class Run(BaseModel):
+    """A run, while it goes on and after; no cells where its request was never accepted, rows only of a campaign."""
+
+    run_id: str
+    kind: Kind
+    status: Status
+    started_at: datetime
+    ended_at: datetime | None
+    error: str | None
+    message: str | None
+    titles: list[str]
+    models: list[str]
+    style: str | None
+    template: str | None
+    font: str | None
+    counts: Counts
+    cells: list[Cell]
+    rows: Rows | None = None
+
+
+class RunSummary(BaseModel):
+    """A run in a list, as its newest execution shows it."""
+
+    run_id: str
+    kind: Kind
+    status: Status
+    started_at: datetime
+    ended_at: datetime | None
+    status_url: str
+
+
+class Runs(BaseModel):
+    """A page of runs, newest first; no ``next_cursor`` on the last one."""
+
+    runs: list[RunSummary]
+    next_cursor: str | None
+
+
+class Stopped(BaseModel):
+    """A run that was told to stop; its finished images stay."""
+
+    run_id: str
+    status: Literal["ABORTED"]
+
+
+class Image(BaseModel):
+    """A finished image."""
+
+    key: str
+    image_url: str
+    run_id: str
+    row: int
+    model: str
+    bytes: int
+    created_at: datetime
+
+
+class Images(BaseModel):
+    """A page of images, newest first; no ``next_cursor`` on the last one."""
+
+    images: list[Image]
+    next_cursor: str | None
+
+
+class Archive(BaseModel):
+    """A ZIP of a run's finished images."""
+
+    run_id: str
+    archive_url: str
+
+
+class ModelOut(BaseModel):
+    """An image model with its list price per picture and the day it was noted; null where none is published."""
+
+    id: str
+    label: str
+    provider: str
+    width: int
+    height: int
+    price_usd: float | None
+    price_noted: str | None
+
+
+class Limits(BaseModel):
+    """What a request may hold at most."""
+
+    images_per_run: int
+    title_characters: tuple[int, int]
+    context_characters: int
+    extra_prompt_characters: int
+    body_bytes: int
+
+
+class Defaults(BaseModel):
+    """What is taken where a request says nothing."""
+
+    style: str
+    template: str
+    font: str
+
+
+class Options(BaseModel):
+    """Everything that may be asked for."""
+
+    models: list[ModelOut]
+    styles: list[str]
+    templates: list[str]
+    fonts: list[str]
+    defaults: Defaults
+    limits: Limits
+    moderation: bool
+
+
+class Health(BaseModel):
+    """The API answers."""
+
+    status: Literal["ok"]

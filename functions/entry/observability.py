@@ -1,0 +1,20 @@
+"""Logs, traces and metrics, set up once for every handler."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+
+logger = Logger()
+tracer = Tracer(patch_modules=["botocore"])
+metrics = Metrics()
+
+#: A Lambda handler: (event, context) → answer.
+Handler = Callable[[Any, Any], Any]
+
+
+def observed(handler: Handler) -> Handler:
+    """A handler that is traced, and whose log lines all name the invocation; what it answers is in neither."""
+    traced = tracer.capture_lambda_handler(capture_response=False)(handler)
+    logged: Handler = logger.inject_lambda_context(clear_state=True)(traced)
+    return logged

@@ -1,0 +1,86 @@
+"""What the environment says to a function, typed and read once. Each function has the variables that it needs."""
+
+import os
+from functools import cache
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+#: How the template spells a switch.
+Switch = Annotated[bool, BeforeValidator(lambda value: value == "on" if isinstance(value, str) else value)]
+
+
+class Environment(BaseModel):
+    """A part of the environment: a field is the variable of its name in capitals."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Settings(Environment):
+    """Every function's."""
+
+    bucket: str
+    #: Seconds that a presigned URL opens.
+    url_seconds: int
+    #: The S3 endpoint that people's browsers reach; empty for AWS's own.
+    public_endpoint_url: str = ""
+
+
+class CheckSettings(Settings):
+    """Of a function that checks requests."""
+
+    #: The most images that one run may make.
+    batch_cap: int
+
+
+class ProviderSettings(Settings):
+    """Of a function that calls providers: their keys, or the secret that holds them; other endpoints than theirs."""
+
+    openai_api_key: str = ""
+    gemini_api_key: str = ""
+    provider_keys_secret: str = ""
+    openai_base_url: str = ""
+    google_gemini_base_url: str = ""
+
+
+class CellSettings(ProviderSettings):
+    """Of the function that makes an image."""
+
+    provider_timeout_seconds: float
+
+
+class EventSettings(Settings):
+    """Of the function that starts runs for events."""
+
+    generate_batch_arn: str
+    #: The request file that the schedule runs.
+    scheduled_key: str
+
+
+class ApiSettings(CheckSettings, ProviderSettings):
+    """Of the HTTP API."""
+
+    generate_batch_arn: str
+    generate_thumbnails_arn: str
+    generate_campaign_arn: str
+    moderation: Switch = False
+
+
+class CorsSettings(Environment):
+    """What the HTTP API needs to know when it is imported."""
+
+    #: The origin whose pages may use it.
+    cors_origin: str = "*"
+
+
+S = TypeVar("S", bound=Environment)
+
+
+@cache
+def settings(kind: type[S]) -> S:
+    """The process's settings.
+
+    Raises:
+        pydantic.ValidationError: a variable is missing or has no such value.
+    """
+    return kind.model_validate({name.lower(): value for name, value in os.environ.items()})

@@ -1,0 +1,1 @@
+"""The page of a blog post, read safely for its title and its text."""

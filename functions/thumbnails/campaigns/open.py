@@ -1,0 +1,183 @@
+"""A campaign's beginning: its file is checked, counted, held against its budget, and copied."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import ijson
+
+from thumbnails.aws.s3 import Store
+from thumbnails.campaigns.rows import FILE_MEBIBYTES, ROWS, read_rows
+from thumbnails.errors import InvalidBatch
+from thumbnails.keys import CAMPAIGNS, campaign_prefix, results_prefix
+from thumbnails.requests.checks import parse_campaign, parse_request
+from thumbnails.requests.events import request_in
+from thumbnails.requests.models import Campaign
+from thumbnails.runs.naming import RUN_ID
+
+#: A row's execution is called ``<campaign's execution>-<row>`` and has at most 80 characters. That of a campaign's
+#: execution leaves room for the row, a campaign's id for ``-redrive-xxxx`` too.
+EXECUTION_CHARACTERS = 73
+ID_CHARACTERS = 60
+#: How many bad rows a refusal names.
+NAMED_ROWS = 5
+
+
+def open_campaign(execution: str, event: object, store: Store, cap: int) -> dict[str, Any]:
+    """Check a campaign and its file, store the checked copy, and say what is to be made.
+
+    Args:
+        execution: the execution's name; the campaign's id, unless it resumes another.
+        event: ``Campaign``'s fields, or ``{"resume": id}``; in an envelope or without.
+        store: the bucket that holds the file.
+        cap: the most images of one row.
+
+    Raises:
+        InvalidBatch: the request or a row breaks the contract, or the rows ask for more than ``max_images``; nothing
+            was paid.
+    """
+    asked = request_in(event)
+    if isinstance(asked, dict) and asked.get("resume") is not None:
+        return _resume(execution, asked, store)
+    _check_name(execution, ID_CHARACTERS, "a campaign's id, which is its execution's name,")
+    campaign = parse_campaign(asked)
+    if not campaign.file.startswith(CAMPAIGNS):
+        raise InvalidBatch(f"file is the key of a file under {CAMPAIGNS} in the application's bucket")
+    key = campaign_prefix(execution) + "requests.json"
+    with (
+        _file(campaign.file, store) as file,
+        closing(read_rows(campaign.file, file)) as read,
+        TemporaryFile() as copy,
+    ):
+        rows, images = _copy_rows(execution, campaign, read, copy, cap)
+        copy.seek(0)
+        store.upload(key, copy, "application/json")
+    checked = {**campaign.model_dump(exclude_none=True), "rows": rows, "images": images}
+    store.put_json(campaign_prefix(execution) + "campaign.json", checked)
+    return _opened(execution, execution, key, rows, checked, store)
+
+
+@contextmanager
+def _file(key: str, store: Store) -> Iterator[IO[bytes]]:
+    with TemporaryFile() as file:
+        size = store.download(key, file, FILE_MEBIBYTES << 20)
+        if size is None:
+            raise InvalidBatch(f"there is no s3://{store.bucket}/{key}")
+        if size > FILE_MEBIBYTES << 20:
+            raise InvalidBatch(f"{key} has {size >> 20} MiB; a campaign's file has at most {FILE_MEBIBYTES} MiB")
+        file.seek(0)
+        yield file
+
+
+def _copy_rows(
+    campaign_id: str, campaign: Campaign, rows: Iterator[tuple[str, object]], copy: IO[bytes], cap: int
+) -> tuple[int, int]:
+    """Check every row and write it as Step Functions reads it; how many rows and how many images there are."""
+    defaults = campaign.defaults
+    images = count = bad = 0
+    named: list[str] = []
+    with _items(copy) as write:
+        for row, (place, given) in enumerate(rows):
+            count = row + 1
+            if count > ROWS:
+                raise InvalidBatch(f"a campaign has at most {ROWS:,} rows")
+            try:
+                request = _checked(given, defaults, cap)
+            except InvalidBatch as refusal:
+                bad += 1
+                named += [f"{place}: {refusal}"] if bad <= NAMED_ROWS else []
+                continue
+            images += len(request["models"])
+            write({"row": row, "request": {**request, "resume": f"{campaign_id}-{row}"}})
+    if bad:
+        more = f"; and {bad - NAMED_ROWS} more" if bad > NAMED_ROWS else ""
+        raise InvalidBatch(f"{bad} of {count} rows are refused: {'; '.join(named)}{more}")
+    if not count:
+        raise InvalidBatch(f"{campaign.file} has no rows")
+    if images > campaign.max_images:
+        raise InvalidBatch(f"{campaign.file} asks for {images} images; max_images allows {campaign.max_images}")
+    return count, images
+
+
+def _checked(given: object, defaults: dict[str, Any], cap: int) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise InvalidBatch("a row is an object with title and models")
+    said = {name: value for name, value in given.items() if value is not None}
+    return parse_request("generateThumbnails", {**defaults, **said}, cap).model_dump()
+
+
+@contextmanager
+def _items(copy: IO[bytes]) -> Iterator[Any]:
+    """Write values into a JSON array, one at a time."""
+    before = b"[\n"
+
+    def write(value: object) -> None:
+        nonlocal before
+        copy.write(before + json.dumps(value, ensure_ascii=False).encode())
+        before = b",\n"
+
+    yield write
+    copy.write(b"[]\n" if before == b"[\n" else b"\n]\n")
+
+
+def _resume(execution: str, asked: dict[str, Any], store: Store) -> dict[str, Any]:
+    campaign_id = asked["resume"]
+    if len(asked) > 1:
+        raise InvalidBatch("a campaign is resumed as it was asked for: resume stands alone")
+    if not isinstance(campaign_id, str) or not re.fullmatch(RUN_ID, campaign_id):
+        raise InvalidBatch("resume must be the id of a campaign")
+    _check_name(execution, EXECUTION_CHARACTERS, "the name of an execution that resumes a campaign")
+    if store.metadata(campaign_prefix(campaign_id) + "campaign.json") is None:
+        raise InvalidBatch(f"there is no campaign {campaign_id!r}")
+    checked = store.read_request(campaign_prefix(campaign_id) + "campaign.json")
+    key, rows = _missing_rows(campaign_id, execution, checked, store)
+    return _opened(campaign_id, execution, key, rows, checked, store)
+
+
+def _missing_rows(campaign_id: str, execution: str, checked: dict[str, Any], store: Store) -> tuple[str, int]:
+    """The rows that have not all of their images; all rows where no execution has come to its end."""
+    every = campaign_prefix(campaign_id) + "requests.json"
+    made = bytearray(checked["rows"])
+    with TemporaryFile() as lines:
+        if store.download(campaign_prefix(campaign_id) + "images.jsonl", lines) is None:
+            return every, checked["rows"]
+        lines.seek(0)
+        for line in lines:
+            record = json.loads(line)
+            made[record["row"]] += "key" in record
+    key = f"{campaign_prefix(campaign_id)}rows/{execution}.json"
+    count = 0
+    with TemporaryFile() as requests, TemporaryFile() as copy:
+        store.download(every, requests)
+        requests.seek(0)
+        with _items(copy) as write:
+            for item in ijson.items(requests, "item", use_float=True):
+                if made[item["row"]] < len(item["request"]["models"]):
+                    write(item)
+                    count += 1
+        copy.seek(0)
+        store.upload(key, copy, "application/json")
+    return key, count
+
+
+def _check_name(name: str, characters: int, what: str) -> None:
+    if len(name) > characters or not re.fullmatch(RUN_ID, name):
+        raise InvalidBatch(f"{what} has at most {characters} characters: letters, digits and _ . = @ + ! ( ) ' -")
+
+
+def _opened(
+    campaign_id: str, execution: str, key: str, rows: int, checked: dict[str, Any], store: Store
+) -> dict[str, Any]:
+    return {
+        "campaign_id": campaign_id,
+        "execution": execution,
+        "bucket": store.bucket,
+        "items_key": key,
+        "results_prefix": results_prefix(campaign_id, execution),
+        "rows": rows,
+        "max_concurrency": checked["max_concurrency"],
+        "tolerated_failure_percentage": float(checked["tolerated_failure_percentage"]),
+    }

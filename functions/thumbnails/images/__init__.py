@@ -1,0 +1,1 @@
+"""One cell of the matrix: looked for, paid for, stored, drawn."""

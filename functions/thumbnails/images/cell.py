@@ -1,0 +1,130 @@
+"""One cell of the matrix: model call, overlay, upload, and never a second payment for a picture that is there."""
+
+import io
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image as Canvas
+
+from thumbnails.aws.s3 import Store
+from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, MODELS, Model
+from thumbnails.errors import UnusablePicture
+from thumbnails.images.digests import image_digest, picture_digest
+from thumbnails.images.overlay.compose import draw_overlay, prepare_title
+from thumbnails.images.overlay.picture import open_picture
+from thumbnails.images.prompt import provider_prompt
+from thumbnails.keys import image_key, original_key
+from thumbnails.requests.models import Cell
+
+#: Calls a provider: (model, prompt) → the picture as it came.
+Generate = Callable[[Model, str], bytes]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A finished cell.
+
+    Attributes:
+        paid_calls: 1 where this execution paid for the picture, else 0.
+        provider_seconds: how long the model took, None where it was not called.
+        warnings: what the writer should look at, a sentence each.
+    """
+
+    cell: Cell
+    key: str
+    image_url: str
+    paid_calls: int
+    provider_seconds: float | None
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Keys and small metadata, for the state machine."""
+        cell = self.cell
+        return {
+            "run_id": cell.run_id,
+            "row": cell.row,
+            "column": cell.column,
+            "title": cell.title,
+            "model": cell.model,
+            "key": self.key,
+            "image_url": self.image_url,
+            "paid_calls": self.paid_calls,
+            "warnings": list(self.warnings),
+        }
+
+
+def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
+    """Make one image, or find it.
+
+    What this cell already has is taken in this order: its finished image, its own original, and, where the request says
+    ``reuse``, any run's original of the same picture. Only then is the model called, and its picture is stored before
+    anything is drawn on it. The title is set while the model draws.
+
+    Args:
+        cell: what to draw.
+        store: where to look and to keep.
+        generate: calls the model's provider.
+
+    Raises:
+        ThumbnailError: of any kind in ``thumbnails.errors``.
+    """
+    model = MODELS[cell.model]
+    prompt = provider_prompt(cell.title, cell.style, cell.context, cell.extra_prompt)
+    of_picture = picture_digest(model, prompt)
+    of_image = image_digest(of_picture, cell)
+    key = image_key(cell.run_id, cell.row, cell.title, cell.model)
+
+    found = store.metadata(key)
+    if found is not None and found.get("digest") == of_image:
+        warnings = tuple(line for line in found.get("warnings", "").split("\n") if line)
+        return Image(cell, key, store.url(key), int(found.get("paid-by") == cell.execution), None, warnings)
+
+    own = original_key(of_picture, cell.run_id, cell.row, cell.column)
+    original = store.get(own)
+    if original is None and cell.reuse and (other := store.first_key(f"originals/{of_picture}/")):
+        original = store.get(other)
+    if original is not None and original.metadata.get("paid-by") != cell.execution and not _opens(original.body):
+        # What nobody can open fails its own execution; a later one has it made again.
+        original = None
+    seconds = None
+    if original is None:
+        with ThreadPoolExecutor(1) as meanwhile:
+            meanwhile.submit(prepare_title, cell.title, cell.template, cell.font)
+            started = time.perf_counter()
+            picture = generate(model, prompt)
+            seconds = time.perf_counter() - started
+        paid_by = cell.execution
+        store.put(own, picture, _content_type(picture), {"model": model.id, "paid-by": paid_by})
+    else:
+        picture, paid_by = original.body, original.metadata.get("paid-by", "")
+
+    finished = draw_overlay(picture, cell.title, cell.template, cell.font)
+    metadata = {"digest": of_image, "paid-by": paid_by, "warnings": "\n".join(finished.warnings)}
+    store.put(key, finished.jpeg, "image/jpeg", metadata)
+    return Image(cell, key, store.url(key), int(paid_by == cell.execution), seconds, finished.warnings)
+
+
+def warm_up() -> None:
+    """Draw a title on a blank picture, ahead of the first image: fonts and codecs are loaded by use."""
+    blank = io.BytesIO()
+    Canvas.new("RGB", (64, 36)).save(blank, "JPEG")
+    draw_overlay(blank.getvalue(), "A title of several words, drawn for practice", DEFAULT_TEMPLATE, DEFAULT_FONT)
+
+
+def _opens(picture: bytes) -> bool:
+    try:
+        open_picture(picture)
+    except UnusablePicture:
+        return False
+    return True
+
+
+def _content_type(picture: bytes) -> str:
+    if picture.startswith(b"\x89PNG"):
+        return "image/png"
+    if picture.startswith(b"\xff\xd8"):
+        return "image/jpeg"
+    return "image/webp" if picture[8:12] == b"WEBP" else "application/octet-stream"

@@ -1,0 +1,89 @@
+"""The image providers: one module each, imported only when a cell needs it.
+
+Every adapter has one function, ``generate(model, prompt, key, base_url, seconds) -> bytes``: it calls the provider
+once, without retries of its own, and raises the errors of ``thumbnails.errors`` with the provider's words as they came.
+Only ``generate_picture`` lets them out: as one short line in which no key is left.
+"""
+
+import importlib
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import ModuleType
+
+import httpx2
+
+from thumbnails.catalog import MODELS, Model
+from thumbnails.errors import ProviderMisconfigured, ThumbnailError
+
+#: The environment variable (and the field of the secret) that holds each provider's key.
+KEY_NAMES = {"openai": "OPENAI_API_KEY", "google": "GEMINI_API_KEY"}
+#: A provider's key, whole or as providers abbreviate it: ``sk-ab****yz``, ``sk-...wxyz``.
+LOOKS_LIKE_A_KEY = re.compile(r"\b(?:sk-|AIza)[\w*.…-]{2,}[\w*]")
+
+
+def generate_picture(
+    model: Model,
+    prompt: str,
+    key_for: Callable[[str], str | None],
+    seconds: float,
+    base_urls: Mapping[str, str] | None = None,
+) -> bytes:
+    """Have one picture made by the model's provider; this is the call that costs money.
+
+    Args:
+        model: which one.
+        prompt: the whole prompt.
+        key_for: the key stored under a name of ``KEY_NAMES``, or None.
+        seconds: how long the provider may take.
+        base_urls: by provider, another endpoint than its own.
+
+    Returns:
+        The picture as the provider encoded it.
+
+    Raises:
+        TransientError: another try may succeed.
+        PermanentError: none would.
+    """
+    name = KEY_NAMES[model.provider]
+    key = key_for(name)
+    if not key:
+        raise ProviderMisconfigured(f"{model.id} needs a key and there is none: set {name}")
+    base_url = (base_urls or {}).get(model.provider, "")
+    try:
+        picture: bytes = _adapter(model.provider).generate(model, prompt, key, base_url, seconds)
+    except ThumbnailError as error:
+        # Without its cause: that is the SDK's error, which holds the request and its key.
+        raise type(error)(one_line(error, key)) from None
+    except Exception as error:
+        # The SDK's own fault; what it says may quote the request.
+        raise RuntimeError(one_line(f"{type(error).__name__}: {error}", key)).with_traceback(
+            error.__traceback__
+        ) from None
+    return picture
+
+
+def warm_up_adapters() -> None:
+    """Import and use every provider's SDK ahead of the first call, for a process that others are made from."""
+    tls_context()
+    for model in {model.provider: model for model in MODELS.values()}.values():
+        _adapter(model.provider).warm_up(model)
+
+
+@lru_cache(maxsize=1)
+def tls_context() -> ssl.SSLContext:
+    """The one context of all clients: reading the certificates is most of what making a client costs."""
+    return httpx2.create_ssl_context()
+
+
+def _adapter(provider: str) -> ModuleType:
+    return importlib.import_module(f"thumbnails.images.providers.{provider}")
+
+
+def one_line(text: object, key: str, limit: int = 400) -> str:
+    """A provider's words as one short line without the key, or anything that looks like one."""
+    line = " ".join(str(text).split()).replace(key, "[key]")
+    # Before it is cut: half a key is no longer found.
+    line = LOOKS_LIKE_A_KEY.sub("[key]", line)
+    return line if len(line) <= limit else line[: limit - 1] + "…"

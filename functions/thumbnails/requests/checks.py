@@ -1,0 +1,177 @@
+"""Every check on a request. One that passes costs money; one that fails costs nothing."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES
+from thumbnails.errors import InvalidBatch, Problem, quoted
+from thumbnails.requests.models import (
+    CONTEXT_CHARACTERS,
+    EXTRA_PROMPT_CHARACTERS,
+    POSITIONS,
+    SHAPES,
+    TITLE_CHARACTERS,
+    Campaign,
+    Cell,
+    Request,
+    Task,
+)
+from thumbnails.requests.wording import shape_problems
+
+#: Of a request with thousands of problems a person reads the first.
+MOST_PROBLEMS = 100
+
+
+def parse_request(task: Task, value: object, cap: int, *, titles_follow: bool = False) -> Request:
+    """Check a request in either form, in the order of the contract.
+
+    Args:
+        task: the state machine that was started.
+        value: an object, or the same as a positional array.
+        cap: the most images that one run may make.
+        titles_follow: no title is no problem, because one is added later.
+
+    Raises:
+        InvalidBatch: with one sentence on what is wrong and what is right, and with every problem there is.
+    """
+    shape = SHAPES[task]
+    given = _as_object(shape.first, value)
+    for name in (shape.first, "models"):
+        if isinstance(given.get(name), list):
+            # What is over the cap is too many, whatever it holds: a megabyte of it takes no longer to refuse.
+            given[name] = given[name][: cap + 1]
+    problems: list[Problem] = []
+    spoilt: set[object] = set()
+    request = None
+    while request is None:
+        try:
+            request = shape.model_validate(given)
+        except ValidationError as error:
+            problems += shape_problems(error)
+            spoilt |= {place["loc"][0] for place in error.errors() if place["loc"]}
+            # What has the right shape is checked all the same, so that a person hears of everything at once; again and
+            # again, because a name that is no text hides what is wrong beside it.
+            given = {name: given[name] for name in shape.model_fields if name in given and name not in spoilt}
+    rows = len(request.titles) or int(titles_follow)
+    problems += [problem for problem in _size_problems(request, rows, cap) if problem.field not in spoilt]
+    problems += _field_problems(request)
+    if problems:
+        raise refusal(problems)
+    return request
+
+
+def parse_campaign(value: object) -> Campaign:
+    """Check what a campaign asks for, but for its rows.
+
+    Raises:
+        InvalidBatch: a field is missing, unknown, of the wrong type or out of its limits, or no row could pass.
+    """
+    if not isinstance(value, dict):
+        raise InvalidBatch("a campaign is an object with file and max_images")
+    given = {name: item for name, item in value.items() if item is not None}
+    if "max_images" not in given:
+        raise InvalidBatch("a campaign needs max_images, the most images that it may make and pay for")
+    try:
+        campaign = Campaign.model_validate(given)
+    except ValidationError as error:
+        raise refusal(shape_problems(error)) from None
+    # What is wrong for every row is said once.
+    one_row = {"models": [next(iter(MODELS))], **campaign.defaults}
+    parse_request("generateThumbnails", one_row, len(MODELS), titles_follow=True)
+    return campaign
+
+
+def parse_cell(value: object, *, run_id: str) -> Cell:
+    """Check one cell.
+
+    Args:
+        value: the event; ``run_id`` and ``execution`` are taken from the keyword where it names none.
+        run_id: a run id for a cell that is called on its own.
+
+    Raises:
+        InvalidBatch: a field is missing, of the wrong type, out of its limits or unknown to the catalogue.
+    """
+    try:
+        cell = Cell.model_validate(value)
+    except ValidationError as error:
+        raise refusal(shape_problems(error)) from None
+    cell = cell.model_copy(
+        update={"run_id": cell.run_id or run_id, "execution": cell.execution or cell.run_id or run_id}
+    )
+    problems = [
+        *_length_problems([("title", cell.title)], cell.context, cell.extra_prompt),
+        *_name_problems(["model"], [cell.model], cell.style, cell.template, cell.font),
+    ]
+    if problems:
+        raise refusal(problems)
+    return cell
+
+
+def _size_problems(request: Request, rows: int, cap: int) -> Iterator[Problem]:
+    if not rows:
+        yield Problem(request.first, "prompts must contain at least one title")
+    if not request.models:
+        yield Problem("models", "models must contain at least one model")
+    if rows * len(request.models) > cap:
+        yield Problem(request.first, f"batch is capped at {cap} generated images")
+
+
+def _field_problems(request: Request) -> Iterator[Problem]:
+    rows = [(request.place(row), title) for row, title in enumerate(request.titles)]
+    yield from _length_problems(rows, request.context, request.extra_prompt)
+    places = [f"models[{column}]" for column in range(len(request.models))]
+    yield from _name_problems(places, request.models, request.style, request.template, request.font)
+
+
+def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prompt: str) -> Iterator[Problem]:
+    """Characters after trimming; ``titles`` are pairs of a title's place in the request and the title."""
+    low, high = TITLE_CHARACTERS
+    for place, title in titles:
+        if not low <= len(title) <= high:
+            yield Problem(place, f"{place}: a title has {low} to {high} characters, this one has {len(title)}")
+        elif not any(character.isprintable() and character != " " for character in title):
+            yield Problem(
+                place, f"{place}: a title has {low} to {high} characters, and this one has no visible character"
+            )
+    for place, text, limit in (
+        ("extra_prompt", extra_prompt, EXTRA_PROMPT_CHARACTERS),
+        ("context", context, CONTEXT_CHARACTERS),
+    ):
+        if len(text) > limit:
+            yield Problem(place, f"{place} has at most {limit} characters, this one has {len(text)}")
+
+
+def _name_problems(places: list[str], models: list[str], style: str, template: str, font: str) -> Iterator[Problem]:
+    """Every name is in the catalogue, and no model is named twice; ``places`` are those of the models."""
+    named: list[tuple[str, str, str, Mapping[str, object]]] = [
+        *((place, "model", model, MODELS) for place, model in zip(places, models, strict=True)),
+        ("style", "style", style, STYLES),
+        ("template", "template", template, TEMPLATES),
+        ("font", "font", font, FONTS),
+    ]
+    for place, kind, name, known in named:
+        if name not in known:
+            yield Problem(place, f"unknown {kind} {quoted(name)}; choose from: {', '.join(known)}")
+    for column, model in enumerate(models):
+        if models.index(model) < column:
+            message = f"model {quoted(model)} is named twice; a run draws each title once by each model"
+            yield Problem(places[column], message)
+
+
+def _as_object(first: str, value: object) -> dict[str, Any]:
+    if isinstance(value, dict):
+        # A missing value and null are the same: not given.
+        return {name: item for name, item in value.items() if item is not None}
+    if isinstance(value, list):
+        names = (first, *POSITIONS)
+        if len(value) > len(names):
+            raise InvalidBatch(f"a request array has at most {len(names)} items: {', '.join(names)}")
+        return {name: item for name, item in zip(names, value, strict=False) if item is not None}
+    raise InvalidBatch(f"a request is an object with {first} and models, or an array that starts with the two")
+
+
+def refusal(problems: Sequence[Problem]) -> InvalidBatch:
+    """A refusal with the first problem as its message."""
+    return InvalidBatch(problems[0].message, problems[:MOST_PROBLEMS])

@@ -1,0 +1,202 @@
+"""The shapes of a request: what it may say, what is taken where it says nothing, and what its result looks like.
+
+Only ``checks`` makes one from what somebody sent.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+
+from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE
+from thumbnails.runs.naming import RUN_ID
+
+Task = Literal["generateBatch", "generateThumbnails"]
+CAMPAIGN: Literal["generateCampaign"] = "generateCampaign"
+#: What a run is started as.
+Kind = Literal["generateBatch", "generateThumbnails", "generateCampaign"]
+
+TITLE_CHARACTERS = (3, 200)
+EXTRA_PROMPT_CHARACTERS = 500
+CONTEXT_CHARACTERS = 2500
+#: More prompts than the largest cap takes; what comes after a cell's place.
+MOST_PLACES = 1_000_000
+#: The items of the positional form, in order, after the one that names the titles.
+POSITIONS = ("models", "style", "template", "font", "context", "extra_prompt")
+
+#: A cell's row and column.
+Place = tuple[int, int]
+
+
+def _plain_text(text: str) -> str:
+    """Trim, and turn line breaks, tabs and other control characters into single spaces."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("contains an incomplete character (an unpaired surrogate)") from None
+    return " ".join("".join(character if character.isprintable() else _blank(character) for character in text).split())
+
+
+def _blank(character: str) -> str:
+    # Joiners and direction marks are not printable, but writing needs them.
+    return character if ord(character) > 0x9F and not character.isspace() else " "
+
+
+Text = Annotated[StrictStr, AfterValidator(_plain_text)]
+
+
+class Options(BaseModel):
+    """What one request says once for all of its images."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: list[Text] = []
+    style: Text = DEFAULT_STYLE
+    template: Text = DEFAULT_TEMPLATE
+    font: Text = DEFAULT_FONT
+    context: Text = ""
+    extra_prompt: Text = ""
+    reuse: StrictBool = False
+
+
+class Batch(Options):
+    """N prompts × M models."""
+
+    task: ClassVar[Task] = "generateBatch"
+    #: The field that holds the titles.
+    first: ClassVar[str] = "prompts"
+
+    prompts: list[Text] = []
+
+    @property
+    def titles(self) -> list[str]:
+        """The titles, one a row."""
+        return self.prompts
+
+    @staticmethod
+    def as_first(title: str) -> list[str]:
+        """One title as the first field holds it."""
+        return [title]
+
+    @staticmethod
+    def place(row: int) -> str:
+        """Where a row's title is in the request."""
+        return f"prompts[{row}]"
+
+    def for_map(self) -> dict[str, Any]:
+        """The request as the state machine's Map reads it."""
+        return self.model_dump()
+
+    def result(self, images: Mapping[Place, Mapping[str, Any]]) -> dict[str, Any]:
+        """The part of a run's result that is of this shape.
+
+        Args:
+            images: ``image_url`` and more of each finished image, by its place.
+        """
+        columns = range(len(self.models))
+        matrix = [
+            [images.get((row, column), {}).get("image_url") for column in columns] for row in range(len(self.prompts))
+        ]
+        return {"prompts": self.prompts, "models": self.models, "results": matrix}
+
+
+class Thumbnails(Options):
+    """One title × M models."""
+
+    task: ClassVar[Task] = "generateThumbnails"
+    #: The field that holds the title.
+    first: ClassVar[str] = "title"
+
+    title: Text = ""
+
+    @property
+    def titles(self) -> list[str]:
+        """The one title; none where it is empty."""
+        return [self.title] if self.title else []
+
+    @staticmethod
+    def as_first(title: str) -> str:
+        """One title as the first field holds it."""
+        return title
+
+    @staticmethod
+    def place(_row: int) -> str:
+        """Where the title is in the request."""
+        return "title"
+
+    def for_map(self) -> dict[str, Any]:
+        """The request as the state machine's Map reads it: the same as a batch's inner one, which has a row."""
+        return {"row": 0, **self.model_dump()}
+
+    def result(self, images: Mapping[Place, Mapping[str, Any]]) -> dict[str, Any]:
+        """The part of a run's result that is of this shape.
+
+        Args:
+            images: ``model``, ``image_url`` and ``key`` of each finished image, by its place.
+        """
+        named = {name: getattr(self, name) for name in ("title", "style", "template", "font")}
+        made = [
+            {**{name: images[place][name] for name in ("model", "image_url", "key")}, "row": 0, "column": place[1]}
+            for place in sorted(images)
+        ]
+        return {**named, "results": made}
+
+
+Request = Batch | Thumbnails
+SHAPES: dict[Task, type[Batch] | type[Thumbnails]] = {"generateBatch": Batch, "generateThumbnails": Thumbnails}
+
+
+class Campaign(BaseModel):
+    """A file of rows, one title × M models each; what a row leaves out is taken from here.
+
+    ``max_images`` is the campaign's own budget: there is no other cap. ``max_concurrency`` rows are made at a time, and
+    above ``tolerated_failure_percentage`` of rows without any image the rest is not begun.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: Text
+    max_images: Annotated[StrictInt, Field(ge=1)]
+    max_concurrency: Annotated[StrictInt, Field(ge=1, le=10_000)] = 20
+    tolerated_failure_percentage: Annotated[float, Field(strict=True, ge=0, le=100)] = 5.0
+    models: list[Text] | None = None
+    style: Text | None = None
+    template: Text | None = None
+    font: Text | None = None
+    context: Text | None = None
+    extra_prompt: Text | None = None
+    reuse: StrictBool | None = None
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What a row that does not say it has."""
+        return self.model_dump(include=set(Options.model_fields), exclude_none=True)
+
+
+class Cell(BaseModel):
+    """One cell of the matrix: what ``generateThumbnail`` takes. A person who calls it alone gives title and model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: Text
+    model: Text
+    style: Text = DEFAULT_STYLE
+    template: Text = DEFAULT_TEMPLATE
+    font: Text = DEFAULT_FONT
+    context: Text = ""
+    extra_prompt: Text = ""
+    reuse: StrictBool = False
+    run_id: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
+    execution: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
+    row: Annotated[StrictInt, Field(ge=0, lt=MOST_PLACES)] = 0
+    column: Annotated[StrictInt, Field(ge=0, lt=MOST_PLACES)] = 0
+
+
+def stored_request(task: Task, value: object) -> Request:
+    """A request as the bucket keeps it: it was checked when it was accepted, when the cap and the catalogue may have
+    been others.
+
+    Raises:
+        pydantic.ValidationError: somebody else wrote it.
+    """
+    return SHAPES[task].model_validate(value)

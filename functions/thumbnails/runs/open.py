@@ -1,0 +1,79 @@
+"""A run's beginning: its request is found, checked and stored, or refused before anything is paid for."""
+
+from typing import Any
+
+from thumbnails.aws.s3 import Store
+from thumbnails.errors import InvalidBatch
+from thumbnails.keys import INBOX, REJECTED, S3Object, request_key
+from thumbnails.requests.checks import parse_request
+from thumbnails.requests.events import file_in, request_in
+from thumbnails.requests.models import Request, Task
+from thumbnails.runs.naming import check_run_id, is_run_id
+
+REASON = "reason.txt"
+#: Of a refused file's name, so that the copy's key is one that S3 takes, in any script.
+FILE_NAME_CHARACTERS = 200
+
+
+def open_run(task: Task, execution: str, event: object, store: Store, cap: int) -> tuple[str, Request]:
+    """Check a request and store it: the run's id, and what is to be made.
+
+    A request that names a run under ``resume`` is that run's own, taken from the bucket: its prefix and id stay, and
+    cells that are finished are found there. With a whole request beside it, it begins a run that is not there yet.
+
+    Args:
+        task: the state machine that was started.
+        execution: the execution's name; the run's id, unless it resumes another.
+        event: a request or an envelope around one.
+        store: where requests are kept.
+        cap: the most images that one run may make.
+
+    Raises:
+        InvalidBatch: the request breaks the contract; nothing was paid. A file of the inbox that holds such a request
+            is copied under ``rejected/``, with the reason beside it.
+    """
+    check_run_id(execution)
+    source = file_in(event)
+    try:
+        return _open_run(task, execution, source or request_in(event), store, cap)
+    except InvalidBatch as refusal:
+        if source and source.key.startswith(INBOX):
+            _reject(source, execution, refusal, store)
+        raise
+
+
+def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int) -> tuple[str, Request]:
+    value = store.read_request(asked.key, asked.bucket, asked.version) if isinstance(asked, S3Object) else asked
+    run_id = execution
+    if isinstance(value, dict) and value.get("resume") is not None:
+        value = dict(value)
+        run_id = value.pop("resume")
+        value = _resumed(task, run_id, value, store, cap)
+    request = parse_request(task, value, cap)
+    # The newest execution's name tells whoever looks at the run whose history is the run's.
+    store.put_json(request_key(run_id), request.model_dump(), {"execution": execution})
+    return run_id, request
+
+
+def _reject(source: S3Object, execution: str, refusal: InvalidBatch, store: Store) -> None:
+    """Keep a copy of a refused file with the reason beside it, where no file starts a run."""
+    folder = f"{REJECTED}{execution}/"
+    store.copy(source, folder + _copy_name(source.key.rpartition("/")[2]))
+    store.put(folder + REASON, f"{refusal}\n".encode(), "text/plain; charset=utf-8")
+
+
+def _copy_name(name: str) -> str:
+    """A file's own name, where it can stand beside the reason and lead nowhere else."""
+    kept = "".join(one if one.isprintable() and one != "\\" else "-" for one in name)[-FILE_NAME_CHARACTERS:]
+    return "file" if kept in ("", ".", "..", REASON) else kept
+
+
+def _resumed(task: Task, run_id: object, given: dict[str, Any], store: Store, cap: int) -> object:
+    if not isinstance(run_id, str) or not is_run_id(run_id):
+        raise InvalidBatch("resume must be the id of a run")
+    if given and store.metadata(request_key(run_id)) is None:
+        return given
+    stored = store.read_request(request_key(run_id))
+    if given and parse_request(task, given, cap).model_dump() != stored:
+        raise InvalidBatch(f"run {run_id!r} was started with another request; resume it without a request of your own")
+    return stored

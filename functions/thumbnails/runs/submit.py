@@ -1,0 +1,205 @@
+"""Where runs are started: by name, for an event, or for a request over HTTP."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from thumbnails.aws.s3 import Store
+from thumbnails.aws.step_functions import Executions
+from thumbnails.blog.page import PageUnreadable, url_problem
+from thumbnails.blog.text import Page
+from thumbnails.errors import InvalidBatch, Problem, ThumbnailError
+from thumbnails.keys import S3Object, digest, run_prefix
+from thumbnails.requests.checks import parse_request
+from thumbnails.requests.estimate import Estimate, estimate
+from thumbnails.requests.events import run_for
+from thumbnails.requests.models import SHAPES, TITLE_CHARACTERS, Kind, Request, Task, stored_request
+from thumbnails.runs.naming import check_run_id, new_run_id, run_id_for_key
+
+#: Reads a page; raises PageUnreadable.
+ReadPage = Callable[[str], Page]
+#: Text by place → what moderation flags.
+Moderate = Callable[[Mapping[str, str]], list[Problem]]
+
+
+class RunExists(ThumbnailError):
+    """A run of this name was started before, for another request or long ago."""
+
+
+class ContentFlagged(ThumbnailError):
+    """Moderation flags the request; nothing was paid."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(problems[0].message)
+        self.problems = tuple(problems)
+
+
+class IdempotencyKeyReused(ThumbnailError):
+    """The key stands for another request already."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request that passes every check, with what was taken from its page, and what it would cost."""
+
+    request: Request
+    estimate: Estimate
+    warnings: list[str]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Every text that a person wrote, by its place in the request."""
+        rows = {self.request.place(row): title for row, title in enumerate(self.request.titles)}
+        return {**rows, "context": self.request.context, "extra_prompt": self.request.extra_prompt}
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A run that was started, now or by an earlier delivery of the same request."""
+
+    run_id: str
+    task: Task
+    estimate: Estimate
+    warnings: list[str]
+
+
+def start_run(task: Kind, request: object, run_id: str, executions: Executions) -> None:
+    """Start a run under a name; the state machine checks its request.
+
+    Raises:
+        InvalidBatch: no run can be called so, or Step Functions takes no such request.
+        RunExists: the name is taken.
+    """
+    check_run_id(run_id)
+    if not executions.start(task, run_id, request):
+        raise RunExists(f"there is already a run called {run_id!r}")
+
+
+def start_for_event(event: dict[str, Any], scheduled: S3Object, executions: Executions) -> tuple[str, bool]:
+    """Start the run that an event asks for, however often it is delivered.
+
+    Args:
+        event: an EventBridge envelope.
+        scheduled: the request file that the schedule runs.
+        executions: where it is started.
+
+    Returns:
+        The run's id, and whether it was started now.
+
+    Raises:
+        InvalidBatch: Step Functions takes no such request.
+    """
+    run_id, request = run_for(event, scheduled)
+    return run_id, executions.start("generateBatch", run_id, request)
+
+
+def check(task: Task, value: object, cap: int, read_page: ReadPage) -> Checked:
+    """Check a request, and take from the page at its ``blog_url`` what it does not say itself.
+
+    Raises:
+        InvalidBatch: with every problem; also where there is no title, because the page could not be read.
+    """
+    if not isinstance(value, dict) or value.get("blog_url") is None:
+        request = parse_request(task, value, cap)
+        return Checked(request, estimate(request), [])
+    shape = SHAPES[task]
+    given = {name: item for name, item in value.items() if name != "blog_url"}
+    # The page is read only for a request that is right in everything else.
+    url = _checked_url(task, value["blog_url"], given, cap)
+    try:
+        page = read_page(url)
+        warnings = [] if page.text or given.get("context") else ["blog_url: the page holds no text"]
+    except PageUnreadable as problem:
+        page, warnings = Page("", ""), [f"blog_url: the page could not be read: {problem}"]
+    if not given.get(shape.first):
+        if len(page.title) < TITLE_CHARACTERS[0]:
+            reason = warnings[0] if warnings else "blog_url: the page has no title"
+            raise InvalidBatch(f"{reason}; give a title of your own", [Problem("blog_url", reason)])
+        given[shape.first] = shape.as_first(page.title)
+    given["context"] = given.get("context") or page.text
+    request = parse_request(task, given, cap)
+    return Checked(request, estimate(request), warnings)
+
+
+def submit(
+    task: Task,
+    value: object,
+    key: str,
+    *,
+    cap: int,
+    read_page: ReadPage,
+    moderate: Moderate,
+    store: Store,
+    executions: Executions,
+) -> Submitted:
+    """Start a run for a request; with an idempotency key, one run however often it is sent.
+
+    Args:
+        task: which state machine.
+        value: the request as it came.
+        key: the idempotency key; empty for none.
+        cap: the most images that one run may make.
+        read_page: reads the page at ``blog_url``.
+        moderate: asks the moderation endpoint, where that is wanted.
+        store: the bucket.
+        executions: where runs are started.
+
+    Raises:
+        InvalidBatch: the request breaks the contract.
+        ContentFlagged: moderation flags it.
+        IdempotencyKeyReused: the key came with another request before.
+    """
+    asked = digest(task, value)
+    run_id = run_id_for_key(key) if key else new_run_id()
+    # What a page says may change between two deliveries of one request: the first one decides.
+    claim = _claim(run_id, store) if key else None
+    if claim is None:
+        checked = check(task, value, cap, read_page)
+        if flagged := moderate(checked.texts):
+            raise ContentFlagged(flagged)
+        claim = {
+            "asked": asked,
+            "task": task,
+            "request": checked.request.model_dump(),
+            "warnings": checked.warnings,
+        }
+        if key:
+            claim = _keep(run_id, claim, store)
+    if claim["asked"] != asked:
+        raise IdempotencyKeyReused("this Idempotency-Key came with another request before; choose a new one")
+    executions.start(task, run_id, claim["request"])
+    return Submitted(run_id, task, estimate(stored_request(task, claim["request"])), claim["warnings"])
+
+
+def _claim(run_id: str, store: Store) -> dict[str, Any] | None:
+    # The second name is that of claims from before they were called so.
+    for name in ("claim.json", "asked.json"):
+        if stored := store.get(run_prefix(run_id) + name):
+            claim: dict[str, Any] = json.loads(stored.body)
+            return claim
+    return None
+
+
+def _keep(run_id: str, claim: dict[str, Any], store: Store) -> dict[str, Any]:
+    """Claim a key for a request; the claim that stands, where another delivery was faster."""
+    if store.put_new(run_prefix(run_id) + "claim.json", json.dumps(claim).encode(), "application/json"):
+        return claim
+    return _claim(run_id, store) or claim
+
+
+def _checked_url(task: Task, url: object, rest: object, cap: int) -> str:
+    """The URL of the page.
+
+    Raises:
+        InvalidBatch: it is none, or the rest of the request breaks the contract: with the problems of both.
+    """
+    problem = url_problem(url.strip()) if isinstance(url, str) else "blog_url must be a string"
+    problems = [Problem("blog_url", problem)] if problem else []
+    try:
+        parse_request(task, rest, cap, titles_follow=True)
+    except InvalidBatch as refusal:
+        problems += refusal.problems
+    if problems:
+        raise InvalidBatch(problems[0].message, problems)
+    return str(url).strip()

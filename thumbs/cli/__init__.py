@@ -1,0 +1,1 @@
+"""The command ``thumbs``: commands that parse, ask the domain and print."""

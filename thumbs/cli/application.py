@@ -1,0 +1,257 @@
+"""The deployed application, in an account or on LocalStack alike: the domain's clients with the person's own access."""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
+
+from thumbnails.aws.s3 import Store
+from thumbnails.aws.step_functions import CONFIG, INPUT_BYTES, Execution, Executions
+from thumbnails.errors import quoted
+from thumbnails.keys import CAMPAIGNS, INBOX, KEY_BYTES
+from thumbnails.requests.events import run_for_file
+from thumbnails.requests.models import CAMPAIGN, Kind
+from thumbnails.runs.naming import new_run_id
+from thumbnails.runs.status import RunStatus, get_status, refresh
+from thumbnails.runs.stop import stop_rows, stop_run
+from thumbnails.runs.submit import start_run
+from thumbs.command_error import CommandError
+from thumbs.stack.deploy import CREDENTIALS, REGION, STACK_NAME
+from thumbs.stack.processes import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+MACHINES: tuple[Kind, ...] = ("generateBatch", "generateThumbnails", CAMPAIGN)
+POLL_SECONDS = 0.5
+#: Of what a service says.
+MESSAGE_CHARACTERS = 500
+#: S3, EventBridge and a Lambda stand between a file and its run.
+DELIVERY_SECONDS = 60
+URL_SECONDS = 43200
+#: LocalStack ends an execution when the functions that it waits for have answered.
+STOP_SECONDS = 180
+#: The person's command starts no run that the state machine would not check: it says what was asked for, whatever the
+#: deployed cap is.
+CAP = 1_000_000
+
+
+class Application:
+    """The application behind an endpoint.
+
+    Args:
+        endpoint: a LocalStack's, or None for AWS with the person's own credentials and region.
+    """
+
+    def __init__(self, endpoint: str | None) -> None:
+        self.endpoint = endpoint
+        local = bool(endpoint and re.match(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]", endpoint + "/"))
+        self._settings: dict[str, Any] = {"endpoint_url": endpoint} if endpoint else {}
+        if local:
+            self._settings |= {
+                "region_name": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or REGION,
+                "aws_access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
+                "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            }
+
+    @staticmethod
+    def named_endpoint() -> str | None:
+        """What ``AWS_ENDPOINT_URL`` holds; None where it is unset."""
+        return os.environ.get("AWS_ENDPOINT_URL")
+
+    @classmethod
+    def from_environment(cls) -> "Application":
+        """What ``AWS_ENDPOINT_URL`` names: an endpoint; AWS where it is empty; this project's stack where it is unset.
+
+        Raises:
+            CommandError: it is unset and the stack is not running.
+        """
+        endpoint = cls.named_endpoint()
+        if endpoint is not None:
+            return cls(endpoint or None)
+        stack = Stack.of_this_project()
+        service = stack.service("localstack")
+        if not (service and service.process):
+            raise CommandError(
+                "LocalStack has ended" if "localstack" in stack.lost() else "the stack is not running",
+                "start it with `thumbs up`, or set AWS_ENDPOINT_URL= (empty) to use AWS",
+            )
+        return cls(f"http://localhost:{service.port}")
+
+    @cached_property
+    def executions(self) -> Executions:
+        """The executions of the deployed state machines."""
+        machines = {task: self._outputs[f"{task[0].upper()}{task[1:]}Arn"] for task in MACHINES}
+        return Executions(self._client("stepfunctions", CONFIG), machines)
+
+    @cached_property
+    def store(self) -> Store:
+        """The deployed bucket."""
+        style: Any = {"addressing_style": "path"} if self.endpoint else {}
+        client = self._client("s3", Config(s3=style, signature_version="s3v4"))
+        return Store(client, client, self._outputs["Bucket"], URL_SECONDS)
+
+    @property
+    def api_url(self) -> str:
+        """Where the HTTP API is."""
+        return self._outputs["ApiUrl"]
+
+    def _client(self, service: str, config: Config | None = None) -> Any:
+        return boto3.client(service, config=config, **self._settings)  # type: ignore[call-overload]
+
+    @cached_property
+    def _outputs(self) -> dict[str, str]:
+        client: CloudFormationClient = self._client("cloudformation")
+        try:
+            stacks = client.describe_stacks(StackName=STACK_NAME)["Stacks"]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "ValidationError":
+                raise CommandError(
+                    f"the application is not deployed at {self.endpoint or 'AWS'}", "deploy it: `thumbs up`"
+                ) from None
+            raise
+        return {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", ())}
+
+    def start(self, task: Kind, request: object, name: str | None = None) -> RunStatus:
+        """Start a run, under a name of its own where it is given none."""
+        name = name or new_run_id()
+        start_run(task, request, name, self.executions)
+        return self.find(name)
+
+    def start_campaign(self, file_name: str, body: IO[bytes], request: dict[str, Any]) -> RunStatus:
+        """Put a campaign's file into the bucket and start it.
+
+        Args:
+            file_name: the file's.
+            body: its bytes.
+            request: the campaign, without its file.
+        """
+        key = CAMPAIGNS + file_name
+        self.store.upload(key, body, "application/octet-stream")
+        return self.start(CAMPAIGN, {"file": key, **request})
+
+    def make_one(self, request: object) -> dict[str, Any]:
+        """Call the ``generateThumbnail`` Lambda for one image and wait for it."""
+        text = json.dumps(request)
+        if len(text) > INPUT_BYTES:
+            raise CommandError(f"the request has {len(text)} bytes", f"a function takes at most {INPUT_BYTES}")
+        client: LambdaClient = self._client("lambda", Config(read_timeout=180, retries={"total_max_attempts": 1}))
+        answer = client.invoke(FunctionName=self._outputs["GenerateThumbnailArn"], Payload=text)
+        payload = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise CommandError(f"{payload.get('errorType', 'the function failed')}", payload.get("errorMessage", ""))
+        made: dict[str, Any] = payload
+        return made
+
+    def drop(self, file_name: str, body: bytes) -> RunStatus:
+        """Put a file into the inbox and find the run that it starts.
+
+        Raises:
+            CommandError: no run has started after a while.
+        """
+        key = INBOX + file_name
+        if not file_name.isprintable() or len(os.fsencode(key)) > KEY_BYTES:
+            raise CommandError(
+                f"{quoted(file_name)} cannot be the name of an object", "give the file a shorter, plainer name"
+            )
+        run_id = run_for_file(self.store.put_version(key, body))
+        for _ in range(int(DELIVERY_SECONDS / POLL_SECONDS)):
+            if found := self._status(run_id):
+                return found
+            time.sleep(POLL_SECONDS)
+        raise CommandError(
+            f"{key} is in the bucket, and there is no run {run_id} after {DELIVERY_SECONDS} s",
+            "look at `thumbs logs startBatch`",
+        )
+
+    def find(self, run_id: str) -> RunStatus:
+        """A run as it stands.
+
+        Raises:
+            CommandError: there is none.
+        """
+        found = self._status(run_id)
+        if found is None:
+            raise CommandError(f"there is no run {quoted(run_id, 80)}", "`thumbs runs` lists them")
+        return found
+
+    def follow(self, run: RunStatus) -> Iterator[RunStatus]:
+        """A run, again and again until it has ended."""
+        while True:
+            run = refresh(run, self.executions, self.store, CAP)
+            yield run
+            if not run.execution.is_running:
+                return
+            time.sleep(POLL_SECONDS)
+
+    def stop(self, run: RunStatus) -> None:
+        """Stop a run and wait for its end, a campaign with its rows.
+
+        Raises:
+            CommandError: it did not end as stopped.
+        """
+        stop_run(run, self.executions)
+        self._wait_until(lambda: not self._now(run).is_running, f"{run.run_id} is still running", "its last image")
+        if (status := self._now(run).status) != "ABORTED":
+            raise CommandError(f"{run.run_id} ended before it could be stopped", f"it is {status}")
+        if run.is_campaign:
+            stopped: set[str] = set()
+
+            def rows_have_ended() -> bool:
+                left = stop_rows(run.run_id, self.executions, stopped)
+                stopped.update(left)
+                return not left
+
+            self._wait_until(rows_have_ended, f"rows of {run.run_id} are still running", "an image")
+
+    def log_lines(self, function: str, since: datetime, follow: bool) -> Iterator[str]:
+        """A function's log lines in the order of their time; with ``follow``, without end."""
+        client: CloudWatchLogsClient = self._client("logs")
+        start, seen = int(since.timestamp() * 1000), set[str]()
+        while True:
+            pages = client.get_paginator("filter_log_events").paginate(
+                logGroupName=f"/aws/lambda/{function}", startTime=start
+            )
+            events = sorted(
+                (event for page in pages for event in page["events"] if event["eventId"] not in seen),
+                key=lambda event: event["timestamp"],
+            )
+            for event in events:
+                seen.add(event["eventId"])
+                yield event["message"].rstrip("\n")
+            if not follow:
+                return
+            time.sleep(POLL_SECONDS)
+
+    def _status(self, run_id: str) -> RunStatus | None:
+        return get_status(run_id, self.executions, self.store, CAP)
+
+    def _now(self, run: RunStatus) -> Execution:
+        return self.executions.find(run.execution.name, run.execution.task) or run.execution
+
+    @staticmethod
+    def _wait_until(done: Any, problem: str, what: str) -> None:
+        for _ in range(int(STOP_SECONDS / POLL_SECONDS)):
+            if done():
+                return
+            time.sleep(POLL_SECONDS)
+        raise CommandError(f"{problem} after {STOP_SECONDS} s", f"{what} may be under way")
+
+
+def in_plain_words(error: BotoCoreError | ClientError, endpoint: str | None) -> CommandError:
+    """What a failed AWS call means to a person."""
+    if isinstance(error, EndpointConnectionError):
+        return CommandError(f"nothing answers at {endpoint or 'AWS'}", "`thumbs up` starts the stack on this machine")
+    if isinstance(error, NoCredentialsError | NoRegionError):
+        return CommandError(str(error).rstrip("."), "configure the AWS CLI, or set AWS_PROFILE and AWS_REGION")
+    return CommandError(" ".join(str(error).split())[:MESSAGE_CHARACTERS])

@@ -1,0 +1,198 @@
+"""How runs look to a person."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from thumbnails.runs.listing import ListedRun
+from thumbnails.runs.status import CellStatus, RunStatus
+
+STATES = {
+    "pending": ("·", "dim"),
+    "running": ("drawing …", "cyan"),
+    "retrying": ("waiting to retry …", "yellow"),
+    "succeeded": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "deleted": ("deleted", "dim"),
+}
+STATUSES = {"SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "TIMED_OUT": "red", "ABORTED": "yellow"}
+ENDED = ("succeeded", "failed")
+
+
+def follow(console: Console, updates: Iterator[RunStatus]) -> RunStatus:
+    """Show a run while it goes on, cell by cell or row by row; the run at its end."""
+    ended = None
+    if console.is_terminal:
+        with Live(console=console, transient=True, refresh_per_second=8) as live:
+            for ended in updates:
+                line = Text.from_markup(progress_line(ended))
+                live.update(line if ended.is_campaign else Group(progress_table(ended), line))
+    else:
+        told = _Told(console)
+        for ended in updates:
+            told.tell(ended)
+    if ended is None:
+        raise ValueError("a run that is followed has at least one state")
+    return ended
+
+
+class _Told:
+    """What a log was told of a run: a line for each cell that ends, or for every twentieth of a campaign's rows."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._started = time.monotonic()
+        self._cells: set[tuple[int, int]] = set()
+        self._rows = 0
+
+    def tell(self, run: RunStatus) -> None:
+        if run.rows and run.rows.counts.done >= self._rows + max(1, run.rows.total // 20):
+            self._rows = run.rows.counts.done
+            self._console.print(progress_line(run))
+        for cell in run.cells:
+            if cell.state in ENDED and (cell.row, cell.column) not in self._cells:
+                self._cells.add((cell.row, cell.column))
+                seconds = time.monotonic() - self._started
+                self._console.print(_line(run, cell, len(self._cells), seconds), highlight=False)
+
+
+def seconds(run: RunStatus | ListedRun) -> float:
+    """Wall time of a run's newest execution, up to now while it runs."""
+    timed = run.execution if isinstance(run, RunStatus) else run
+    return ((timed.stopped or datetime.now(UTC)) - timed.started).total_seconds()
+
+
+def progress_line(run: RunStatus) -> str:
+    """One line on how far a run is."""
+    name, time_taken = escape(run.run_id), f"{seconds(run):.1f} s"
+    if run.rows:
+        counts = run.rows.counts
+        failed = f", [red]{counts.failed} without an image[/]" if counts.failed else ""
+        return f"{name}: {counts.done} of {run.rows.total} rows done{failed}, {counts.running} running, {time_taken}"
+    if run.is_campaign:
+        return f"{name}: checking the file, {time_taken}"
+    done = sum(cell.state in ENDED for cell in run.cells)
+    counted = f"{done} of {len(run.cells)} images" if run.cells else "checking the request"
+    return f"{name}: {counted}, running for {time_taken}"
+
+
+def print_campaign(console: Console, manifest: dict[str, Any]) -> None:
+    """The first failures of a campaign, and where everything is."""
+    for failure in manifest["failures"][:10]:
+        words = f"{failure['model']}: {failure['error']}: {failure['message']}"
+        console.print(Text.assemble((f"{failure['row'] + 1:<6}", "red"), failure["title"], " ", (words, "dim")))
+    rows = manifest["rows"]
+    pending = f", {rows['pending']} not begun" if rows["pending"] else ""
+    console.print(
+        f"{rows['total']} rows: {rows['succeeded']} whole, {rows['partly']} in part, {rows['failed']} failed{pending}"
+    )
+    console.print(f"manifest  {manifest['manifest_key']}", soft_wrap=True)
+    console.print(f"images    {manifest['images_key']}", soft_wrap=True)
+
+
+def print_cells(
+    console: Console, run: RunStatus, url: Callable[[str], str], warnings: Iterable[dict[str, Any]]
+) -> None:
+    """A row per prompt, a column per model, a link in every cell; then every URL, failure and warning in full."""
+    table = Table(show_lines=True)
+    table.add_column("", style="dim", justify="right")
+    table.add_column("prompt", ratio=3)
+    models, titles = _heads(run)
+    for model in models:
+        table.add_column(model, justify="center")
+    links: list[Text] = []
+    failures: list[Text] = []
+    for row, title in enumerate(titles):
+        cells = []
+        for cell in run.cells[row * len(models) : (row + 1) * len(models)]:
+            place = _place(cell.row, cell.column)
+            if cell.state == "succeeded":
+                link = url(cell.key)
+                cells.append(Text(f"{place} ↗", style=f"green link {link}"))
+                links.append(Text.assemble((f"{place:<6}", "green"), (link, f"dim link {link}")))
+            elif cell.state == "failed":
+                cells.append(Text(f"{place} ✗ {cell.error}", style="red"))
+                failures.append(_note(cell.row, cell.column, f"{cell.error}: {cell.message}", "red"))
+            else:
+                word, style = STATES[cell.state]
+                cells.append(Text(f"{place} {word}", style=style))
+        table.add_row(str(row + 1), escape(title), *cells)
+    console.print(table)
+    noted = [_note(warning["row"], warning["column"], warning["message"], "yellow") for warning in warnings]
+    for line in (*links, *failures, *noted):
+        # A URL that the console broke into lines would not open.
+        console.print(line, soft_wrap=True)
+
+
+def _place(row: int, column: int) -> str:
+    return f"{row + 1}.{column + 1}"
+
+
+def _note(row: int, column: int, words: str, style: str) -> Text:
+    return Text.assemble((f"{_place(row, column):<6}", style), words)
+
+
+def _heads(run: RunStatus) -> tuple[list[str], list[str]]:
+    return (run.request.models, run.request.titles) if run.request else ([], [])
+
+
+def summary(run: RunStatus, result: dict[str, Any]) -> str:
+    """One line on what a run came to."""
+    images = result["images"]
+    succeeded, failed = (images["succeeded"], images["failed"])
+    if run.cells:
+        succeeded, failed = run.count("succeeded"), run.count("failed")
+    without = f", [red]{failed} failed[/red]" if failed else ""
+    without += f", {run.count('deleted')} deleted" if run.count("deleted") else ""
+    return (
+        f"[green]{succeeded} of {images['total']} images[/green]{without} in [bold]{seconds(run):.1f} s[/bold] "
+        f"({images['paid_calls']} paid calls)"
+    )
+
+
+def runs_table(runs: list[ListedRun], *, with_executions: bool) -> Table:
+    """Runs, newest first; with the execution that each line is of, where a run may have several."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for name in ("run", *(["execution"] if with_executions else []), "task", "status", "started", "seconds"):
+        table.add_column(name, justify="right" if name == "seconds" else "left", no_wrap=True)
+    for run in runs:
+        names = [run.run_id, run.execution] if with_executions else [run.run_id]
+        table.add_row(*map(escape, names), run.task, status(run.status), local_time(run.started), f"{seconds(run):.1f}")
+    return table
+
+
+def status(name: str) -> str:
+    """A status in its colour."""
+    return f"[{STATUSES.get(name, 'white')}]{name}[/]"
+
+
+def local_time(moment: datetime) -> str:
+    """A moment as the clock on the wall shows it."""
+    return f"{moment.astimezone():%b %d %H:%M:%S}"
+
+
+def progress_table(run: RunStatus) -> Table:
+    """The state of every cell."""
+    models, titles = _heads(run)
+    table = Table(show_lines=True)
+    table.add_column("prompt", ratio=3)
+    for model in models:
+        table.add_column(model, justify="center", no_wrap=True)
+    for row, title in enumerate(titles):
+        of_row = run.cells[row * len(models) : (row + 1) * len(models)]
+        words = (STATES["retrying" if cell.waits else cell.state] for cell in of_row)
+        table.add_row(escape(title), *(Text(word, style=style) for word, style in words))
+    return table
+
+
+def _line(run: RunStatus, cell: CellStatus, done: int, after: float) -> str:
+    word, style = STATES[cell.state]
+    return f"[{style}]{word}[/] {done:>2}/{len(run.cells)}  {after:5.1f} s  {cell.model}  {escape(cell.title)}"

@@ -1,0 +1,280 @@
+"""Commands for runs: start, list, show, stop and redrive them. Every rule about a run is the domain's."""
+
+import json
+import os
+import re
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from thumbnails.aws.s3 import REQUEST_BYTES
+from thumbnails.errors import quoted
+from thumbnails.requests.models import CAMPAIGN
+from thumbnails.runs.listing import ListedRun, list_runs
+from thumbnails.runs.resume import NothingToRedrive, redrive
+from thumbnails.runs.status import RunStatus, get_manifest, get_result
+from thumbnails.strict_json import NotJson, read_json
+from thumbs.cli import render
+from thumbs.cli.app import AsJson, Run, Watch, app, err, out
+from thumbs.cli.application import MACHINES, Application
+from thumbs.command_error import CommandError
+from thumbs.stack.processes import Stack
+
+TASKS = {
+    "generateThumbnail": "one title, one model → one image (Lambda)",
+    "generateThumbnails": "one title, M models → one image per model (state machine)",
+    "generateBatch": "N prompts × M models → a matrix of images (state machine)",
+    CAMPAIGN: "a file of titles × M models, beyond the cap → a manifest (state machine)",
+}
+
+
+@app.command()
+def tasks() -> None:
+    """List what can be started."""
+    for name, description in TASKS.items():
+        out.print(f"[bold]{name:<20}[/]{description}")
+
+
+@app.command()
+def start(
+    task: Annotated[str, typer.Argument(help="One of those that `thumbs tasks` lists.")],
+    text: Annotated[
+        str | None, typer.Option("--input", help="The request as JSON: an object or a positional array.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--input-file", help="A file with the request; - for standard input.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The run's name; made from the time where left out.")] = None,
+    watch: Watch = True,
+    as_json: AsJson = False,
+) -> None:
+    """Start a run, follow it and show its images."""
+    if task not in TASKS:
+        raise CommandError(f"there is no task {task!r}", f"choose from {', '.join(TASKS)}")
+    request = _read_request(text, file)
+    application = _with_models()
+    machine = next((one for one in MACHINES if one == task), None)
+    if machine is None:
+        image = application.make_one(request)
+        print(json.dumps(image)) if as_json else out.print(image["image_url"], soft_wrap=True)
+        return
+    _follow_or_tell(application, application.start(machine, request, name), watch, as_json)
+
+
+@app.command()
+def campaign(
+    file: Annotated[Path, typer.Argument(help="Titles, one a row: CSV with a header, or a JSON array of objects.")],
+    max_images: Annotated[int, typer.Option(min=1, help="The most images that it may make and pay for.")],
+    models: Annotated[str | None, typer.Option(help="Models for rows without their own, separated by spaces.")] = None,
+    style: Annotated[str | None, typer.Option(help="A style for rows without one.")] = None,
+    template: Annotated[str | None, typer.Option(help="A template for rows without one.")] = None,
+    font: Annotated[str | None, typer.Option(help="A font for rows without one.")] = None,
+    max_concurrency: Annotated[int | None, typer.Option(min=1, help="Rows that are made at a time.")] = None,
+    tolerated_failure_percentage: Annotated[
+        float | None, typer.Option(min=0, max=100, help="Rows without any image, of a hundred, that do not end it.")
+    ] = None,
+    watch: Watch = True,
+    as_json: AsJson = False,
+) -> None:
+    """Make a file of titles, as many as it has, within a budget that you set."""
+    asked = {
+        "max_images": max_images,
+        "models": re.split(r"[;,\s]+", models.strip()) if models else None,
+        "style": style,
+        "template": template,
+        "font": font,
+        "max_concurrency": max_concurrency,
+        "tolerated_failure_percentage": tolerated_failure_percentage,
+    }
+    request = {name: value for name, value in asked.items() if value is not None}
+    application = Application.from_environment()
+    try:
+        with file.open("rb") as body:
+            run = application.start_campaign(file.name, body, request)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read", error.strerror or str(error)) from None
+    _follow_or_tell(application, run, watch, as_json)
+
+
+@app.command()
+def drop(
+    file: Annotated[Path, typer.Argument(help="A batch file; what is in it is checked by the run.")],
+    watch: Watch = True,
+    as_json: AsJson = False,
+) -> None:
+    """Drop a batch file into the bucket's inbox, and follow the run that this starts."""
+    body = _read(file)
+    application = _with_models()
+    _follow_or_tell(application, application.drop(file.name, body), watch, as_json)
+
+
+@app.command()
+def runs(
+    most: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    every: Annotated[
+        bool, typer.Option("--all", help="Each execution that resumes a run, and each of a campaign's rows, too.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, newest first."""
+    found, _ = list_runs(Application.from_environment().executions, most, every_execution=every)
+    if as_json:
+        print(json.dumps([_listed_as_json(run) for run in found]))
+    elif found:
+        out.print(render.runs_table(found, with_executions=every))
+    else:
+        out.print("there are no runs yet; `thumbs start generateBatch --input-file examples/batch.json` makes one")
+
+
+@app.command()
+def show(run: Run, as_json: AsJson = False) -> None:
+    """Show a run's images with links that open now, or how far it is."""
+    application = Application.from_environment()
+    _show(application, application.find(run), as_json)
+
+
+@app.command()
+def stop(run: Run) -> None:
+    """Stop a run. Its finished images stay, and `thumbs redrive` makes the rest."""
+    application = Application.from_environment()
+    found = application.find(run)
+    application.stop(found)
+    out.print(f"{found.run_id} is stopped; `thumbs redrive {found.run_id}` makes the images that are missing")
+
+
+@app.command("redrive")
+def redrive_run(run: Run, as_json: AsJson = False) -> None:
+    """Make the images of a run that are missing, and pay for no other."""
+    application = _with_models()
+    found = application.find(run)
+    try:
+        redrive(found, application.executions, application.store)
+    except NothingToRedrive as reason:
+        if as_json:
+            print(json.dumps(get_manifest(found, application.store)))
+        else:
+            out.print(f"{reason}; there is nothing to make")
+        return
+    _watch(application, application.find(found.run_id), as_json)
+
+
+def _with_models() -> Application:
+    """The application, where a model could answer it."""
+    application = Application.from_environment()
+    stack = Stack.of_this_project()
+    if Application.named_endpoint() is None and "image_api" in stack.lost() and stack.state().get("offline"):
+        raise CommandError(
+            "the offline image API has ended", f"`thumbs up` starts it again; its log is in {stack.logs}"
+        )
+    return application
+
+
+def _follow_or_tell(application: Application, run: RunStatus, watch: bool, as_json: bool) -> None:
+    if watch:
+        _watch(application, run, as_json)
+    elif as_json:
+        print(json.dumps({"run_id": run.run_id, "execution_arn": application.executions.arn(run.execution)}))
+    else:
+        out.print(f"{run.run_id} is started; `thumbs show {run.run_id}` shows it")
+
+
+def _watch(application: Application, run: RunStatus, as_json: bool) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True) if as_json else out
+    try:
+        ended = render.follow(console, application.follow(run))
+    except KeyboardInterrupt:
+        err.print(f"{run.run_id} goes on; `thumbs show {run.run_id}` shows it, `thumbs stop {run.run_id}` ends it")
+        raise typer.Exit(130) from None
+    _show(application, ended, as_json)
+
+
+def _show(application: Application, run: RunStatus, as_json: bool) -> None:
+    result = get_result(run, application.store)
+    if as_json:
+        bare = result if result and run.execution.status == "SUCCEEDED" else {**_as_json(run), "result": result}
+        print(json.dumps(bare, ensure_ascii=False))
+    else:
+        _print_run(application, run, result)
+    if run.execution.status not in ("RUNNING", "SUCCEEDED"):
+        raise typer.Exit(1)
+
+
+def _print_run(application: Application, run: RunStatus, result: dict[str, Any] | None) -> None:
+    name, execution = escape(run.run_id), run.execution
+    if execution.is_running:
+        if not run.is_campaign:
+            out.print(render.progress_table(run))
+        out.print(render.progress_line(run))
+        return
+    if run.is_campaign and result:
+        render.print_campaign(out, get_manifest(run, application.store) or {**result, "failures": []})
+    elif run.cells:
+        render.print_cells(out, run, application.store.url, (result or {}).get("warnings", ()))
+    whole = bool(run.cells) and run.count("succeeded") == len(run.cells)
+    if result:
+        out.print(f"{name}: {render.summary(run, result)}")
+        whole = whole or (run.is_campaign and result["images"]["succeeded"] == result["images"]["total"])
+    if not whole and (result or run.cells):
+        out.print(f"`thumbs redrive {name}` makes the missing images and pays for no other")
+    if execution.status != "SUCCEEDED":
+        err.print(
+            f"[red]✗[/] {name} is {execution.status}: "
+            f"{escape(execution.error or 'no error given')}: {escape(execution.cause or 'no cause given')}"
+        )
+
+
+def _as_json(run: RunStatus) -> dict[str, Any]:
+    execution = run.execution
+    return {
+        "run_id": run.run_id,
+        "execution": execution.name,
+        "task": execution.task,
+        "status": execution.status,
+        "started": execution.started.isoformat(),
+        "stopped": execution.stopped.isoformat() if execution.stopped else None,
+        "error": execution.error or None,
+        "cause": execution.cause or None,
+    }
+
+
+def _listed_as_json(run: ListedRun) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "execution": run.execution,
+        "task": run.task,
+        "status": run.status,
+        "started": run.started.isoformat(),
+        "stopped": run.stopped.isoformat() if run.stopped else None,
+    }
+
+
+def _read_request(text: str | None, file: Path | None) -> object:
+    if (text is None) == (file is None):
+        raise CommandError("a run needs one request", "give --input '…' or --input-file FILE")
+    # What the shell passes on that is no text is let through here, for the reader to refuse.
+    raw = _read(file) if file is not None else os.fsencode(text or "")
+    try:
+        return read_json(raw)
+    except NotJson as error:
+        raise CommandError(f"{'--input' if file is None else _shown(file)} is not JSON", str(error)) from None
+
+
+def _read(file: Path) -> bytes:
+    """A request file, or standard input; no more of it than a request may have."""
+    try:
+        with nullcontext(sys.stdin.buffer) if str(file) == "-" else file.open("rb") as opened:
+            body = opened.read(REQUEST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{_shown(file)} cannot be read", getattr(error, "strerror", None) or str(error)) from None
+    if len(body) > REQUEST_BYTES:
+        raise CommandError(f"{_shown(file)} is larger than {REQUEST_BYTES} bytes", "no request is")
+    return body
+
+
+def _shown(file: Path) -> str:
+    return quoted(str(file), 200)[1:-1]

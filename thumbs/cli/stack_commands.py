@@ -1,0 +1,87 @@
+"""Commands for the stack on this machine."""
+
+import json
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from thumbs.cli.app import AsJson, app, err, out
+from thumbs.cli.application import Application
+from thumbs.command_error import CommandError
+from thumbs.stack.deploy import deploy, real_keys
+from thumbs.stack.processes import Stack, answers
+from thumbs.stack.sam_local import write_variables
+
+
+def report_to_person() -> Callable[[str], None]:
+    return lambda message: err.print(f"[green]✓[/] {escape(message)}")
+
+
+@app.command()
+def up(
+    latency: Annotated[float, typer.Option(min=0, help="Seconds that the offline image API takes for a picture.")] = 1,
+    real_providers: Annotated[
+        bool,
+        typer.Option("--real-providers", help="Call OpenAI and Gemini with the keys of your environment. Costs money."),
+    ] = False,
+    bridge: Annotated[
+        bool, typer.Option("--bridge", help="Listen on Docker's bridge too, for functions under `sam local`.")
+    ] = False,
+) -> None:
+    """Start the stack on this machine and deploy the application to it; what is there already is kept."""
+    endpoint = Application.named_endpoint()
+    if endpoint:
+        if not answers(f"{endpoint}/_localstack/health"):
+            raise CommandError(f"AWS_ENDPOINT_URL names {endpoint}, and no LocalStack answers there", "unset it")
+        err.print(f"AWS_ENDPOINT_URL names a running LocalStack, {endpoint}; nothing is started")
+        return
+    if real_providers:
+        real_keys()
+    stack = Stack.of_this_project(latency, bridge=bridge)
+    stack.start(report_to_person())
+    deploy(stack, report_to_person(), real_providers=real_providers)
+    if bridge:
+        options = f"--template {stack.built / 'template.yaml'} --env-vars {write_variables(stack)}"
+        report_to_person()(
+            f"containers reach it: sam local start-api --skip-pull-image --warm-containers EAGER {options}"
+        )
+    err.print(f"The stack is up: {stack.endpoint}. `thumbs start generateBatch --input-file examples/batch.json`")
+
+
+@app.command()
+def down() -> None:
+    """Stop the stack and everything it started. Its bucket goes with it."""
+    if not Stack.of_this_project().stop(report_to_person()):
+        err.print("the stack is not running")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show what runs on this machine."""
+    stack = Stack.of_this_project()
+    states = []
+    for name in ("localstack", "image_api"):
+        service = stack.service(name)
+        alive = bool(service and service.process)
+        url = f"http://localhost:{service.port}" if service else None
+        states.append({"service": name, "running": alive, "url": url, "pid": service.pid if service else None})
+    deployed = stack.is_deployed()
+    if as_json:
+        print(json.dumps({"services": states, "deployed": deployed, "home": str(stack.home)}))
+    else:
+        for state in states:
+            mark = "[green]✓ running[/]" if state["running"] else "[red]✗ stopped[/]"
+            where = f"  {state['url']}  pid {state['pid']}" if state["running"] else ""
+            out.print(f"{state['service']:<12}{mark}{where}")
+        out.print(f"{'application':<12}{'[green]✓ deployed[/]' if deployed else '[red]✗ not deployed[/]'}")
+        if deployed:
+            out.print(f"{'HTTP API':<12}{Application(stack.endpoint).api_url}", soft_wrap=True)
+        if lost := stack.lost():
+            out.print(
+                f"{' and '.join(lost)} ended unexpectedly; `thumbs up` starts it again. Logs: {stack.logs}",
+                soft_wrap=True,
+            )
+    if not (deployed and all(state["running"] for state in states)):
+        raise typer.Exit(1)

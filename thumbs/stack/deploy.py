@@ -1,0 +1,204 @@
+"""Builds the application and deploys it to the stack on this machine, by SAM, when something changed."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from thumbs.command_error import CommandError
+from thumbs.stack.processes import PROJECT, Report, Stack, last_line
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_s3 import S3Client
+
+#: How long CloudFormation may go on after a deployment was cut off.
+SETTLE_SECONDS = 60.0
+#: What the deployment is made from.
+SOURCES = ("functions", "statemachine", "template.yaml", "samconfig.toml")
+ARTIFACT_BUCKET = "fan-out-thumbnails-artifacts"
+REGION = "us-east-1"
+#: As samconfig.toml names it.
+STACK_NAME = "fan-out-thumbnails"
+#: LocalStack takes any; these are the ones that everybody uses.
+CREDENTIALS = {
+    **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test"),
+    "AWS_DEFAULT_REGION": REGION,
+}
+
+
+def deploy(
+    stack: Stack, report: Report, parameters: dict[str, str] | None = None, *, real_providers: bool = False
+) -> None:
+    """Deploy, unless the running stack holds just this already.
+
+    Args:
+        stack: a running stack.
+        report: is told what was done.
+        parameters: template parameters beside those that point the functions at the stack.
+        real_providers: call OpenAI and Gemini, with the keys of the environment, in place of the offline image API.
+
+    Raises:
+        CommandError: the build or the deployment failed.
+    """
+    with stack.locked():
+        values = {**_parameters(stack, real_providers), **(parameters or {})}
+        sources = _digest()
+        wanted = hashlib.sha256(f"{sources} {sorted(values.items())}".encode()).hexdigest()
+        if stack.state().get("deployed") == wanted:
+            return
+        environment = _environment(stack)
+        # Each stack builds for itself: SAM empties the folder that another one may be deploying from.
+        built = stack.built.parent / "sources"
+        if not built.exists() or built.read_text() != sources:
+            # A build that is cut off leaves neither the old functions nor the new ones.
+            built.unlink(missing_ok=True)
+            _sam(["build", "--build-dir", str(stack.built)], environment, stack.logs / "build.log")
+            built.write_text(sources)
+            report("the functions are built")
+        _make_artifact_bucket(stack.endpoint)
+        template = ["--template-file", str(stack.built / "template.yaml")]
+        if stack.state().get("deploying"):
+            _let_settle(stack.endpoint)
+        stack.note(deploying=True)
+        # In a file that only its owner can read: everybody sees a command's arguments, and there are keys among these.
+        with tempfile.NamedTemporaryFile("w", dir=stack.home / "tmp", suffix=".yaml") as file:
+            file.write(json.dumps(values))
+            file.flush()
+            overrides = ["--parameter-overrides", f"file://{file.name}"]
+            _sam(["deploy", *template, *overrides], environment, stack.logs / "deploy.log")
+        stack.note(deployed=wanted, deploying=None, offline=not real_providers)
+        report("the application is deployed")
+
+
+def real_keys() -> dict[str, str]:
+    """The providers' keys in the environment, as template parameters.
+
+    Raises:
+        CommandError: there is none.
+    """
+    keys = {
+        "OpenAIApiKey": os.environ.get("OPENAI_API_KEY", ""),
+        "GeminiApiKey": os.environ.get("GEMINI_API_KEY", ""),
+    }
+    if not any(keys.values()):
+        raise CommandError("the real providers need a key", "set OPENAI_API_KEY, GEMINI_API_KEY or both")
+    return keys
+
+
+def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
+    if not real_providers:
+        return {
+            "PublicEndpointUrl": stack.endpoint,
+            "ApiAccess": "open",
+            "OpenAIBaseUrl": f"{stack.image_api_url}/v1",
+            "GeminiBaseUrl": f"{stack.image_api_url}",
+            "OpenAIApiKey": "offline",
+            "GeminiApiKey": "offline",
+        }
+    return {
+        "PublicEndpointUrl": stack.endpoint,
+        "ApiAccess": "open",
+        "OpenAIBaseUrl": os.environ.get("OPENAI_BASE_URL", ""),
+        "GeminiBaseUrl": os.environ.get("GOOGLE_GEMINI_BASE_URL", ""),
+        **real_keys(),
+    }
+
+
+def _environment(stack: Stack) -> dict[str, str]:
+    # The person's own AWS settings must not lead a local deployment anywhere else.
+    kept = {name: value for name, value in stack.environment().items() if not name.startswith("AWS_")}
+    tools = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {
+        **kept,
+        **CREDENTIALS,
+        "AWS_ENDPOINT_URL": stack.endpoint,
+        "PATH": tools,
+        "SAM_CLI_TELEMETRY": "0",
+        # Where SAM keeps its own notes, which it would in the person's home.
+        "__SAM_CLI_APP_DIR": str(stack.home / "sam" / "cli"),
+        # What uv has fetched serves every stack of the project.
+        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(PROJECT / ".cache" / "uv")),
+        # The system's own certificates, for a network that has some of its own.
+        "UV_SYSTEM_CERTS": os.environ.get("UV_SYSTEM_CERTS", "true"),
+        # SAM spends most of a deployment between two looks.
+        "SAM_CLI_POLL_DELAY": "0.5",
+    }
+
+
+def _sam(arguments: list[str], environment: dict[str, str], log: Path) -> None:
+    own = PROJECT / ".venv-sam" / "bin" / "sam"
+    sam = str(own) if own.exists() else shutil.which("sam")
+    if sam is None:
+        raise CommandError("the AWS SAM CLI is not installed", "run `make setup`")
+    with log.open("wb") as output:
+        done = subprocess.run(
+            [
+                sam,
+                arguments[0],
+                "--config-file",
+                str(PROJECT / "samconfig.toml"),
+                "--config-env",
+                "local",
+                *arguments[1:],
+            ],
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        raise CommandError(f"sam {arguments[0]} failed", f"{last_line(log)} (all of it: {log})")
+
+
+def _session() -> boto3.session.Session:
+    return boto3.session.Session(
+        region_name=REGION,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def _let_settle(endpoint: str) -> None:
+    """Wait for the end of a deployment whose command was killed: CloudFormation goes on with it."""
+    client: CloudFormationClient = _session().client("cloudformation", endpoint_url=endpoint)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            (found,) = client.describe_stacks(StackName=STACK_NAME)["Stacks"]
+        except ClientError:
+            return  # It had not begun.
+        status = found["StackStatus"]
+        if status == "REVIEW_IN_PROGRESS" or not status.endswith("_IN_PROGRESS"):
+            return
+        time.sleep(0.2)
+
+
+def _make_artifact_bucket(endpoint: str) -> None:
+    client: S3Client = _session().client("s3", endpoint_url=endpoint)
+    try:
+        client.create_bucket(Bucket=ARTIFACT_BUCKET)
+    except (BotoCoreError, ClientError) as error:
+        raise CommandError("the bucket for the deployment could not be made", str(error)) from error
+
+
+def _digest() -> str:
+    found = hashlib.sha256()
+    for source in SOURCES:
+        path = PROJECT / source
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            if file.is_file() and "__pycache__" not in file.parts:
+                found.update(f"{file.relative_to(PROJECT)}\0".encode() + file.read_bytes())
+    return found.hexdigest()
