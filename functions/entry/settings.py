@@ -13,7 +13,8 @@ Switch = Annotated[bool, BeforeValidator(lambda value: value == "on" if isinstan
 class Environment(BaseModel):
     """A part of the environment: a field is the variable of its name in capitals."""
 
-    model_config = ConfigDict(frozen=True)
+    # What a validation complains of may hold a key.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 class Settings(Environment):
@@ -83,4 +84,5 @@ def settings(kind: type[S]) -> S:
     Raises:
         pydantic.ValidationError: a variable is missing or has no such value.
     """
-    return kind.model_validate({name.lower(): value for name, value in os.environ.items()})
+    named = {name: os.environ.get(name.upper()) for name in kind.model_fields}
+    return kind.model_validate({name: value for name, value in named.items() if value is not None})

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
-from thumbnails.aws.step_functions import Execution, Executions
-from thumbnails.requests.models import Task
+from thumbnails.aws.step_functions import Execution, Executions, RowCounts
+from thumbnails.requests.models import Kind
 
 
 class MemoryExecutions(Executions):
@@ -15,13 +15,16 @@ class MemoryExecutions(Executions):
     Attributes:
         all: every execution by its name, oldest first.
         events: the history of an execution, by its name.
+        rows: how far the rows of a campaign's execution are, by its name.
     """
 
     def __init__(self) -> None:
+        self._machines = {task: f"arn:aws:states:r:1:stateMachine:{task}" for task in get_args(Kind)}
+        self.rows: dict[str, RowCounts] = {}
         self.all: dict[str, Execution] = {}
         self.events: dict[str, list[Mapping[str, Any]]] = {}
 
-    def start(self, task: Task, name: str, request: object) -> bool:
+    def start(self, task: Kind, name: str, request: object) -> bool:
         there = self.all.get(name)
         if there:
             return there.is_running and there.request == request
@@ -33,11 +36,11 @@ class MemoryExecutions(Executions):
         """Let an execution end: ``status``, and what it then has."""
         self.all[name] = replace(self.all[name], stopped=self.all[name].started, **how)
 
-    def find(self, name: str, task: Task | None = None) -> Execution | None:
+    def find(self, name: str, task: Kind | None = None) -> Execution | None:
         found = self.all.get(name)
         return found if found and task in (None, found.task) else None
 
-    def newest_first(self, task: Task, *, running: bool = False) -> Iterator[Execution]:
+    def newest_first(self, task: Kind, *, running: bool = False) -> Iterator[Execution]:
         for execution in reversed(self.all.values()):
             if execution.task == task and (execution.is_running or not running):
                 yield replace(execution, request=None, output=None)
@@ -47,3 +50,6 @@ class MemoryExecutions(Executions):
 
     def stop(self, execution: Execution) -> None:
         self.end(execution.name, status="ABORTED", error="Stopped", cause="stopped by a person")
+
+    def row_counts(self, execution: Execution) -> RowCounts:
+        return self.rows.get(execution.name, RowCounts())

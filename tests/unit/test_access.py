@@ -86,10 +86,10 @@ WITHOUT_RESOURCES = on(
     "logs:DescribeLogGroups",
 )
 BUCKET = "${ImageBucket.Arn}"
-MACHINE_ARNS = ["${GenerateBatchStateMachine}", "${GenerateThumbnailsStateMachine}"]
+MACHINE_ARNS = ["${GenerateBatchStateMachine}", "${GenerateThumbnailsStateMachine}", "${GenerateCampaignStateMachine}"]
 EXECUTION_ARNS = [
     f"arn:${{AWS::Partition}}:states:${{AWS::Region}}:${{AWS::AccountId}}:execution:${{{name}.Name}}:*"
-    for name in ("GenerateBatchStateMachine", "GenerateThumbnailsStateMachine")
+    for name in ("GenerateBatchStateMachine", "GenerateThumbnailsStateMachine", "GenerateCampaignStateMachine")
 ]
 IMAGE_FUNCTIONS = ["${ValidateBatchFunction.Arn}", "${GenerateThumbnailFunction.Arn}", "${CollectBatchFunction.Arn}"]
 DEFAULT_BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
@@ -120,8 +120,10 @@ EXPECTED = {
     "ApiRole": of_a_function("ApiLogs")
     | on(MACHINE_ARNS, "states:StartExecution", "states:ListExecutions")
     | on(EXECUTION_ARNS, "states:DescribeExecution", "states:GetExecutionHistory", "states:StopExecution")
-    | on(f"{BUCKET}/runs/*", "s3:GetObject")
-    | on([f"{BUCKET}/runs/*/asked.json", f"{BUCKET}/runs/*/archive.zip"], "s3:PutObject")
+    | on(EXECUTION_ARNS[2], "states:ListMapRuns")
+    | on(f"{STATES}:mapRun:${{GenerateCampaignStateMachine.Name}}/*:*", "states:DescribeMapRun")
+    | on([f"{BUCKET}/runs/*", f"{CAMPAIGNS}/campaign.json", f"{CAMPAIGNS}/manifest.json"], "s3:GetObject")
+    | on([f"{BUCKET}/runs/*/claim.json", f"{BUCKET}/runs/*/archive.zip"], "s3:PutObject")
     | on(f"{BUCKET}/runs/*.jpg", "s3:DeleteObject")
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue"),

@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
+from tests.unit.opened import open_run
 from thumbnails.blog.page import PageUnreadable
 from thumbnails.blog.text import Page
 from thumbnails.errors import InvalidBatch, ModerationUnavailable, Problem
@@ -21,7 +22,6 @@ from thumbnails.runs.archive import archive
 from thumbnails.runs.gallery import finished_images, is_image_key
 from thumbnails.runs.listing import list_runs
 from thumbnails.runs.naming import may_resume, redrive_name, resumed_by, run_id_for_key
-from thumbnails.runs.open import open_run
 from thumbnails.runs.status import Seen, get_status, read_history
 from thumbnails.runs.submit import ContentFlagged, IdempotencyKeyReused, Submitted, check, submit
 

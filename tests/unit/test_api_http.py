@@ -4,51 +4,24 @@ import base64
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from api import image_routes, run_routes
-from api.app import handler
+from api import run_routes
+from tests.unit.api_gateway import ApiGateway, served
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
-from thumbnails.runs.open import open_run
+from tests.unit.opened import open_run
 
 PROJECT = Path(__file__).parents[2]
 GPT = "gpt-image-1"
-CONTEXT = SimpleNamespace(function_name="api", memory_limit_in_mb=1, invoked_function_arn="a:b", aws_request_id="1")
 
 
 @pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore()
-
-
-class Api:
-    """Calls the handler as API Gateway does."""
-
-    def __init__(self, handler: Any) -> None:
-        self._handler = handler
-
-    def __call__(self, method: str, path: str, body: str | None = None, **event: Any) -> tuple[int, Any]:
-        self.answer = self._handler(
-            {
-                "httpMethod": method,
-                "path": path,
-                "headers": {"host": "api.example"},
-                "queryStringParameters": None,
-                "multiValueQueryStringParameters": {},
-                "multiValueHeaders": {},
-                "requestContext": {"path": f"/v1{path}", "apiId": "abc", "stage": "v1"},
-                "body": body,
-                "isBase64Encoded": False,
-                **event,
-            },
-            CONTEXT,
-        )
-        return self.answer["statusCode"], json.loads(self.answer["body"]) if self.answer["body"] else None
 
 
 @pytest.fixture
@@ -57,19 +30,16 @@ def executions() -> MemoryExecutions:
 
 
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, executions: MemoryExecutions, store: MemoryStore) -> Api:
-    monkeypatch.setenv("BATCH_CAP", "50")
-    monkeypatch.delenv("PUBLIC_ENDPOINT_URL", raising=False)
-    for module in (run_routes, image_routes):
-        monkeypatch.setattr(module, "bucket_store", lambda: store)
-    monkeypatch.setattr(run_routes, "executions", lambda: executions)
-    return Api(handler)
+def api(monkeypatch: pytest.MonkeyPatch, executions: MemoryExecutions, store: MemoryStore) -> Iterator[ApiGateway]:
+    gateway = ApiGateway(store, executions)
+    with served(monkeypatch, [gateway]):
+        yield gateway
 
 
 BATCH = json.dumps({"prompts": ["A title"], "models": [GPT]})
 
 
-def test_a_request_is_accepted_in_base64_too(api: Api) -> None:
+def test_a_request_is_accepted_in_base64_too(api: ApiGateway) -> None:
     status, accepted = api("POST", "/batches", base64.b64encode(BATCH.encode()).decode(), isBase64Encoded=True)
     assert status == 202
     assert accepted["status_url"] == f"https://api.example/v1/runs/{accepted['run_id']}"
@@ -88,23 +58,23 @@ def test_a_request_is_accepted_in_base64_too(api: Api) -> None:
         (base64.b64encode(b"\xff\xfe").decode(), True),
     ],
 )
-def test_a_body_that_is_not_json_is_refused(api: Api, body: str | None, encoded: bool) -> None:
+def test_a_body_that_is_not_json_is_refused(api: ApiGateway, body: str | None, encoded: bool) -> None:
     status, answer = api("POST", "/batches", body, isBase64Encoded=encoded)
     assert (status, answer["code"], answer["problems"]) == (400, "malformed_json", [])
 
 
 @pytest.mark.parametrize("body", [f'"{"x" * 65536}"', base64.b64encode(b"x" * 65537).decode()])
-def test_a_body_that_is_too_large_is_refused(api: Api, body: str) -> None:
+def test_a_body_that_is_too_large_is_refused(api: ApiGateway, body: str) -> None:
     status, answer = api("POST", "/batches", body, isBase64Encoded=not body.startswith('"'))
     assert (status, answer["code"]) == (413, "body_too_large")
 
 
-def test_a_form_is_refused(api: Api) -> None:
+def test_a_form_is_refused(api: ApiGateway) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
     assert api("POST", "/batches", BATCH, headers=headers)[0] == 415
 
 
-def test_every_problem_comes_at_once_with_its_field(api: Api) -> None:
+def test_every_problem_comes_at_once_with_its_field(api: ApiGateway) -> None:
     status, answer = api("POST", "/thumbnails", json.dumps({"title": "A", "models": ["none"], "font": "f"}))
     assert (status, answer["code"]) == (422, "invalid_request")
     assert [problem["field"] for problem in answer["problems"]] == ["title", "models[0]", "font"]
@@ -115,7 +85,7 @@ def test_every_problem_comes_at_once_with_its_field(api: Api) -> None:
     )
 
 
-def test_problems_of_the_query_come_with_their_field(api: Api) -> None:
+def test_problems_of_the_query_come_with_their_field(api: ApiGateway) -> None:
     status, answer = api(
         "GET", "/runs", queryStringParameters={"limit": "x"}, multiValueQueryStringParameters={"limit": ["x"]}
     )
@@ -136,13 +106,13 @@ def test_problems_of_the_query_come_with_their_field(api: Api) -> None:
         ("DELETE", "/batches", 405, "method_not_allowed"),
     ],
 )
-def test_what_is_not_there_is_an_error_in_json(api: Api, method: str, path: str, status: int, code: str) -> None:
+def test_what_is_not_there_is_an_error_in_json(api: ApiGateway, method: str, path: str, status: int, code: str) -> None:
     found, answer = api(method, path)
     assert (found, answer["code"]) == (status, code)
     assert set(answer) == {"code", "message", "problems"}
 
 
-def test_a_fault_is_an_error_in_json_without_a_trace(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_is_an_error_in_json_without_a_trace(api: ApiGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise RuntimeError("secret")
 
@@ -153,7 +123,7 @@ def test_a_fault_is_an_error_in_json_without_a_trace(api: Api, monkeypatch: pyte
 
 
 def test_a_run_is_started_listed_stopped_and_resumed(
-    api: Api, executions: MemoryExecutions, store: MemoryStore
+    api: ApiGateway, executions: MemoryExecutions, store: MemoryStore
 ) -> None:
     run_id = api("POST", "/batches", BATCH)[1]["run_id"]
     open_run("generateBatch", run_id, json.loads(BATCH), store, 50)
@@ -168,13 +138,13 @@ def test_a_run_is_started_listed_stopped_and_resumed(
     assert [execution.run_id for execution in executions.all.values()] == [run_id, run_id]
 
 
-def test_a_refused_run_cannot_be_resumed(api: Api, executions: MemoryExecutions) -> None:
+def test_a_refused_run_cannot_be_resumed(api: ApiGateway, executions: MemoryExecutions) -> None:
     executions.start("generateBatch", "refused", {"prompts": []})
     executions.end("refused", status="FAILED", error="InvalidBatch", cause="no titles")
     assert api("POST", "/runs/refused/redrive")[1]["code"] == "run_never_accepted"
 
 
-def test_a_link_is_that_of_the_stack_on_this_machine(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_is_that_of_the_stack_on_this_machine(api: ApiGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBLIC_ENDPOINT_URL", "http://localhost:4566")
     for host, base in [
         ("localhost:4566", "http://localhost:4566/_aws/execute-api/abc/v1"),
@@ -188,7 +158,7 @@ def test_a_link_is_that_of_the_stack_on_this_machine(api: Api, monkeypatch: pyte
         assert accepted["status_url"] == f"{base}/runs/{accepted['run_id']}"
 
 
-def test_a_page_elsewhere_may_use_the_api(api: Api) -> None:
+def test_a_page_elsewhere_may_use_the_api(api: ApiGateway) -> None:
     status, _ = api("OPTIONS", "/batches", headers={"Origin": "https://blog.example"})
     headers = {name: str(value) for name, value in api.answer["multiValueHeaders"].items()}
     assert status == 204
@@ -196,11 +166,9 @@ def test_a_page_elsewhere_may_use_the_api(api: Api) -> None:
     assert "Idempotency-Key" in headers["Access-Control-Allow-Headers"]
 
 
-def test_the_document_is_current(api: Api) -> None:
+def test_the_document_is_current(api: ApiGateway) -> None:
     checked_in = json.loads((PROJECT / "docs/openapi.json").read_text())
-    assert api("GET", "/openapi.json")[1] == checked_in, (
-        "write it anew: PYTHONPATH=functions python -m api.openapi docs/openapi.json"
-    )
+    assert api("GET", "/openapi.json")[1] == checked_in, "write it anew: make openapi"
 
 
 def test_a_cold_start_imports_neither_pillow_nor_an_sdk() -> None:

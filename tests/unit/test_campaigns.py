@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from tests.unit.memory_store import MemoryStore
+from tests.unit.opened import open_run
 from thumbnails.aws.s3 import Stored
 from thumbnails.campaigns.collect import collect_campaign
 from thumbnails.campaigns.open import NAMED_ROWS, open_campaign
 from thumbnails.campaigns.rows import read_rows
 from thumbnails.errors import AllImagesFailed, InvalidBatch, StorageUnavailable
 from thumbnails.runs.naming import redrive_name
-from thumbnails.runs.open import open_run
 
 GPT, DALLE = "gpt-image-1", "dall-e-3"
 CAP = 50

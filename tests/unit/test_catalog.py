@@ -47,7 +47,7 @@ def test_every_picture_asked_for_covers_the_canvas() -> None:
 
 
 def test_every_font_is_shipped_beside_its_licence() -> None:
-    folder = FUNCTIONS / "thumbnails" / "overlay" / "fonts"
+    folder = FUNCTIONS / "thumbnails" / "images" / "overlay" / "fonts"
     files = {path.name for path in folder.glob("*.ttf")}
     assert set(catalog.FONTS.values()) <= files
     for name in files:
@@ -56,5 +56,5 @@ def test_every_font_is_shipped_beside_its_licence() -> None:
 
 
 def test_all_fonts_together_weigh_at_most_30_mb() -> None:
-    folder = FUNCTIONS / "thumbnails" / "overlay" / "fonts"
+    folder = FUNCTIONS / "thumbnails" / "images" / "overlay" / "fonts"
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 30_000_000

@@ -10,13 +10,14 @@ PROJECT = Path(__file__).parents[2]
 FUNCTIONS = PROJECT / "functions"
 DOMAIN = FUNCTIONS / "thumbnails"
 HANDLERS = {path.parent.name for path in FUNCTIONS.glob("*/app.py")}
+#: What the domain's edges alone import, and which edge.
 EDGES = {
-    "aws_lambda_powertools": {"keys.py"},
-    "boto3": {"store.py", "starts.py", "executions.py"},
-    "botocore": {"store.py", "starts.py", "executions.py"},
-    "openai": {"providers/openai.py"},
-    "google": {"providers/google.py"},
-    "httpx2": {"providers/__init__.py", "providers/openai.py", "providers/google.py"},
+    "aws_lambda_powertools": {"aws/secrets.py"},
+    "boto3": {"aws/s3.py", "aws/step_functions.py"},
+    "botocore": {"aws/s3.py", "aws/step_functions.py"},
+    "openai": {"images/providers/openai.py"},
+    "google": {"images/providers/google.py"},
+    "httpx2": {f"images/providers/{name}.py" for name in ("__init__", "openai", "google")},
 }
 
 
@@ -44,7 +45,7 @@ def test_there_are_handlers_to_look_at() -> None:
 
 @pytest.mark.parametrize("path", files(DOMAIN), ids=lambda path: str(path.relative_to(DOMAIN)))
 def test_the_domain_imports_no_handler_and_nothing_of_the_tool(path: Path) -> None:
-    assert not imported(path) & (HANDLERS | {"thumbs", "tests"})
+    assert not imported(path) & (HANDLERS | {"entry", "thumbs", "tests"})
 
 
 @pytest.mark.parametrize("package", EDGES)
@@ -52,6 +53,11 @@ def test_only_the_edges_of_the_domain_import(package: str) -> None:
     importing = {str(path.relative_to(DOMAIN)) for path in files(DOMAIN) if package in imported(path)}
     assert importing
     assert importing <= EDGES[package]
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    reading = {str(path.relative_to(FUNCTIONS)) for path in files(FUNCTIONS) if "os.environ" in path.read_text()}
+    assert reading == {"entry/settings.py"}
 
 
 @pytest.mark.parametrize("handler", sorted(HANDLERS))
@@ -65,7 +71,11 @@ def test_the_tool_imports_no_handler(path: Path) -> None:
     assert not imported(path) & (HANDLERS | {"tests"})
 
 
-STACK = [*files(PROJECT / "thumbs/localstack"), *files(PROJECT / "thumbs/image_api"), PROJECT / "thumbs/stack.py"]
+STACK = [
+    *files(PROJECT / "thumbs/localstack"),
+    *files(PROJECT / "thumbs/image_api"),
+    PROJECT / "thumbs/stack/processes.py",
+]
 
 
 @pytest.mark.parametrize("path", STACK, ids=lambda path: str(path.relative_to(PROJECT)))

@@ -192,6 +192,7 @@ def test_a_part_to_leave_out_that_does_not_exist_is_refused() -> None:
 
 
 def test_batches_hand_on_every_item_in_order() -> None:
+    from thumbs.localstack import speedups
 
     sent: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
     batches = speedups._Batches("batches", 3, sent.put)

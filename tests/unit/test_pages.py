@@ -172,7 +172,7 @@ def test_a_redirect_to_the_same_name_is_looked_up_and_checked_again() -> None:
 )
 def test_a_redirect_to_another_scheme_is_not_followed(location: str) -> None:
     network = one_page(b"", "302 Found", Location=location)
-    assert refusal(network, "http://blog.example/") == "it leads to something else than an http or https URL"
+    assert refusal(network, "http://blog.example/") == "it redirects to a URL that is not http or https"
 
 
 def test_redirects_have_an_end() -> None:

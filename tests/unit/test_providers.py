@@ -110,20 +110,19 @@ def test_gemini_is_asked_once_for_one_wide_picture(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "name", "base"),
+    ("model", "provider", "base"),
     [
-        ("gpt-image-1", "OPENAI_BASE_URL", "http://127.0.0.1:9/v1"),
-        ("gemini-3-pro-image-preview", "GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:9"),
+        ("gpt-image-1", "openai", "http://127.0.0.1:9/v1"),
+        ("gemini-3-pro-image-preview", "google", "http://127.0.0.1:9"),
     ],
 )
 @pytest.mark.parametrize("value", ["set", "empty"])
-def test_the_base_url_of_the_environment_is_used_unless_it_is_empty(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch, model: str, name: str, base: str, value: str
+def test_another_base_url_is_used_unless_it_is_empty(
+    wire: Wire, model: str, provider: str, base: str, value: str
 ) -> None:
-    monkeypatch.setenv(name, base if value == "set" else "")
     wire.answer = answer(429, {})
     with pytest.raises(errors.ProviderRateLimited):
-        ask(model)
+        generate_picture(MODELS[model], "A prompt", KEYS.get, 5, {provider: base if value == "set" else ""})
     assert (wire.requests[0].url.host == "127.0.0.1") == (value == "set")
 
 

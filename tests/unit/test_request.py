@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES
 from thumbnails.errors import InvalidBatch
-from thumbnails.requests.checks import check_size, parse_cell, parse_request
+from thumbnails.requests.checks import parse_cell, parse_request
 from thumbnails.requests.models import Batch, Task, Thumbnails
 
 CAP = 50
@@ -108,18 +108,20 @@ def test_a_title_may_be_asked_for_twice() -> None:
     ("images", "message"), [(0, EMPTY_PROMPTS), (49, None), (50, None), (51, TOO_MANY), (10_000, TOO_MANY)]
 )
 def test_the_cap_counts_images(images: int, message: str | None) -> None:
+    asked = batch(prompts=["A title"] * images)
     if message is None:
-        check_size(["A title"] * images, [GPT], CAP)
+        assert len(parse_request("generateBatch", asked, CAP).titles) == images
         return
     with pytest.raises(InvalidBatch) as refused:
-        check_size(["A title"] * images, [GPT], CAP)
+        parse_request("generateBatch", asked, CAP)
     assert str(refused.value) == message
 
 
 def test_the_cap_counts_prompts_times_models_and_names_its_own_number() -> None:
-    check_size(["A title"] * 3, [GPT, GEMINI], 6)
+    asked = batch(prompts=["A title"] * 3, models=[GPT, GEMINI])
+    parse_request("generateBatch", asked, 6)
     with pytest.raises(InvalidBatch, match=r"^batch is capped at 5 generated images$"):
-        check_size(["A title"] * 3, [GPT, GEMINI], 5)
+        parse_request("generateBatch", asked, 5)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +208,7 @@ def test_a_model_is_drawn_once() -> None:
         (batch(models=[None]), "models[0] must be a string"),
         (batch(style=["anime"]), "style must be a string"),
         (batch(reuse="yes"), "reuse must be true or false"),
-        (batch(prompts=["half \ud83d"]), "prompts[0] holds half of a surrogate pair"),
+        (batch(prompts=["half \ud83d"]), "prompts[0] contains an incomplete character"),
         ([["A title"], [GPT], "anime", "left-panel", "lora", "", "", "extra"], "a request array has at most 7 items"),
         ("A title", "a request is an object with prompts and models"),
         (None, "a request is an object with prompts and models"),

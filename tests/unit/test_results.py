@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thumbnails.errors import AllImagesFailed
+from thumbnails.requests.models import Batch, Thumbnails
 from thumbnails.runs.collect import raise_if_all_failed, result_of
 
 PROMPTS = ["First title", "Second title", "First title"]
@@ -45,7 +46,7 @@ def cells(change: Callable[[int, int], dict[str, Any] | None] = lambda _row, _co
 
 
 def collected(given_cells: list[dict[str, Any]]) -> dict[str, Any]:
-    return result_of("generateBatch", "run-1", REQUEST, given_cells)
+    return result_of("run-1", Batch.model_validate(REQUEST), given_cells)
 
 
 @given(st.permutations(cells(lambda row, column: failed(row, column) if (row, column) == (1, 0) else None)))
@@ -158,7 +159,7 @@ def test_one_image_saves_the_run() -> None:
 
 
 def test_one_title_gives_a_list_of_images_in_the_order_of_the_models() -> None:
-    result = result_of("generateThumbnails", "run-1", ONE, [made(0, 1), made(0, 0)])
+    result = result_of("run-1", Thumbnails.model_validate(ONE), [made(0, 1), made(0, 0)])
     assert result == {
         "run_id": "run-1",
         "title": "First title",
@@ -176,6 +177,6 @@ def test_one_title_gives_a_list_of_images_in_the_order_of_the_models() -> None:
 
 
 def test_a_failed_model_of_one_title_is_among_the_failures_alone() -> None:
-    result = result_of("generateThumbnails", "run-1", ONE, [failed(0, 0), made(0, 1)])
+    result = result_of("run-1", Thumbnails.model_validate(ONE), [failed(0, 0), made(0, 1)])
     assert [image["model"] for image in result["results"]] == ["dall-e-3"]
     assert [failure["model"] for failure in result["failures"]] == ["gpt-image-1"]

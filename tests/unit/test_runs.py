@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.unit.memory_store import MemoryStore
+from tests.unit.opened import open_run
 from thumbnails.aws.s3 import Stored
 from thumbnails.errors import AllImagesFailed, InvalidBatch, StorageUnavailable
 from thumbnails.runs.collect import collect_run
-from thumbnails.runs.open import open_run
 
 GPT, DALLE = "gpt-image-1", "dall-e-3"
 BATCH = {"prompts": ["First title", "Second title"], "models": [GPT, DALLE]}
@@ -31,7 +31,15 @@ def store() -> MemoryStore:
 
 
 def made(row: int, column: int) -> dict[str, Any]:
-    return {"row": row, "column": column, "image_url": f"url-{row}-{column}", "paid_calls": 1, "warnings": []}
+    return {
+        "row": row,
+        "column": column,
+        "model": "m",
+        "key": "k",
+        "image_url": f"url-{row}-{column}",
+        "paid_calls": 1,
+        "warnings": [],
+    }
 
 
 def failed(row: int, column: int) -> dict[str, Any]:
@@ -113,7 +121,7 @@ def test_a_resumed_run_may_repeat_its_request(store: MemoryStore) -> None:
     ("task", "event", "message"),
     [
         ("generateBatch", {"resume": "run-2"}, "there is no s3://memory/runs/run-2/request.json"),
-        ("generateBatch", {"resume": "run-1", **BATCH, "font": "lora"}, "run 'run-1' was asked for something else"),
+        ("generateBatch", {"resume": "run-1", **BATCH, "font": "lora"}, "run 'run-1' was started with another request"),
         ("generateBatch", {"resume": "run-1", "font": "lora"}, "prompts must contain at least one title"),
         ("generateBatch", {"resume": "../run-1"}, "resume must be the id of a run"),
         ("generateBatch", {"resume": ""}, "resume must be the id of a run"),
@@ -135,7 +143,7 @@ def test_a_whole_request_begins_the_run_that_it_resumes(store: MemoryStore) -> N
     assert run == {"run_id": "campaign-7", "execution": "campaign-redrive-ab12-7", **CHECKED}
     assert store.json("runs/campaign-7/request.json") == CHECKED
     assert open_run("generateBatch", "again", asked, store, CAP)["run_id"] == "campaign-7"
-    with pytest.raises(InvalidBatch, match="was asked for something else"):
+    with pytest.raises(InvalidBatch, match="was started with another request"):
         open_run("generateBatch", "again", {**asked, "style": "neon"}, store, CAP)
 
 

@@ -11,6 +11,8 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from api.http import link
+from entry.settings import settings
+from tests.unit.api_gateway import SETTINGS
 from thumbs.command_error import CommandError
 from thumbs.stack import sam_local
 from thumbs.stack.processes import PROJECT, Stack
@@ -84,8 +86,13 @@ def test_the_api_has_an_event_to_look_and_one_to_ask() -> None:
 
 
 def test_a_link_leaves_out_the_pattern_that_sam_local_gives_as_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PUBLIC_ENDPOINT_URL", "http://localhost:4566")
+    for name, value in {**SETTINGS, "PUBLIC_ENDPOINT_URL": "http://localhost:4566"}.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
     event = EVENTS["api-batches"]
     context = {**event["requestContext"], "path": "/{proxy+}"}
     asked = APIGatewayProxyEvent({**event, "headers": {"Host": "127.0.0.1:3000"}, "requestContext": context})
-    assert link(asked, "/runs/one") == "http://127.0.0.1:3000/runs/one"
+    try:
+        assert link(asked, "/runs/one") == "http://127.0.0.1:3000/runs/one"
+    finally:
+        settings.cache_clear()

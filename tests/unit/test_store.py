@@ -10,8 +10,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
+from entry.clients import store as store_of_process
+from entry.settings import settings
 from tests.unit.memory_store import MemoryStore
-from thumbnails.aws.s3 import REQUEST_BYTES, Store, Stored, bucket_store
+from thumbnails.aws.s3 import REQUEST_BYTES, Store, Stored
 from thumbnails.errors import InvalidBatch, StorageUnavailable
 from thumbnails.keys import digest, image_key, original_key, slug
 
@@ -63,7 +65,7 @@ def real() -> Iterator[Store]:
         for bucket in (BUCKET, "blog"):
             client.create_bucket(Bucket=bucket)
         client.put_object(Bucket="blog", Key="inbox/batch.json", Body=b'{"prompts": []}')
-        yield Store(BUCKET, "", 60)
+        yield Store.connect(BUCKET, "", 60)
 
 
 @pytest.fixture
@@ -161,7 +163,7 @@ def test_a_put_says_what_the_object_is(real: Store) -> None:
     ],
 )
 def test_a_url_is_signed_for_the_host_that_opens_it(endpoint: str, start: str) -> None:
-    url = Store(BUCKET, endpoint, 77).url("runs/r 1/0-a/m.jpg")
+    url = Store.connect(BUCKET, endpoint, 77).url("runs/r 1/0-a/m.jpg")
     assert url.startswith(start)
     assert "X-Amz-Expires=77&" in url
     assert "X-Amz-SignedHeaders=host&" in url
@@ -189,8 +191,8 @@ class _Refusing:
     ],
 )
 def test_what_s3_could_not_do_is_worth_another_try(error: Exception) -> None:
-    store = Store(BUCKET, "", 60)
-    store._client = _Refusing(error)  # type: ignore[assignment]
+    client: Any = _Refusing(error)
+    store = Store(client, client, BUCKET, 60)
     for call in (
         lambda: store.put("k", b"", "text/plain"),
         lambda: store.put_json("k", 1),
@@ -207,21 +209,23 @@ def test_the_application_has_one_store_per_process(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("BUCKET", BUCKET)
     monkeypatch.setenv("URL_SECONDS", "90")
     monkeypatch.setenv("PUBLIC_ENDPOINT_URL", "http://localhost:1")
-    bucket_store.cache_clear()
+    settings.cache_clear()
+    store_of_process.cache_clear()
     try:
-        store = bucket_store()
-        assert store is bucket_store()
+        store = store_of_process()
+        assert store is store_of_process()
         assert store.url("k").startswith(f"http://localhost:1/{BUCKET}/k?")
         assert "X-Amz-Expires=90&" in store.url("k")
     finally:
-        bucket_store.cache_clear()
+        settings.cache_clear()
+        store_of_process.cache_clear()
 
 
-def test_a_rehearsal_sends_nothing_and_leaves_the_client_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warm_up_sends_nothing_and_leaves_the_client_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    store = Store(BUCKET, "", 60)
+    store = Store.connect(BUCKET, "", 60)
     store.warm_up()
     # Unit tests open no socket, so that what is sent fails.
     with pytest.raises(StorageUnavailable, match="tried to use socket"):

@@ -1,6 +1,7 @@
 """The command ``thumbs``: its commands put together, and what goes wrong as one line."""
 
 import sys
+from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
@@ -22,19 +23,18 @@ def main() -> None:
     """Run the command; what goes wrong is one line, never a traceback."""
     try:
         app()
-    except CommandError as error:
-        _fail(str(error))
-    except (ThumbnailError, BotoCoreError, ClientError) as failure:
-        error: Exception = failure
+    except CommandError as problem:
+        _fail(str(problem))
+    except (ThumbnailError, BotoCoreError, ClientError) as error:
         # The domain's own errors carry AWS's as their cause, which says more to a person at a terminal.
         aws = error if isinstance(error, BotoCoreError | ClientError) else error.__cause__
         if isinstance(aws, BotoCoreError | ClientError):
-            error = in_plain_words(aws, Application.named_endpoint())
+            _fail(str(in_plain_words(aws, Application.named_endpoint())))
         _fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     err.print(f"[red]✗[/] {escape(message)}")
     sys.exit(1)

@@ -118,13 +118,12 @@ def refresh(status: RunStatus, executions: Executions, store: Store, cap: int) -
     While that runs it is asked alone: what it has finished is in its history. At its end the bucket is looked at again.
     """
     execution = executions.find(status.execution.name, status.execution.task) or status.execution
-    if not execution.is_running or not (status.request or status.rows):
-        return get_status(execution.name, executions, store, cap) or replace(status, execution=execution)
-    if status.rows:
+    if status.rows and execution.is_running:
         return replace(status, execution=execution, rows=replace(status.rows, counts=executions.row_counts(execution)))
+    if status.request is None or not execution.is_running:
+        return get_status(execution.name, executions, store, cap) or replace(status, execution=execution)
     seen = read_history(executions.history(execution))
     images = {*status.images, *(cell.key for cell in status.cells if _made(seen.get((cell.row, cell.column))))}
-    assert status.request is not None  # noqa: S101 # nosec B101 - as the first line has it
     cells = cells_of(status.run_id, status.request, execution, seen, images)
     return replace(status, execution=execution, cells=cells)
 

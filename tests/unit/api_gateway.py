@@ -1,0 +1,68 @@
+"""The API's handler, called as API Gateway calls it, over a bucket and executions in memory."""
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from api import image_routes, run_routes
+from api.app import handler
+from entry.settings import settings
+from tests.unit.memory_executions import MemoryExecutions
+from tests.unit.memory_store import MemoryStore
+
+SETTINGS = {
+    "BUCKET": "memory",
+    "URL_SECONDS": "60",
+    "BATCH_CAP": "50",
+    "GENERATE_BATCH_ARN": "arn:batch",
+    "GENERATE_THUMBNAILS_ARN": "arn:thumbnails",
+    "GENERATE_CAMPAIGN_ARN": "arn:campaign",
+}
+CONTEXT = SimpleNamespace(function_name="api", memory_limit_in_mb=1, invoked_function_arn="a:b", aws_request_id="1")
+
+
+class ApiGateway:
+    """Sends requests to the handler; ``answer`` is the last one as the handler gave it."""
+
+    def __init__(self, store: MemoryStore, executions: MemoryExecutions) -> None:
+        self.store = store
+        self.executions = executions
+        self.answer: dict[str, Any] = {}
+
+    def __call__(self, method: str, path: str, body: str | bytes | None = None, **event: Any) -> tuple[int, Any]:
+        self.answer = handler(
+            {
+                "httpMethod": method,
+                "path": path,
+                "headers": {"host": "api.example"},
+                "queryStringParameters": None,
+                "multiValueQueryStringParameters": {},
+                "multiValueHeaders": {},
+                "requestContext": {"path": f"/v1{path}", "apiId": "abc", "stage": "v1"},
+                "body": base64.b64encode(body).decode() if isinstance(body, bytes) else body,
+                "isBase64Encoded": isinstance(body, bytes),
+                **event,
+            },
+            CONTEXT,
+        )
+        # What Lambda itself would refuse to pass on.
+        assert len(json.dumps(self.answer)) < 1_000_000
+        return self.answer["statusCode"], json.loads(self.answer["body"]) if self.answer["body"] else None
+
+
+@contextmanager
+def served(patch: pytest.MonkeyPatch, now: list[ApiGateway], **variables: str) -> Iterator[None]:
+    """The API's routes over the clients of ``now[0]``, and the settings of a deployment."""
+    for name, value in {**SETTINGS, **variables}.items():
+        patch.setenv(name, value)
+    settings.cache_clear()
+    for module in (run_routes, image_routes):
+        patch.setattr(module, "store", lambda: now[0].store)
+    patch.setattr(run_routes, "executions", lambda: now[0].executions)
+    yield
+    settings.cache_clear()
