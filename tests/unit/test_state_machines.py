@@ -12,13 +12,21 @@ import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
+from pydantic import BaseModel
 
+import collect_batch.app
+import collect_campaign.app
+import validate_batch.app
+import validate_campaign.app
 from thumbnails import errors
+from thumbnails.requests.models import Cell
 
 PROJECT = Path(__file__).parents[2]
 #: Those that draw, and the one that starts them by the row.
 DRAWING = ("generate_batch", "generate_thumbnails")
 NAMES = (*DRAWING, "generate_campaign")
+#: Those that tell the bus how a run has ended; a row's is its campaign's to tell.
+ANNOUNCING = ("generate_batch", "generate_campaign")
 TEXTS = {name: (PROJECT / "statemachine" / f"{name}.asl.json").read_text() for name in NAMES}
 DEFINITIONS: dict[str, dict[str, Any]] = {name: json.loads(text) for name, text in TEXTS.items()}
 TEMPLATE: dict[str, Any] = load(str(PROJECT / "template.yaml"))
@@ -43,7 +51,45 @@ OURS = {
     for name, found in inspect.getmembers(errors, inspect.isclass)
     if issubclass(found, errors.ThumbnailError)
 }
-VERBS = {"Announce", "Check", "Collect", "Fail", "Generate", "Judge", "Keep", "Read", "Record", "Refuse", "Validate"}
+VERBS = {
+    "Announce",
+    "Check",
+    "Collect",
+    "Describe",
+    "Fail",
+    "Generate",
+    "Judge",
+    "Keep",
+    "Read",
+    "Record",
+    "Refuse",
+    "Validate",
+}
+
+
+#: What each handler reads of its payload.
+EVENTS: dict[str, type[BaseModel]] = {
+    "${ValidateBatchFunctionArn}": validate_batch.app.Event,
+    "${CollectBatchFunctionArn}": collect_batch.app.Event,
+    "${ValidateCampaignFunctionArn}": validate_campaign.app.Event,
+    "${CollectCampaignFunctionArn}": collect_campaign.app.Event,
+}
+#: Type and fields of what each end says on the bus: listeners rely on them.
+WHO, HOW = {"run_id", "execution"}, {"images", "manifest_key"}
+CAMPAIGN = {"campaign_id", "execution"}
+ANNOUNCEMENTS = {
+    "generate_batch": {
+        "Describe Completion": ("BatchCompleted", WHO | HOW),
+        "Describe Refusal": ("BatchFailed", WHO | {"error", "cause"}),
+        "Describe Failure": ("BatchFailed", WHO | HOW | {"error", "cause"}),
+    },
+    "generate_campaign": {
+        "Describe Completion": ("CampaignCompleted", CAMPAIGN | HOW | {"rows"}),
+        "Describe Cutoff": ("CampaignFailed", CAMPAIGN | HOW | {"rows", "error", "cause"}),
+        "Describe Refusal": ("CampaignFailed", CAMPAIGN | {"error", "cause"}),
+        "Describe Failure": ("CampaignFailed", CAMPAIGN | {"manifest_key", "error", "cause"}),
+    },
+}
 
 
 def states_of(definition: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -63,6 +109,7 @@ def of_type(kind: str) -> list[Any]:
 
 every_machine = pytest.mark.parametrize("machine", NAMES)
 every_drawing_machine = pytest.mark.parametrize("machine", DRAWING)
+every_announcing_machine = pytest.mark.parametrize("machine", ANNOUNCING)
 every_task = pytest.mark.parametrize("state", of_type("Task"))
 every_lambda_task = pytest.mark.parametrize(
     "state", [param for param in of_type("Task") if param.values[0]["Resource"] == "arn:aws:states:::lambda:invoke"]
@@ -73,13 +120,6 @@ every_map = pytest.mark.parametrize("state", of_type("Map"))
 def inner_map(machine: str) -> dict[str, Any]:
     states = dict(states_of(DEFINITIONS[machine]))
     return copy.deepcopy(states["Generate Thumbnails"])
-
-
-def ends_of(states: dict[str, Any], state: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every state in which a path from this one ends."""
-    following = [state.get("Next"), *(catcher["Next"] for catcher in state.get("Catch", ()))]
-    found = [end for name in following if name for end in ends_of(states, states[name])]
-    return found or [state]
 
 
 def retried(state: dict[str, Any]) -> set[str]:
@@ -97,6 +137,8 @@ def test_the_batch_wraps_the_map_of_one_title() -> None:
 def test_every_error_that_a_definition_names_exists(machine: str, name: str, state: dict[str, Any]) -> None:
     named = {error for rule in (*state.get("Retry", ()), *state.get("Catch", ())) for error in rule["ErrorEquals"]}
     named |= {state["Error"]} if "Error" in state else set()
+    if "announcement" in state.get("Parameters", ()):
+        named |= {state["Parameters"]["announcement"]["detail"].get("error", "InvalidBatch")}
     assert named <= OURS.keys() | LAMBDAS_OWN_ERRORS | STEP_FUNCTIONS_OWN_ERRORS | STATES_OWN_ERRORS
 
 
@@ -177,19 +219,100 @@ def test_state_names_are_unique_verb_phrases(machine: str) -> None:
     assert all(len(name.split()) >= 2 and name == name.title() for name in names)
 
 
-@every_machine
-@pytest.mark.parametrize("error", ["InvalidBatch", "AllImagesFailed"])
-def test_a_failed_run_ends_in_a_fail_state_that_names_error_and_cause(machine: str, error: str) -> None:
+def reader_of(machine: str, error: str) -> dict[str, Any]:
+    """The state that takes over where a Lambda has thrown this error."""
     states = DEFINITIONS[machine]["States"]
-    (reader,) = [
-        states[catcher["Next"]]
+    (name,) = [
+        catcher["Next"]
         for state in states.values()
         for catcher in state.get("Catch", ())
         if error in catcher["ErrorEquals"]
     ]
-    assert re.fullmatch(r"States\.StringToJson\(\$\.(failure\.)?Cause\)", reader["Parameters"]["cause.$"])
-    ends = {end["Error"]: end["CausePath"] for end in ends_of(states, reader)}
-    assert ends == {error: "$.cause.errorMessage"}
+    found: dict[str, Any] = states[name]
+    return found
+
+
+@every_machine
+@pytest.mark.parametrize("error", ["InvalidBatch", "AllImagesFailed"])
+def test_the_cause_of_a_failed_run_is_the_sentence_in_the_lambdas_error(machine: str, error: str) -> None:
+    states, reader = DEFINITIONS[machine]["States"], reader_of(machine, error)
+    parsed = reader["Parameters"]["cause.$" if machine not in ANNOUNCING else "thrown.$"]
+    assert re.fullmatch(r"States\.StringToJson\(\$\.(failure\.)?Cause\)", parsed)
+    following = states[reader["Next"]]
+    if machine not in ANNOUNCING:
+        assert (following["Type"], following["Error"]) == ("Fail", error)
+        assert following["CausePath"] == "$.cause.errorMessage"
+        return
+    assert reader["Parameters"]["announcement"]["detail"]["error"] == error
+    assert following["InputPath"] == "$.thrown.errorMessage"
+    assert following["ResultPath"] == "$.announcement.detail.cause"
+    assert following["Next"] == "Announce Run"
+
+
+@every_announcing_machine
+def test_every_end_is_announced_by_one_task_and_is_what_was_announced(machine: str) -> None:
+    states = DEFINITIONS[machine]["States"]
+    (task,) = [state for state in states.values() if state.get("Resource") == "arn:aws:states:::events:putEvents"]
+    described = {name: state for name, state in states.items() if "announcement" in state.get("Parameters", ())}
+    assert {name for name, state in states.items() if state.get("Next") == "Announce Run"} <= {*described, "Read Cause"}
+    assert {state["Next"] for state in described.values()} <= {"Announce Run", "Read Cause"}
+    # Announced or not, the run ends the same.
+    (catcher,) = task["Catch"]
+    assert catcher == {"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": task["Next"]}
+    assert task["ResultPath"] is None
+    judge = states[task["Next"]]
+    (failed,) = judge["Choices"]
+    assert (failed["Variable"], failed["IsPresent"]) == ("$.announcement.detail.error", True)
+    assert states[failed["Next"]]["ErrorPath"] == "$.announcement.detail.error"
+    assert states[failed["Next"]]["CausePath"] == "$.announcement.detail.cause"
+    kept = states[judge["Default"]]
+    assert (kept["Type"], kept["OutputPath"], kept["End"]) == ("Pass", "$.result", True)
+    for state in described.values():
+        detail = state["Parameters"]["announcement"]["detail"]
+        assert ("error" in detail) != ("result.$" in state["Parameters"])
+        assert ("cause.$" in detail) == ("error" in detail and state["Next"] == "Announce Run")
+
+
+@every_announcing_machine
+def test_an_announcement_has_the_fields_that_listeners_know(machine: str) -> None:
+    states = DEFINITIONS[machine]["States"]
+    found = {}
+    for name, state in states.items():
+        if "announcement" in state.get("Parameters", ()):
+            announcement = state["Parameters"]["announcement"]
+            fields = {field.removesuffix(".$") for field in announcement["detail"]}
+            fields |= {"cause"} if state["Next"] == "Read Cause" else set()
+            found[name] = (announcement["type"], fields)
+    assert found == ANNOUNCEMENTS[machine]
+
+
+def test_a_campaign_that_was_cut_short_fails_with_its_maps_error() -> None:
+    detail = DEFINITIONS["generate_campaign"]["States"]["Describe Cutoff"]["Parameters"]["announcement"]["detail"]
+    assert detail["error"] == "CampaignCutShort"
+    assert detail["cause.$"] == "States.Format('{}: {}', $.failure.Error, $.failure.Cause)"
+
+
+def fields_of(template: dict[str, Any]) -> set[str]:
+    return {name.removesuffix(".$") for name in template}
+
+
+@every_lambda_task
+def test_a_payload_has_the_fields_that_its_handler_reads_and_no_other(state: dict[str, Any]) -> None:
+    if "Payload" in state["Parameters"]:
+        read = EVENTS[state["Parameters"]["FunctionName"]].model_fields
+        assert fields_of(state["Parameters"]["Payload"]) == set(read)
+        return
+    # A cell is what the Map selects.
+    assert state["Parameters"] == {"FunctionName": "${GenerateThumbnailFunctionArn}", "Payload.$": "$"}
+    for machine in DRAWING:
+        assert fields_of(inner_map(machine)["ItemSelector"]) == set(Cell.model_fields)
+
+
+def test_a_row_has_the_fields_that_its_own_map_reads_and_no_other() -> None:
+    row = dict(states_of(DEFINITIONS["generate_batch"]))["Generate Batch"]["ItemSelector"]
+    inner = inner_map("generate_batch")
+    read = [inner["ItemsPath"], *inner["ItemSelector"].values()]
+    assert fields_of(row) == {path.removeprefix("$.") for path in read if path.startswith("$.")}
 
 
 @every_machine

@@ -180,4 +180,6 @@ def _opened(
         "rows": rows,
         "max_concurrency": checked["max_concurrency"],
         "tolerated_failure_percentage": float(checked["tolerated_failure_percentage"]),
+        # The Map's, in the end.
+        "failure": None,
     }
