@@ -48,7 +48,7 @@ check-static: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy functions thumbs tests
 	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive functions thumbs
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint template.yaml infra/*.yaml
 	@AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$$PATH" .venv-sam/bin/sam validate --lint
 
 # What drawing a title costs, beside plain Pillow, ImageMagick and sharp where they are installed.

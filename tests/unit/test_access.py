@@ -12,7 +12,9 @@ from thumbnails.catalog import MODELS
 
 PROJECT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = load(str(PROJECT / "template.yaml"))
-RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+#: What only an account has: a nested stack, whose parameters have the names of the resources that they stand for.
+MONITORING: dict[str, Any] = load(str(PROJECT / "infra" / "monitoring.yaml"))
+RESOURCES: dict[str, Any] = {**TEMPLATE["Resources"], **MONITORING["Resources"]}
 
 
 def of_type(kind: str) -> dict[str, Any]:
@@ -298,6 +300,33 @@ def test_a_scheduled_file_stays_and_old_versions_and_broken_uploads_go() -> None
     assert versions["ExpiredObjectDeleteMarker"] is True
     assert uploads["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert {rule["Status"] for rule in rules()} == {"Enabled"}
+
+
+def test_what_rings_and_shows_is_a_nested_stack_of_an_account() -> None:
+    assert not TEMPLATE["Resources"].keys() & MONITORING["Resources"].keys()
+    stack = TEMPLATE["Resources"]["Monitoring"]
+    assert (stack["Type"], stack["Condition"]) == ("AWS::CloudFormation::Stack", "IsAccount")
+    assert (PROJECT / stack["Properties"]["TemplateURL"]).samefile(PROJECT / "infra" / "monitoring.yaml")
+    assert not any(resource["Type"].startswith("AWS::CloudWatch::") for resource in TEMPLATE["Resources"].values())
+
+
+def test_the_nested_stack_is_given_what_its_parameters_are_called_after() -> None:
+    given = {
+        name: plain(value) for name, value in TEMPLATE["Resources"]["Monitoring"]["Properties"]["Parameters"].items()
+    }
+    assert given.keys() == MONITORING["Parameters"].keys()
+    assert given.pop("Application") == "${AWS::StackName}"
+    assert given.pop("TopicKeyArn") == "${LogKey.Arn}"
+    assert given == {name: f"${{{name}}}" for name in given}
+    assert given.keys() == {*FUNCTIONS, *MACHINES, "AlarmEmail", "DailySpendLimitUsd"}
+
+
+def test_the_topic_is_encrypted_with_a_key_that_alarms_may_use() -> None:
+    (topic,) = of_type("AWS::SNS::Topic").values()
+    assert topic["KmsMasterKeyId"] == {"Ref": "TopicKeyArn"}
+    key = of_type("AWS::KMS::Key")["LogKey"]
+    (alarms,) = [one for one in key["KeyPolicy"]["Statement"] if one["Sid"] == "AlarmsPublish"]
+    assert alarms["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
 
 
 def metrics_of(alarm: str) -> dict[str, dict[str, Any]]:

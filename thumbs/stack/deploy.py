@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: How long CloudFormation may go on after a deployment was cut off.
 SETTLE_SECONDS = 60.0
 #: What the deployment is made from.
-SOURCES = ("functions", "statemachine", "template.yaml", "samconfig.toml")
+SOURCES = ("functions", "statemachine", "infra", "template.yaml", "samconfig.toml")
 ARTIFACT_BUCKET = "fan-out-thumbnails-artifacts"
 REGION = "us-east-1"
 #: As samconfig.toml names it.
