@@ -1,8 +1,14 @@
-"""Integration tests talk to a stack of their own: started and deployed once, stopped and removed at the end."""
+"""Integration tests talk to a stack of their own: started and deployed once, stopped and removed at the end.
 
+Several processes may run the tests side by side (`pytest -n`): each file belongs to a lane, each lane is run by one
+process, in order, and each process has a stack of its own. No test sees another's faults, counts or configuration.
+"""
+
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +16,40 @@ import psutil
 import pytest
 
 from tests.integration.application import Application
-from thumbs.stack.deploy import deploy
+from tests.integration.http_api import HttpApi
+from thumbs.cli.application import Application as Command
+from thumbs.stack.deploy import build, deploy
 from thumbs.stack.processes import PROJECT, Stack, free_port
 
 #: Enough for every picture of a run on a busy machine; a call that hangs lasts longer.
-PROVIDER_SECONDS = "5"
+PROVIDER_SECONDS = "10"
+HOMES = PROJECT / ".thumbs"
+#: Files that one process runs one after the other, because they share a stack.
+LANES = (
+    ("test_crashes", "test_image_api_sdks"),
+    ("test_faults", "test_paying_once", "test_keys", "test_campaigns", "test_lambda"),
+    (
+        *("test_api", "test_command", "test_one_domain", "test_secrets", "test_fuzz", "test_stack", "test_events"),
+        *("test_runs", "test_requests"),
+    ),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """A stack outlives the object that started it, by design."""
     config.addinivalue_line("filterwarnings", r"ignore:subprocess \d+ is still running:ResourceWarning")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The lanes first, the longest at the head: what is left is unit tests, which fill the gaps one by one."""
+    lanes = {name: number for number, names in enumerate(LANES) for name in names}
+    here = Path(__file__).parent
+    mine = {item: lanes[item.path.stem] for item in items if item.path.parent == here}
+    for item, lane in mine.items():
+        item.add_marker(pytest.mark.xdist_group(f"lane-{lane}"))
+    # Stable: within a lane and among the unit tests the order stays.
+    items.sort(key=lambda item: mine.get(item, len(LANES)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,20 +89,42 @@ def remove(stack: Stack) -> None:
     shutil.rmtree(stack.home)
 
 
-def remove_orphans(homes: Path) -> None:
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Keep the other processes of the test run from the same."""
+    HOMES.mkdir(exist_ok=True)
+    with (HOMES / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def remove_orphans() -> None:
     """End the stacks of test runs that were killed before they could do it themselves."""
-    for home in homes.glob("test-*"):
-        pid = home.name.removeprefix("test-").partition("-")[0]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            remove(Stack(home, 0))
+    with locked("test-orphans"):
+        for home in HOMES.glob("test-*"):
+            pid = home.name.removeprefix("test-").partition("-")[0]
+            if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+                remove(Stack(home, 0))
+
+
+def new_stack(suffix: str = "", **settings: Any) -> Stack:
+    """A stack of this process, not started, with the functions built: that is done once for all stacks."""
+    remove_orphans()
+    stack = Stack(HOMES / f"test-{os.getpid()}{suffix}", **{"port": free_port(), **settings})
+    template = Stack(HOMES / "test-build", 0)
+    with locked("test-build"):
+        build(template, say)
+        # SAM writes none of these files again: it removes them and makes new ones.
+        shutil.copytree(
+            template.built.parent, stack.built.parent, copy_function=os.link, ignore=shutil.ignore_patterns("cli")
+        )
+    return stack
 
 
 @pytest.fixture(scope="session")
 def deployed() -> Iterator[Application]:
-    """The application, deployed to a stack of this test run's own."""
-    homes = PROJECT / ".thumbs"
-    remove_orphans(homes)
-    stack = Stack(homes / f"test-{os.getpid()}", free_port(), latency=0.05)
+    """The application, deployed to a stack of this process's own."""
+    stack = new_stack(latency=0.05)
     try:
         stack.start(say)
         deploy(stack, say, {"ProviderTimeoutSeconds": PROVIDER_SECONDS})
@@ -88,3 +140,9 @@ def app(deployed: Application) -> Application:
     """The application, with an image API that has no faults, its first latency and no counts."""
     deployed.image_api.reset()
     return deployed
+
+
+@pytest.fixture
+def api(app: Application) -> HttpApi:
+    """The deployed HTTP API."""
+    return HttpApi(Command(app.stack.endpoint).api_url)

@@ -16,13 +16,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.application import BUCKET, DALLE, GPT, Application, create_function, wait_for
-from tests.integration.conftest import remove, remove_orphans
-from thumbs.stack.processes import PROJECT, Stack, free_port
+from tests.integration.application import BUCKET, DALLE, GPT, RUN_SECONDS, Application, create_function, wait_for
+from tests.integration.conftest import new_stack, remove, say
+from thumbs.image_api.control import ImageApiControl
+from thumbs.stack.processes import PROJECT, Stack
 
 THUMBS = Path(sys.executable).parent / "thumbs"
 REQUEST = {"prompts": ["Before the crash", "After the crash"], "models": [GPT, DALLE]}
 SPAWNING = "import subprocess\ndef handler(event, context):\n    return subprocess.Popen(['sleep', '300']).pid\n"
+#: Starting LocalStack and deploying, on a busy machine.
+UP_SECONDS = 180
 HANDLER = "generate_thumbnail.app.handler"
 #: Where LocalStack would write, had nobody told it otherwise.
 NOT_ITS_OWN = [Path("/var/lib/localstack")]
@@ -87,9 +90,7 @@ class Machine:
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    homes = PROJECT / ".thumbs"
-    remove_orphans(homes)
-    stack = Stack(homes / f"test-{os.getpid()}-crashes", free_port())
+    stack = new_stack("-crashes")
     machine = Machine(stack, tmp_path_factory.mktemp("person"), tmp_path_factory.mktemp("temporary"), last_changes())
     try:
         machine.up()
@@ -100,12 +101,12 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 def kill(process: psutil.Process) -> None:
     process.kill()
-    process.wait(5)
+    process.wait(20)
 
 
 def left(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run a few seconds later."""
-    return psutil.wait_procs(processes, timeout=5)[1]
+    """Those that still run a while later."""
+    return psutil.wait_procs(processes, timeout=20)[1]
 
 
 def last_changes() -> dict[Path, int]:
@@ -149,8 +150,8 @@ def under_way(app: Application) -> str:
     app.image_api.add_fault("hang", model=DALLE)
     arn = app.start("generateBatch", {"prompts": ["In the middle"], "models": [DALLE, GPT]})
     second = f"runs/{arn.rpartition(':')[2]}/0-in-the-middle/{GPT}.jpg"
-    wait_for("the second image", lambda: second if second in app.keys("runs/") else None, 30)
-    wait_for("the call that hangs", lambda: True if app.image_api.calls()["in_flight"] == 1 else None, 30)
+    wait_for("the second image", lambda: second if second in app.keys("runs/") else None, RUN_SECONDS)
+    wait_for("the call that hangs", lambda: True if app.image_api.calls()["in_flight"] == 1 else None, RUN_SECONDS)
     return arn
 
 
@@ -234,12 +235,13 @@ def test_an_image_api_whose_port_was_taken_meanwhile_is_found_at_another(machine
     assert machine.process("localstack") == localstack
 
 
-def test_a_killed_localstack_takes_its_children_along_and_the_next_up_starts_anew(machine: Machine) -> None:
+def test_a_killed_localstack_takes_its_children_along_and_the_next_up_starts_anew_though_one_is_killed(
+    machine: Machine,
+) -> None:
     app = Application(machine.stack)
     app.image_api.reset()
     under_way(app)
     process = spawned(app, "spawning-again")
-    app.image_api.reset()
     app.close()
     localstack, image_api = machine.process("localstack"), machine.process("image_api")
     children = localstack.children(recursive=True)
@@ -248,6 +250,7 @@ def test_a_killed_localstack_takes_its_children_along_and_the_next_up_starts_ane
     assert unpacked
     kill(localstack)
     assert left(children) == []
+    ImageApiControl(machine.stack.image_api_url or "").reset()
 
     status = machine.thumbs("status")
     assert status.returncode == 1
@@ -258,33 +261,21 @@ def test_a_killed_localstack_takes_its_children_along_and_the_next_up_starts_ane
         assert done.stderr == (
             "✗ LocalStack has ended: start it with `thumbs up`, or set AWS_ENDPOINT_URL= (empty) to use AWS\n"
         )
-    assert "✓ the application is deployed" in machine.up()
-    assert machine.process("image_api") == image_api
-    assert not unpacked & set(machine.stack.functions_folder.glob("lambda/*/*"))
-    machine.works()
 
-
-def test_an_up_that_is_killed_is_taken_up_by_the_next_one(machine: Machine) -> None:
-    image_api = machine.process("image_api")
-    kill(machine.process("localstack"))
-    # As a crash of the machine itself can leave them.
-    (machine.stack.home / "stack.json").write_text("")
-    (machine.stack.home / "stack.json.part").write_text('{"localstack": {"pid"')
-    app = None
+    # The next one is cut off too.
     first = subprocess.Popen(
-        [THUMBS, "up"],
+        [THUMBS, "up", "--latency", "0"],
         env=machine.environment,
         cwd=PROJECT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    app = None
     try:
-        wait_for("the deployment", lambda: True if machine.stack.state().get("deploying") else None, 60)
-        # Nobody knew this one any more.
-        assert left([image_api]) == []
+        wait_for("the deployment", lambda: True if machine.stack.state().get("deploying") else None, UP_SECONDS)
         app = Application(machine.stack)
-        wait_for("its first function", lambda: app.function_names() or None, 60)
+        wait_for("its first function", lambda: app.function_names() or None, UP_SECONDS)
     finally:
         first.kill()
         first.wait()
@@ -295,10 +286,24 @@ def test_an_up_that_is_killed_is_taken_up_by_the_next_one(machine: Machine) -> N
         for one in psutil.process_iter(["cmdline"])
         if str(machine.stack.built / "template.yaml") in (one.info["cmdline"] or ())
     ]
+    localstack = machine.process("localstack")
     assert "✓ the application is deployed" in machine.up()
     assert left(sam) == []
-    assert not (machine.stack.home / "stack.json.part").exists()
+    # What was up stayed up, and what the dead LocalStack had unpacked is gone.
+    assert (machine.process("image_api"), machine.process("localstack")) == (image_api, localstack)
+    assert not unpacked & set(machine.stack.functions_folder.glob("lambda/*/*"))
     machine.works()
+
+
+def test_processes_that_nobody_knows_any_more_are_ended_by_the_next_start(machine: Machine) -> None:
+    family = machine.processes()
+    # As a crash of the machine itself can leave them.
+    (machine.stack.home / "stack.json").write_text("")
+    (machine.stack.home / "stack.json.part").write_text('{"localstack": {"pid"')
+    machine.stack.start(say)
+    assert left(family) == []
+    assert not (machine.stack.home / "stack.json.part").exists()
+    assert not machine.stack.is_deployed()
 
 
 def test_a_stack_that_goes_down_leaves_neither_a_process_nor_a_temporary_file(machine: Machine) -> None:

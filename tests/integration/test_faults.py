@@ -21,11 +21,13 @@ from tests.integration.application import (
     GEMINI,
     GPT,
     GPT2,
+    RUN_SECONDS,
     Application,
-    Execution,
+    FinishedRun,
     opened,
     wait_for,
 )
+from tests.integration.conftest import PROVIDER_SECONDS
 from tests.integration.fault_proxy import Effect, FaultProxy, Rule
 from tests.integration.test_events import run_named
 from thumbnails.runs.failures import BILLED
@@ -55,7 +57,7 @@ class Scene:
 
 
 Strike = Callable[[Scene], AbstractContextManager[None]]
-Run = Callable[[Scene, str], Execution]
+Run = Callable[[Scene, str], FinishedRun]
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def killed_while_the_provider_works(scene: Scene) -> Iterator[None]:
 @contextmanager
 def hanging_longer_than_the_function(scene: Scene) -> Iterator[None]:
     """The provider hangs, and the function's time is over before the provider's."""
-    with provider("hang")(scene), scene.app.configured("generateThumbnail", timeout=4):
+    with provider("hang")(scene), scene.app.configured("generateThumbnail", timeout=int(PROVIDER_SECONDS) - 2):
         yield
 
 
@@ -184,7 +186,7 @@ def kill(app: Application, port: int) -> None:
 # How a batch is made, where that is what the row is about.
 
 
-def started_twice(scene: Scene, name: str) -> Execution:
+def started_twice(scene: Scene, name: str) -> FinishedRun:
     """The same start while it runs, and again when it has ended."""
     first, second = (scene.app.start("generateBatch", REQUEST, name) for _ in range(2))
     assert first == second
@@ -194,7 +196,7 @@ def started_twice(scene: Scene, name: str) -> Execution:
     return done
 
 
-def throttled(scene: Scene, name: str) -> Execution:
+def throttled(scene: Scene, name: str) -> FinishedRun:
     """A batch of which Lambda has turned calls away."""
     done = scene.app.run("generateBatch", REQUEST, name)
     history = scene.app.states.get_execution_history(executionArn=done.arn, maxResults=1000)["events"]
@@ -203,7 +205,7 @@ def throttled(scene: Scene, name: str) -> Execution:
     return done
 
 
-def delivered_thrice(scene: Scene, _name: str) -> Execution:
+def delivered_thrice(scene: Scene, _name: str) -> FinishedRun:
     """A file of the inbox whose event S3 delivers, and which is delivered twice more while its run is under way."""
     app = scene.app
     version = app.s3.put_object(Bucket=BUCKET, Key="inbox/thrice.json", Body=json.dumps(REQUEST))["VersionId"]
@@ -217,7 +219,7 @@ def delivered_thrice(scene: Scene, _name: str) -> Execution:
     return app.wait(arn)
 
 
-def stopped(scene: Scene, name: str) -> Execution:
+def stopped(scene: Scene, name: str) -> FinishedRun:
     """Stopped when every call has come in and every cell that is not struck is there."""
     app = scene.app
     arn = app.start("generateBatch", REQUEST, name)
@@ -226,7 +228,7 @@ def stopped(scene: Scene, name: str) -> Execution:
         there = len(finished_keys(app, name)) == len(CELLS) - len(ROW)
         return True if there and app.image_api.calls()["requests"] >= len(CELLS) else None
 
-    wait_for("the middle of the batch", midway, 30)
+    wait_for("the middle of the batch", midway, RUN_SECONDS)
     app.states.stop_execution(executionArn=arn)
     return app.wait(arn)
 
@@ -262,7 +264,7 @@ FAULTS = [
         provider("hang"),
         ROW,
         "ProviderTimeout",
-        "did not answer within 5 s",
+        f"did not answer within {PROVIDER_SECONDS} s",
         requests=3,
         paid=3,
         owed=1,
@@ -413,7 +415,7 @@ def finished_keys(app: Application, run_id: str) -> list[str]:
 
 def settled_calls(app: Application) -> dict[Cell, tuple[int, int]]:
     """How many calls came in and how many were paid, by cell, when none is under way any more."""
-    wait_for("the last call's end", lambda: None if app.image_api.calls()["in_flight"] else True, 20)
+    wait_for("the last call's end", lambda: None if app.image_api.calls()["in_flight"] else True, RUN_SECONDS)
     counts = {
         (TITLES.index(call["prompt"].split('titled "', 1)[1].split('"', 1)[0]), MODELS.index(call["model"])): call
         for call in app.image_api.calls()["by_prompt"]
