@@ -28,7 +28,7 @@ run: setup
 WORKERS ?= 4
 
 test: setup
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder --durations 10
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 10
 
 # Bad input by the thousand, other input each time, and how much of it was refused and accepted.
 fuzz: setup

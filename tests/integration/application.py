@@ -129,6 +129,11 @@ class Application:
         """The functions that are there."""
         return [found["FunctionName"] for found in self.functions.list_functions()["Functions"]]
 
+    def set_variables(self, function: str, **variables: str) -> None:
+        """Change variables of a function for good."""
+        before = self.functions.get_function_configuration(FunctionName=function)
+        self._configure(function, before["Timeout"], {**before["Environment"]["Variables"], **variables})
+
     @contextmanager
     def configured(self, function: str, timeout: int | None = None, **variables: str) -> Iterator[None]:
         """Change a function's timeout or variables for a while; every one of its environments starts anew."""

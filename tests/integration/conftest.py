@@ -9,30 +9,35 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.integration.application import Application
 from tests.integration.http_api import HttpApi
+from tests.integration.machine import Machine, last_changes
 from thumbs.cli.application import Application as Command
-from thumbs.stack.deploy import build, deploy
+from thumbs.stack.deploy import build
 from thumbs.stack.processes import PROJECT, Stack, free_port
 
 #: Enough for every picture of a run on a busy machine; a call that hangs lasts longer.
 PROVIDER_SECONDS = "10"
 HOMES = PROJECT / ".thumbs"
 #: Files that one process runs one after the other, because they share a stack.
-LANES = (
-    ("test_crashes", "test_image_api_sdks"),
-    ("test_faults", "test_paying_once", "test_keys", "test_campaigns", "test_lambda"),
-    (
+LANES = {
+    "machine": (
+        *("test_faults", "test_paying_once", "test_keys", "test_campaigns", "test_lambda", "test_image_api_sdks"),
+        # Nothing is left of the stack after these.
+        "test_crashes",
+    ),
+    "application": (
         *("test_api", "test_command", "test_one_domain", "test_secrets", "test_fuzz", "test_stack", "test_events"),
         *("test_runs", "test_requests"),
     ),
-)
+}
+LANE_OF = {file: lane for lane, files in LANES.items() for file in files}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,16 +45,30 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", r"ignore:subprocess \d+ is still running:ResourceWarning")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The lanes first, the longest at the head: what is left is unit tests, which fill the gaps one by one."""
-    lanes = {name: number for number, names in enumerate(LANES) for name in names}
-    here = Path(__file__).parent
-    mine = {item: lanes[item.path.stem] for item in items if item.path.parent == here}
-    for item, lane in mine.items():
-        item.add_marker(pytest.mark.xdist_group(f"lane-{lane}"))
-    # Stable: within a lane and among the unit tests the order stays.
-    items.sort(key=lambda item: mine.get(item, len(LANES)))
+    files = list(LANE_OF)
+    # Stable: within a file and among the unit tests the order stays.
+    items.sort(key=lambda item: files.index(item.path.stem) if _lane(item.nodeid) else len(files))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Give each lane to one process, whole, and any other test to whichever has nothing to do."""
+    config.option.loadscopereorder = False
+    return Lanes(config, log)
+
+
+class Lanes(LoadScopeScheduling):
+    """What belongs together is a lane, or a test by itself."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _lane(nodeid) or nodeid
+
+
+def _lane(nodeid: str) -> str | None:
+    folder, _, file = nodeid.partition("::")[0].rpartition("/")
+    return LANE_OF.get(file.removesuffix(".py")) if folder == "tests/integration" else None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -122,17 +141,25 @@ def new_stack(suffix: str = "", **settings: Any) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def deployed() -> Iterator[Application]:
-    """The application, deployed to a stack of this process's own."""
-    stack = new_stack(latency=0.05)
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A stack of this process's own, brought up as a person does it."""
+    stack = new_stack()
+    person, temporary = tmp_path_factory.mktemp("person"), tmp_path_factory.mktemp("temporary")
+    machine = Machine(stack, person, temporary, last_changes())
     try:
-        stack.start(say)
-        deploy(stack, say, {"ProviderTimeoutSeconds": PROVIDER_SECONDS})
-        application = Application(stack)
-        yield application
-        application.close()
+        machine.up()
+        yield machine
     finally:
         remove(stack)
+
+
+@pytest.fixture(scope="session")
+def deployed(machine: Machine) -> Iterator[Application]:
+    """The application on it, with little patience for providers."""
+    application = Application(machine.stack)
+    application.set_variables("generateThumbnail", PROVIDER_TIMEOUT_SECONDS=PROVIDER_SECONDS)
+    yield application
+    application.close()
 
 
 @pytest.fixture

@@ -1,102 +1,25 @@
 """A person's machine: where the stack writes and listens, and what becomes of it when one of its processes is killed.
 
-The stack here is brought up by the command, with empty folders for the person's home and temporary files. Each test
-but the last leaves it running.
+The stack is the one that the tests before these have used. Each test but the last two leaves it running.
 """
 
 import json
 import os
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.integration.application import BUCKET, DALLE, GPT, RUN_SECONDS, Application, create_function, wait_for
-from tests.integration.conftest import new_stack, remove, say
+from tests.integration.conftest import say
+from tests.integration.machine import REQUEST, THUMBS, Machine, last_changes
 from thumbs.image_api.control import ImageApiControl
-from thumbs.stack.processes import PROJECT, Stack
+from thumbs.stack.processes import PROJECT
 
-THUMBS = Path(sys.executable).parent / "thumbs"
-REQUEST = {"prompts": ["Before the crash", "After the crash"], "models": [GPT, DALLE]}
 SPAWNING = "import subprocess\ndef handler(event, context):\n    return subprocess.Popen(['sleep', '300']).pid\n"
 #: Starting LocalStack and deploying, on a busy machine.
 UP_SECONDS = 180
-HANDLER = "generate_thumbnail.app.handler"
-#: Where LocalStack would write, had nobody told it otherwise.
-NOT_ITS_OWN = [Path("/var/lib/localstack")]
-NOT_ITS_OWN += [Path("/tmp", name) for name in ("localstack", "lambda", "localstack-s3-storage")]  # noqa: S108
-
-
-@dataclass
-class Machine:
-    """A stack, and the folders that are none of its business."""
-
-    stack: Stack
-    person: Path
-    temporary: Path
-    before: dict[Path, int]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        mine = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "UV_"))}
-        return {
-            **mine,
-            "HOME": str(self.person),
-            "TMPDIR": str(self.temporary),
-            "THUMBS_HOME": str(self.stack.home),
-            "THUMBS_PORT": str(self.stack.port),
-            "COLUMNS": "120",
-        }
-
-    def thumbs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the command to its end."""
-        return subprocess.run(
-            [THUMBS, *arguments], env=self.environment, cwd=PROJECT, capture_output=True, text=True, check=False
-        )
-
-    def up(self) -> list[str]:
-        """Bring the stack up; what the command said."""
-        done = self.thumbs("up", "--latency", "0")
-        assert done.returncode == 0, done.stderr
-        return done.stderr.splitlines()
-
-    def works(self) -> None:
-        """A run makes all of its images."""
-        done = self.thumbs("start", "generateBatch", "--json", "--input", json.dumps(REQUEST))
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["images"]["succeeded"] == 4
-
-    def process(self, name: str) -> psutil.Process:
-        service = self.stack.service(name)
-        assert service
-        assert service.process
-        return service.process
-
-    def processes(self) -> list[psutil.Process]:
-        """Both services and all that they have started."""
-        services = [self.process(name) for name in ("localstack", "image_api")]
-        return [one for service in services for one in (service, *service.children(recursive=True))]
-
-    def template(self) -> psutil.Process:
-        """The zygote of the function that makes images."""
-        (found,) = [one for one in self.process("localstack").children() if HANDLER in one.cmdline()]
-        return found
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    stack = new_stack("-crashes")
-    machine = Machine(stack, tmp_path_factory.mktemp("person"), tmp_path_factory.mktemp("temporary"), last_changes())
-    try:
-        machine.up()
-        yield machine
-    finally:
-        remove(stack)
 
 
 def kill(process: psutil.Process) -> None:
@@ -107,12 +30,6 @@ def kill(process: psutil.Process) -> None:
 def left(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those that still run a while later."""
     return psutil.wait_procs(processes, timeout=20)[1]
-
-
-def last_changes() -> dict[Path, int]:
-    """When each of LocalStack's usual folders, and what is in it, was last written to."""
-    found = [path for folder in NOT_ITS_OWN if folder.exists() for path in (folder, *folder.rglob("*"))]
-    return {path: path.stat().st_mtime_ns for path in found}
 
 
 def test_it_writes_in_its_own_folder_alone(machine: Machine) -> None:

@@ -145,8 +145,8 @@ def _environment(stack: Stack) -> dict[str, str]:
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(PROJECT / ".cache" / "uv")),
         # The system's own certificates, for a network that has some of its own.
         "UV_SYSTEM_CERTS": os.environ.get("UV_SYSTEM_CERTS", "true"),
-        # SAM waits 5 s between two looks, more than most resources take.
-        "SAM_CLI_POLL_DELAY": "1",
+        # SAM's own 5 s are long beside a deployment; each look costs LocalStack and SAM a good part of a second's work.
+        "SAM_CLI_POLL_DELAY": "2",
     }
 
 
