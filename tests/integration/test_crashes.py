@@ -188,16 +188,14 @@ def test_a_killed_localstack_takes_its_children_along_and_the_next_up_starts_ane
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    app = None
     try:
         wait_for("the deployment", lambda: True if machine.stack.state().get("deploying") else None, UP_SECONDS)
-        app = Application(machine.stack)
-        wait_for("its first function", lambda: app.function_names() or None, UP_SECONDS)
+        begun = Application(machine.stack)
+        wait_for("its first function", lambda: begun.function_names() or None, UP_SECONDS)
+        begun.close()
     finally:
         first.kill()
         first.wait()
-        if app:
-            app.close()
     sam = [
         one
         for one in psutil.process_iter(["cmdline"])

@@ -456,7 +456,8 @@ def under_way(
         finally:
             free.put(scene)
 
-    names = [item.callspec.params["fault"].name for item in request.session.items if is_row(item)]
+    collected: list[Any] = request.session.items
+    names = [item.callspec.params["fault"].name for item in collected if is_row(item)]
     rows = [fault for fault in FAULTS if fault.name in names and not fault.alone]
     with ThreadPoolExecutor(len(scenes)) as together:
         yield {fault.name: together.submit(try_next, fault) for fault in rows}

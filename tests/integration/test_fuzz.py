@@ -33,7 +33,7 @@ CAP = 50
 TASKS: tuple[Task, ...] = ("generateBatch", "generateThumbnails")
 #: Everything that the application ever writes, and what writers drop.
 KNOWN = re.compile(
-    rf"runs/{RUN_ID.strip('^$')}/(request\.json|manifest\.json|asked\.json|archive\.zip|\d+-[a-z0-9-]+/[a-z0-9.-]+\.jpg)"
+    rf"runs/{RUN_ID.strip('^$')}/(request\.json|manifest\.json|claim\.json|archive\.zip|\d+-[a-z0-9-]+/[a-z0-9.-]+\.jpg)"
     rf"|originals/[0-9a-f]{{64}}/{RUN_ID.strip('^$')}/\d+-\d+|rejected/[A-Za-z0-9_.-]+/[^/\\]+|(inbox|scheduled)/.*",
     re.DOTALL,
 )
@@ -62,10 +62,10 @@ def drawn(strategy: SearchStrategy[Any], count: int) -> list[Any]:
 def images_of(task: Task, request: object) -> int:
     """How many images a request is worth; none where it is refused."""
     try:
-        run = open_run(task, "run-1", request, MemoryStore(), CAP)
+        _, run = open_run(task, "run-1", request, MemoryStore(), CAP)
     except InvalidBatch:
         return 0
-    return len(run.get("prompts", "1")) * len(run["models"])
+    return len(run.titles) * len(run.models)
 
 
 def as_json(values: list[Any]) -> list[Any]:

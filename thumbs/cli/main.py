@@ -25,12 +25,10 @@ def main() -> None:
     except CommandError as error:
         _fail(str(error))
     except (ThumbnailError, BotoCoreError, ClientError) as failure:
-        error: Exception = failure
         # The domain's own errors carry AWS's as their cause, which says more to a person at a terminal.
-        aws = error if isinstance(error, BotoCoreError | ClientError) else error.__cause__
-        if isinstance(aws, BotoCoreError | ClientError):
-            error = in_plain_words(aws, Application.named_endpoint())
-        _fail(str(error))
+        aws = failure if isinstance(failure, BotoCoreError | ClientError) else failure.__cause__
+        known = aws if isinstance(aws, BotoCoreError | ClientError) else None
+        _fail(str(in_plain_words(known, Application.named_endpoint()) if known else failure))
     except KeyboardInterrupt:
         sys.exit(130)
 
