@@ -6,14 +6,13 @@ time of this process, and its peak PSS in MB. The environment is the generateThu
 
 import asyncio
 import json
-import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from entry.clients import provider_keys, store
+from entry.settings import CellSettings, settings
 from tests.bench.batch_requests import MODELS, TITLES
-from thumbnails.aws.s3 import bucket_store
-from thumbnails.aws.secrets import provider_key
 from thumbnails.catalog import Model
 from thumbnails.images.cell import make_thumbnail, warm_up
 from thumbnails.images.providers import generate_picture, warm_up_adapters
@@ -24,9 +23,11 @@ def make(run: str, row: int, column: int) -> None:
     event = {"title": TITLES[row], "model": MODELS[column], "row": row, "column": column, "run_id": run}
 
     def generate(model: Model, prompt: str) -> bytes:
-        return generate_picture(model, prompt, provider_key, float(os.environ["PROVIDER_TIMEOUT_SECONDS"]))
+        given = settings(CellSettings)
+        base_urls = {"openai": given.openai_base_url, "google": given.google_gemini_base_url}
+        return generate_picture(model, prompt, provider_keys(given).get, given.provider_timeout_seconds, base_urls)
 
-    make_thumbnail(parse_cell(event, run_id=run), bucket_store(), generate)
+    make_thumbnail(parse_cell(event, run_id=run), store(), generate)
 
 
 async def gather(run: str, rows: int, columns: int) -> float:
@@ -41,7 +42,7 @@ async def gather(run: str, rows: int, columns: int) -> float:
 
 def main() -> None:
     warm_up_adapters()
-    bucket_store().warm_up()
+    store().warm_up()
     warm_up()
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
