@@ -85,7 +85,7 @@ golden: setup
 
 # The API's document, from its code.
 openapi: setup
-	@PYTHONPATH=functions POWERTOOLS_TRACE_DISABLED=1 $(BIN)/python -m api docs/openapi.json
+	@PYTHONPATH=functions POWERTOOLS_TRACE_DISABLED=1 $(BIN)/python -m api > docs/openapi.json
 
 up: setup
 	@$(BIN)/thumbs up

@@ -465,7 +465,7 @@ def under_way(
 
 def is_row(item: Any) -> bool:
     """Whether a test is a row of the table."""
-    return "fault" in getattr(getattr(item, "callspec", None), "params", ())
+    return hasattr(item, "callspec") and isinstance(item.callspec.params.get("fault"), Fault)
 
 
 def tried(place: Scene, fault: Fault) -> tuple[Scene, Outcome]:
