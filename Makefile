@@ -24,8 +24,8 @@ run: setup
 	@echo 'Another run:    .venv/bin/thumbs start generateBatch --input-file examples/batch.json'
 	@echo 'Stop the stack: make down'
 
-# Processes that run tests side by side: two lanes of integration tests wait more than they work.
-WORKERS ?= 4
+# Processes that run tests side by side: two for the lanes of integration tests, which often wait, one for unit tests.
+WORKERS ?= 3
 
 test: setup
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 10
