@@ -13,6 +13,8 @@ export UV_SYSTEM_CERTS = true
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 # A virtual environment of the caller's is none of ours.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# Compiled modules are kept, or every start of LocalStack, SAM and the command would compile thousands of files anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 run: setup
 	@$(BIN)/thumbs up
@@ -22,12 +24,15 @@ run: setup
 	@echo 'Another run:    .venv/bin/thumbs start generateBatch --input-file examples/batch.json'
 	@echo 'Stop the stack: make down'
 
+# Processes that run tests side by side: two for the lanes of integration tests, which often wait, one for unit tests.
+WORKERS ?= 3
+
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 10
 
 # Bad input by the thousand, other input each time, and how much of it was refused and accepted.
 fuzz: setup
-	@FUZZ=6 $(BIN)/python -m pytest tests/unit/test_fuzz.py --quiet
+	@FUZZ=6 $(BIN)/python -m pytest tests/unit/test_fuzz.py tests/integration/test_api.py -k 'test_fuzz or generated_requests' --quiet
 
 # What can go wrong in a batch, the slow rows too, and the table of it.
 test-faults: setup

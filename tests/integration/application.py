@@ -29,13 +29,13 @@ T = TypeVar("T")
 ACCOUNT = "000000000000"
 BUCKET = f"fan-out-thumbnails-{ACCOUNT}-{REGION}"
 GEMINI, GPT, GPT2, DALLE = "gemini-3-pro-image-preview", "gpt-image-1", "gpt-image-2", "dall-e-3"
-#: Longer than three provider timeouts and the longest two waits between them.
-RUN_SECONDS = 90.0
+#: Longer than anything takes on a busy machine: three provider timeouts, the longest two waits between them, and more.
+RUN_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
-class Execution:
-    """A finished execution."""
+class FinishedRun:
+    """An execution at its end."""
 
     arn: str
     name: str
@@ -96,21 +96,21 @@ class Application:
         named = {"name": name} if name else {}
         return self.states.start_execution(stateMachineArn=arn, input=json.dumps(request), **named)["executionArn"]
 
-    def wait(self, arn: str, seconds: float = RUN_SECONDS) -> Execution:
+    def wait(self, arn: str, seconds: float = RUN_SECONDS) -> FinishedRun:
         """An execution at its end, whatever that is."""
 
-        def ended() -> Execution | None:
+        def ended() -> FinishedRun | None:
             found = self.states.describe_execution(executionArn=arn)
             if found["status"] == "RUNNING":
                 return None
             output = json.loads(found["output"]) if found.get("output") else None
-            return Execution(
+            return FinishedRun(
                 arn, found["name"], found["status"], output, found.get("error", ""), found.get("cause", "")
             )
 
         return wait_for(f"the end of {arn}", ended, seconds)
 
-    def run(self, task: str, request: object, name: str | None = None) -> Execution:
+    def run(self, task: str, request: object, name: str | None = None) -> FinishedRun:
         """Start a state machine and wait for its end."""
         return self.wait(self.start(task, request, name))
 
@@ -128,6 +128,11 @@ class Application:
     def function_names(self) -> list[str]:
         """The functions that are there."""
         return [found["FunctionName"] for found in self.functions.list_functions()["Functions"]]
+
+    def set_variables(self, function: str, **variables: str) -> None:
+        """Change variables of a function for good."""
+        before = self.functions.get_function_configuration(FunctionName=function)
+        self._configure(function, before["Timeout"], {**before["Environment"]["Variables"], **variables})
 
     @contextmanager
     def configured(self, function: str, timeout: int | None = None, **variables: str) -> Iterator[None]:
@@ -153,7 +158,7 @@ class Application:
             found = self.functions.get_function_configuration(FunctionName=function)
             return True if found["LastUpdateStatus"] == "Successful" else None
 
-        wait_for(f"the new configuration of {function}", updated, 20)
+        wait_for(f"the new configuration of {function}", updated, RUN_SECONDS)
 
     def task_outputs(self, arn: str) -> list[Any]:
         """What the functions of an execution gave, in the order in which they ended."""
@@ -186,7 +191,7 @@ class Application:
             assert error.response["Error"]["Code"] == "NoSuchKey"
             return None
 
-    def log_lines(self, function: str, needle: str, seconds: float = 15.0) -> list[str]:
+    def log_lines(self, function: str, needle: str, seconds: float = RUN_SECONDS) -> list[str]:
         """A function's log, once it holds a line with ``needle``."""
 
         def found() -> list[str] | None:
@@ -224,7 +229,7 @@ def without_query(url: str) -> str:
 def opened(url: str) -> bytes:
     """What a browser on this machine gets."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=20) as answer:
+    with opener.open(url, timeout=RUN_SECONDS) as answer:
         assert answer.status == 200
         body: bytes = answer.read()
     return body

@@ -1,25 +1,74 @@
-"""Integration tests talk to a stack of their own: started and deployed once, stopped and removed at the end."""
+"""Integration tests talk to a stack of their own: started and deployed once, stopped and removed at the end.
 
+Several processes may run the tests side by side (`pytest -n`): each file belongs to a lane, each lane is run by one
+process, in order, and each process has a stack of its own. No test sees another's faults, counts or configuration.
+"""
+
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.integration.application import Application
-from thumbs.stack.deploy import deploy
+from tests.integration.http_api import HttpApi
+from tests.integration.machine import Machine, last_changes
+from thumbs.cli.application import Application as Command
+from thumbs.stack.deploy import build
 from thumbs.stack.processes import PROJECT, Stack, free_port
 
 #: Enough for every picture of a run on a busy machine; a call that hangs lasts longer.
-PROVIDER_SECONDS = "5"
+PROVIDER_SECONDS = "10"
+HOMES = PROJECT / ".thumbs"
+#: Files that one process runs one after the other, because they share a stack.
+LANES = {
+    "machine": (
+        *("test_faults", "test_paying_once", "test_keys", "test_campaigns", "test_lambda", "test_image_api_sdks"),
+        # Nothing is left of the stack after these.
+        "test_crashes",
+    ),
+    "application": (
+        *("test_api", "test_command", "test_one_domain", "test_secrets", "test_fuzz", "test_stack", "test_events"),
+        *("test_runs", "test_requests"),
+    ),
+}
+LANE_OF = {file: lane for lane, files in LANES.items() for file in files}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """A stack outlives the object that started it, by design."""
     config.addinivalue_line("filterwarnings", r"ignore:subprocess \d+ is still running:ResourceWarning")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The lanes first, the longest at the head: what is left is unit tests, which fill the gaps one by one."""
+    files = list(LANE_OF)
+    # Stable: within a file and among the unit tests the order stays.
+    items.sort(key=lambda item: files.index(item.path.stem) if _lane(item.nodeid) else len(files))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Give each lane to one process, whole, and any other test to whichever has nothing to do."""
+    config.option.loadscopereorder = False
+    return Lanes(config, log)
+
+
+class Lanes(LoadScopeScheduling):  # type: ignore[misc]
+    """What belongs together is a lane, or a test by itself."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _lane(nodeid) or nodeid
+
+
+def _lane(nodeid: str) -> str | None:
+    folder, _, file = nodeid.partition("::")[0].rpartition("/")
+    return LANE_OF.get(file.removesuffix(".py")) if folder == "tests/integration" else None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,28 +108,58 @@ def remove(stack: Stack) -> None:
     shutil.rmtree(stack.home)
 
 
-def remove_orphans(homes: Path) -> None:
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Keep the other processes of the test run from the same."""
+    HOMES.mkdir(exist_ok=True)
+    with (HOMES / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def remove_orphans() -> None:
     """End the stacks of test runs that were killed before they could do it themselves."""
-    for home in homes.glob("test-*"):
-        pid = home.name.removeprefix("test-").partition("-")[0]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            remove(Stack(home, 0))
+    with locked("test-orphans"):
+        for home in HOMES.glob("test-*"):
+            pid = home.name.removeprefix("test-").partition("-")[0]
+            if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+                remove(Stack(home, 0))
+
+
+def new_stack(suffix: str = "", **settings: Any) -> Stack:
+    """A stack of this process, not started, with the functions built: that is done once for all stacks."""
+    remove_orphans()
+    stack = Stack(HOMES / f"test-{os.getpid()}{suffix}", **{"port": free_port(), **settings})
+    template = Stack(HOMES / "test-build", 0)
+    with locked("test-build"):
+        build(template, say)
+        # SAM writes none of these files again: it removes them and makes new ones.
+        shutil.copytree(
+            template.built.parent, stack.built.parent, copy_function=os.link, ignore=shutil.ignore_patterns("cli")
+        )
+    return stack
 
 
 @pytest.fixture(scope="session")
-def deployed() -> Iterator[Application]:
-    """The application, deployed to a stack of this test run's own."""
-    homes = PROJECT / ".thumbs"
-    remove_orphans(homes)
-    stack = Stack(homes / f"test-{os.getpid()}", free_port(), latency=0.05)
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A stack of this process's own, brought up as a person does it."""
+    stack = new_stack()
+    person, temporary = tmp_path_factory.mktemp("person"), tmp_path_factory.mktemp("temporary")
+    machine = Machine(stack, person, temporary, last_changes())
     try:
-        stack.start(say)
-        deploy(stack, say, {"ProviderTimeoutSeconds": PROVIDER_SECONDS})
-        application = Application(stack)
-        yield application
-        application.close()
+        machine.up()
+        yield machine
     finally:
         remove(stack)
+
+
+@pytest.fixture(scope="session")
+def deployed(machine: Machine) -> Iterator[Application]:
+    """The application on it, with little patience for providers."""
+    application = Application(machine.stack)
+    application.set_variables("generateThumbnail", PROVIDER_TIMEOUT_SECONDS=PROVIDER_SECONDS)
+    yield application
+    application.close()
 
 
 @pytest.fixture
@@ -88,3 +167,9 @@ def app(deployed: Application) -> Application:
     """The application, with an image API that has no faults, its first latency and no counts."""
     deployed.image_api.reset()
     return deployed
+
+
+@pytest.fixture
+def api(app: Application) -> HttpApi:
+    """The deployed HTTP API."""
+    return HttpApi(Command(app.stack.endpoint).api_url)

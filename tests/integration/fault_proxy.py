@@ -6,7 +6,8 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -88,6 +89,17 @@ class FaultProxy(ThreadingHTTPServer):
         self.shutdown()
         self._thread.join()
         self.server_close()
+
+    @contextmanager
+    def striking(self, rule: Rule) -> Iterator[None]:
+        """Strike by a rule for a while."""
+        with self._lock:
+            self.rules.append(rule)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.rules = [one for one in self.rules if one is not rule]
 
     def strike(self, method: str, path: str, body: bytes) -> Rule | None:
         """The first rule that strikes a request."""

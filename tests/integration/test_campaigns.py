@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.integration.application import BUCKET, DALLE, GPT, Application, Execution
+from tests.integration.application import BUCKET, DALLE, GPT, Application, FinishedRun
 
 TITLES = [f"Campaign title number {number}" for number in range(6)]
 
 
-def run(app: Application, rows: object, *, name: str | None = None, **asked: Any) -> Execution:
+def run(app: Application, rows: object, *, name: str | None = None, **asked: Any) -> FinishedRun:
     """Put a file of rows into the bucket and run it: text is CSV, anything else JSON."""
     name = name or f"campaign-{uuid.uuid4().hex[:8]}"
     kind = "csv" if isinstance(rows, str) else "json"

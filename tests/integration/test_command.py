@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.application import ACCOUNT, DALLE, GPT, Application, wait_for
+from tests.integration.application import ACCOUNT, DALLE, GPT, RUN_SECONDS, Application, wait_for
 from thumbs.stack.processes import PROJECT
 
 THUMBS = Path(sys.executable).parent / "thumbs"
@@ -74,8 +74,8 @@ def test_a_failed_cell_is_named_and_redrive_makes_it(app: Application) -> None:
 
 
 def started(app: Application) -> str:
-    """The name of a run that is under way for as long as a provider may take."""
-    app.image_api.set_latency(4)
+    """The name of a run that is under way until it is stopped, or its faults are taken back."""
+    app.image_api.add_fault("hang")
     name = new_name()
     done = thumbs(app, "start", "generateBatch", "--name", name, "--no-watch", "--json", "--input", json.dumps(REQUEST))
     assert json.loads(done.stdout)["run_id"] == name
@@ -85,7 +85,7 @@ def started(app: Application) -> str:
 def test_a_run_under_way_is_not_redriven_and_is_listed(app: Application) -> None:
     name = started(app)
     busy = thumbs(app, "redrive", name)
-    assert (busy.returncode, busy.stderr) == (1, f"✗ {name} is under way: wait for it, or stop it with `thumbs stop`\n")
+    assert (busy.returncode, busy.stderr) == (1, f"✗ {name} is under way: wait for it, or stop it\n")
     assert name in thumbs(app, "runs").stdout
     assert json.loads(thumbs(app, "runs", "--json").stdout)[0]["run_id"] == name
 
@@ -96,8 +96,8 @@ def test_a_run_is_stopped_and_redriven(app: Application) -> None:
     shown = thumbs(app, "show", name)
     assert (shown.returncode, "is ABORTED" in shown.stderr) == (1, True)
     again = thumbs(app, "stop", name)
-    assert (again.returncode, again.stderr) == (1, f"✗ {name} does not run any more, it is ABORTED\n")
-    app.image_api.set_latency(0)
+    assert (again.returncode, again.stderr) == (1, f"✗ run {name} has ended: ABORTED\n")
+    app.image_api.clear_faults()
     result = json.loads(thumbs(app, "redrive", name, "--json").stdout)
     assert (result["run_id"], result["images"]["succeeded"]) == (name, 4)
 
@@ -113,7 +113,7 @@ def test_a_campaign_is_followed_shown_listed_and_redriven(app: Application, tmp_
     name = done.stdout.rsplit("thumbs redrive ", 1)[1].split("`")[0]
     assert f"campaigns/{name}/manifest.json" in done.stdout
     # Its rows are runs too, and no person started them.
-    listed = [run["name"] for run in json.loads(thumbs(app, "runs", "--most", "1000", "--json").stdout)]
+    listed = [run["run_id"] for run in json.loads(thumbs(app, "runs", "--most", "1000", "--json").stdout)]
     assert name in listed
     assert f"{name}-0" not in listed
     assert "PictureRefused" in thumbs(app, "show", name).stdout
@@ -126,19 +126,19 @@ def test_a_campaign_is_followed_shown_listed_and_redriven(app: Application, tmp_
 def test_a_campaign_is_stopped_with_its_rows_and_redriven(app: Application, tmp_path: Path) -> None:
     file = tmp_path / f"{new_name()}.csv"
     file.write_text("title\n" + "Typed by a person\n" * 4)
-    app.image_api.set_latency(4)
+    app.image_api.add_fault("hang")
     budget = ("--max-images", "4", "--models", GPT, "--max-concurrency", "2")
     name = json.loads(thumbs(app, "campaign", str(file), *budget, "--no-watch", "--json").stdout)["run_id"]
-    wait_for("a call", lambda: app.image_api.calls()["requests"] or None, 30)
+    wait_for("a call", lambda: app.image_api.calls()["requests"] or None, RUN_SECONDS)
     assert f"{name} is stopped" in thumbs(app, "stop", name).stdout
     running = app.listing.list_executions(
         stateMachineArn=f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:generateThumbnails", statusFilter="RUNNING"
     )
     assert [run["name"] for run in running["executions"] if run["name"].startswith(name)] == []
-    app.image_api.set_latency(0)
+    app.image_api.reset()
     result = json.loads(thumbs(app, "redrive", name, "--json").stdout)
     assert (result["campaign_id"], result["images"]["succeeded"]) == (name, 4)
-    assert app.image_api.calls()["paid"] <= 6
+    assert app.image_api.calls()["paid"] == result["images"]["paid_calls"] <= 4
 
 
 def test_a_dropped_file_is_followed_to_its_end(app: Application, tmp_path: Path) -> None:

@@ -1,117 +1,35 @@
 """A person's machine: where the stack writes and listens, and what becomes of it when one of its processes is killed.
 
-The stack here is brought up by the command, with empty folders for the person's home and temporary files. Each test
-but the last leaves it running.
+The stack is the one that the tests before these have used. Each test but the last two leaves it running.
 """
 
 import json
 import os
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.integration.application import BUCKET, DALLE, GPT, Application, create_function, wait_for
-from tests.integration.conftest import remove, remove_orphans
-from thumbs.stack.processes import PROJECT, Stack, free_port
+from tests.integration.application import BUCKET, DALLE, GPT, RUN_SECONDS, Application, create_function, wait_for
+from tests.integration.conftest import say
+from tests.integration.machine import REQUEST, THUMBS, Machine, last_changes
+from thumbs.image_api.control import ImageApiControl
+from thumbs.stack.processes import PROJECT
 
-THUMBS = Path(sys.executable).parent / "thumbs"
-REQUEST = {"prompts": ["Before the crash", "After the crash"], "models": [GPT, DALLE]}
 SPAWNING = "import subprocess\ndef handler(event, context):\n    return subprocess.Popen(['sleep', '300']).pid\n"
-HANDLER = "generate_thumbnail.app.handler"
-#: Where LocalStack would write, had nobody told it otherwise.
-NOT_ITS_OWN = [Path("/var/lib/localstack")]
-NOT_ITS_OWN += [Path("/tmp", name) for name in ("localstack", "lambda", "localstack-s3-storage")]  # noqa: S108
-
-
-@dataclass
-class Machine:
-    """A stack, and the folders that are none of its business."""
-
-    stack: Stack
-    person: Path
-    temporary: Path
-    before: dict[Path, int]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        mine = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "UV_"))}
-        return {
-            **mine,
-            "HOME": str(self.person),
-            "TMPDIR": str(self.temporary),
-            "THUMBS_HOME": str(self.stack.home),
-            "THUMBS_PORT": str(self.stack.port),
-            "COLUMNS": "120",
-        }
-
-    def thumbs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the command to its end."""
-        return subprocess.run(
-            [THUMBS, *arguments], env=self.environment, cwd=PROJECT, capture_output=True, text=True, check=False
-        )
-
-    def up(self) -> list[str]:
-        """Bring the stack up; what the command said."""
-        done = self.thumbs("up", "--latency", "0")
-        assert done.returncode == 0, done.stderr
-        return done.stderr.splitlines()
-
-    def works(self) -> None:
-        """A run makes all of its images."""
-        done = self.thumbs("start", "generateBatch", "--json", "--input", json.dumps(REQUEST))
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["images"]["succeeded"] == 4
-
-    def process(self, name: str) -> psutil.Process:
-        service = self.stack.service(name)
-        assert service
-        assert service.process
-        return service.process
-
-    def processes(self) -> list[psutil.Process]:
-        """Both services and all that they have started."""
-        services = [self.process(name) for name in ("localstack", "image_api")]
-        return [one for service in services for one in (service, *service.children(recursive=True))]
-
-    def template(self) -> psutil.Process:
-        """The zygote of the function that makes images."""
-        (found,) = [one for one in self.process("localstack").children() if HANDLER in one.cmdline()]
-        return found
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    homes = PROJECT / ".thumbs"
-    remove_orphans(homes)
-    stack = Stack(homes / f"test-{os.getpid()}-crashes", free_port())
-    machine = Machine(stack, tmp_path_factory.mktemp("person"), tmp_path_factory.mktemp("temporary"), last_changes())
-    try:
-        machine.up()
-        yield machine
-    finally:
-        remove(stack)
+#: Starting LocalStack and deploying, on a busy machine.
+UP_SECONDS = 180
 
 
 def kill(process: psutil.Process) -> None:
     process.kill()
-    process.wait(5)
+    process.wait(20)
 
 
 def left(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run a few seconds later."""
-    return psutil.wait_procs(processes, timeout=5)[1]
-
-
-def last_changes() -> dict[Path, int]:
-    """When each of LocalStack's usual folders, and what is in it, was last written to."""
-    found = [path for folder in NOT_ITS_OWN if folder.exists() for path in (folder, *folder.rglob("*"))]
-    return {path: path.stat().st_mtime_ns for path in found}
+    """Those that still run a while later."""
+    return psutil.wait_procs(processes, timeout=20)[1]
 
 
 def test_it_writes_in_its_own_folder_alone(machine: Machine) -> None:
@@ -149,8 +67,8 @@ def under_way(app: Application) -> str:
     app.image_api.add_fault("hang", model=DALLE)
     arn = app.start("generateBatch", {"prompts": ["In the middle"], "models": [DALLE, GPT]})
     second = f"runs/{arn.rpartition(':')[2]}/0-in-the-middle/{GPT}.jpg"
-    wait_for("the second image", lambda: second if second in app.keys("runs/") else None, 30)
-    wait_for("the call that hangs", lambda: True if app.image_api.calls()["in_flight"] == 1 else None, 30)
+    wait_for("the second image", lambda: second if second in app.keys("runs/") else None, RUN_SECONDS)
+    wait_for("the call that hangs", lambda: True if app.image_api.calls()["in_flight"] == 1 else None, RUN_SECONDS)
     return arn
 
 
@@ -234,12 +152,13 @@ def test_an_image_api_whose_port_was_taken_meanwhile_is_found_at_another(machine
     assert machine.process("localstack") == localstack
 
 
-def test_a_killed_localstack_takes_its_children_along_and_the_next_up_starts_anew(machine: Machine) -> None:
+def test_a_killed_localstack_takes_its_children_along_and_the_next_up_starts_anew_though_one_is_killed(
+    machine: Machine,
+) -> None:
     app = Application(machine.stack)
     app.image_api.reset()
     under_way(app)
     process = spawned(app, "spawning-again")
-    app.image_api.reset()
     app.close()
     localstack, image_api = machine.process("localstack"), machine.process("image_api")
     children = localstack.children(recursive=True)
@@ -248,6 +167,7 @@ def test_a_killed_localstack_takes_its_children_along_and_the_next_up_starts_ane
     assert unpacked
     kill(localstack)
     assert left(children) == []
+    ImageApiControl(machine.stack.image_api_url or "").reset()
 
     status = machine.thumbs("status")
     assert status.returncode == 1
@@ -258,21 +178,10 @@ def test_a_killed_localstack_takes_its_children_along_and_the_next_up_starts_ane
         assert done.stderr == (
             "✗ LocalStack has ended: start it with `thumbs up`, or set AWS_ENDPOINT_URL= (empty) to use AWS\n"
         )
-    assert "✓ the application is deployed" in machine.up()
-    assert machine.process("image_api") == image_api
-    assert not unpacked & set(machine.stack.functions_folder.glob("lambda/*/*"))
-    machine.works()
 
-
-def test_an_up_that_is_killed_is_taken_up_by_the_next_one(machine: Machine) -> None:
-    image_api = machine.process("image_api")
-    kill(machine.process("localstack"))
-    # As a crash of the machine itself can leave them.
-    (machine.stack.home / "stack.json").write_text("")
-    (machine.stack.home / "stack.json.part").write_text('{"localstack": {"pid"')
-    app = None
+    # The next one is cut off too.
     first = subprocess.Popen(
-        [THUMBS, "up"],
+        [THUMBS, "up", "--latency", "0"],
         env=machine.environment,
         cwd=PROJECT,
         stdin=subprocess.DEVNULL,
@@ -280,25 +189,36 @@ def test_an_up_that_is_killed_is_taken_up_by_the_next_one(machine: Machine) -> N
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for("the deployment", lambda: True if machine.stack.state().get("deploying") else None, 60)
-        # Nobody knew this one any more.
-        assert left([image_api]) == []
-        app = Application(machine.stack)
-        wait_for("its first function", lambda: app.function_names() or None, 60)
+        wait_for("the deployment", lambda: True if machine.stack.state().get("deploying") else None, UP_SECONDS)
+        begun = Application(machine.stack)
+        wait_for("its first function", lambda: begun.function_names() or None, UP_SECONDS)
+        begun.close()
     finally:
         first.kill()
         first.wait()
-        if app:
-            app.close()
     sam = [
         one
         for one in psutil.process_iter(["cmdline"])
         if str(machine.stack.built / "template.yaml") in (one.info["cmdline"] or ())
     ]
+    localstack = machine.process("localstack")
     assert "✓ the application is deployed" in machine.up()
     assert left(sam) == []
-    assert not (machine.stack.home / "stack.json.part").exists()
+    # What was up stayed up, and what the dead LocalStack had unpacked is gone.
+    assert (machine.process("image_api"), machine.process("localstack")) == (image_api, localstack)
+    assert not unpacked & set(machine.stack.functions_folder.glob("lambda/*/*"))
     machine.works()
+
+
+def test_processes_that_nobody_knows_any_more_are_ended_by_the_next_start(machine: Machine) -> None:
+    family = machine.processes()
+    # As a crash of the machine itself can leave them.
+    (machine.stack.home / "stack.json").write_text("")
+    (machine.stack.home / "stack.json.part").write_text('{"localstack": {"pid"')
+    machine.stack.start(say)
+    assert left(family) == []
+    assert not (machine.stack.home / "stack.json.part").exists()
+    assert not machine.stack.is_deployed()
 
 
 def test_a_stack_that_goes_down_leaves_neither_a_process_nor_a_temporary_file(machine: Machine) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.integration.application import BUCKET, DALLE, GEMINI, GPT, Application, wait_for
+from tests.integration.application import BUCKET, DALLE, GEMINI, GPT, RUN_SECONDS, Application, wait_for
 from thumbs.stack.deploy import CREDENTIALS, REGION
 
-EVENT_SECONDS = 30.0
+EVENT_SECONDS = RUN_SECONDS
 REQUEST = {"prompts": ["Dropped by a writer", "Read by a machine"], "models": [GPT, DALLE]}
 LARGEST = {"prompts": [f"Title number {row} of twenty-five" for row in range(25)], "models": [GPT, GEMINI]}
 

@@ -6,10 +6,13 @@ named with its reason, nothing is paid twice, and a redrive pays for what is mis
 
 import io
 import json
+import queue
+import re
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -21,41 +24,50 @@ from tests.integration.application import (
     GEMINI,
     GPT,
     GPT2,
+    RUN_SECONDS,
     Application,
-    Execution,
+    FinishedRun,
     opened,
     wait_for,
 )
+from tests.integration.conftest import PROVIDER_SECONDS
 from tests.integration.fault_proxy import Effect, FaultProxy, Rule
 from tests.integration.test_events import run_named
 from thumbnails.runs.failures import BILLED
 from thumbs.stack.deploy import REGION
 
-TITLES = ["First of three", "Second of three", "Third of three"]
+#: Rows that are tried at the same time are told apart by their titles.
+TITLES = [[f"{place} of {colour}" for place in ("First", "Second", "Third")] for colour in ("red", "green", "blue")]
 MODELS = [GPT, GEMINI]
-REQUEST = {"prompts": TITLES, "models": MODELS}
-CELLS = [(row, column) for row in range(len(TITLES)) for column in range(len(MODELS))]
+CELLS = [(row, column) for row in range(3) for column in range(len(MODELS))]
 #: The cells that most faults strike: one title, by both providers; or one model; or one cell.
 ROW = [(1, 0), (1, 1)]
 COLUMN = [(0, 0), (1, 0), (2, 0)]
 CELL = [(1, 0)]
-#: Objects of the second title.
-ORIGINAL = r"/[^/]+/originals/[^/]+/[^/]+/1-\d"
-FINISHED = r"/[^/]+/runs/[^/]+/1-[^/]+/[^/]+\.jpg"
+#: Objects of a run, all of its second title.
+ORIGINAL = r"/[^/]+/originals/[^/]+/RUN/1-\d"
+FINISHED = r"/[^/]+/runs/RUN/1-[^/]+/[^/]+\.jpg"
 
 Cell = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a fault is set: the application, and the proxy between its functions and S3."""
+    """Where a fault is set: the application, the proxy between its functions and S3, and a batch of three titles."""
 
     app: Application
     s3: FaultProxy
+    titles: list[str]
+    run_id: str = ""
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The batch."""
+        return {"prompts": self.titles, "models": MODELS}
 
 
 Strike = Callable[[Scene], AbstractContextManager[None]]
-Run = Callable[[Scene, str], Execution]
+Run = Callable[[Scene], FinishedRun]
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,7 @@ class Fault:
         run: how the batch is made.
         status: how its execution ends, and with which error.
         as_drawn: whether the struck cells' pictures are those of a batch without a fault.
+        alone: whether it is felt by other batches too, which none may be under way then.
     """
 
     name: str
@@ -83,9 +96,10 @@ class Fault:
     requests: int | None = 1
     paid: int = 1
     owed: int = 0
-    run: Run = lambda scene, name: scene.app.run("generateBatch", REQUEST, name)
+    run: Run = lambda scene: scene.app.run("generateBatch", scene.request, scene.run_id)
     status: tuple[str, str] = ("SUCCEEDED", "")
     as_drawn: bool = True
+    alone: bool = False
 
 
 # How a fault is set.
@@ -102,9 +116,11 @@ def provider(fault: str, **setting: Any) -> Strike:
 
     @contextmanager
     def strike(scene: Scene) -> Iterator[None]:
-        scene.app.image_api.add_fault(fault, prompt_contains=f'"{TITLES[1]}"', **setting)
-        yield
-        scene.app.image_api.clear_faults()
+        number = scene.app.image_api.add_fault(fault, prompt_contains=f'"{scene.titles[1]}"', **setting)
+        try:
+            yield
+        finally:
+            scene.app.image_api.remove_fault(number)
 
     return strike
 
@@ -114,12 +130,9 @@ def s3(effect: Effect, method: str, path: str, times: int | None = None, seconds
 
     @contextmanager
     def strike(scene: Scene) -> Iterator[None]:
-        rule = Rule(effect, method, path, times, seconds=seconds)
-        scene.s3.rules.append(rule)
-        try:
+        rule = Rule(effect, method, path.replace("RUN", re.escape(scene.run_id)), times, seconds=seconds)
+        with scene.s3.striking(rule):
             yield
-        finally:
-            scene.s3.rules.clear()
         assert rule.struck, "nothing was struck"
         assert times is None or set(rule.struck.values()) == {times}
 
@@ -146,7 +159,7 @@ def killed_while_the_provider_works(scene: Scene) -> Iterator[None]:
     """The process is killed when the provider has made the picture and before it has sent it."""
     app = scene.app
     with FaultProxy(app.stack.image_api_url or "", lambda port: kill(app, port)) as proxy:
-        proxy.rules.append(Rule("kill_after", "POST", "/v1/images/generations", body=TITLES[1].encode()))
+        proxy.rules.append(Rule("kill_after", "POST", "/v1/images/generations", body=scene.titles[1].encode()))
         with app.configured("generateThumbnail", OPENAI_BASE_URL=f"{proxy.url}/v1"):
             yield
 
@@ -154,7 +167,7 @@ def killed_while_the_provider_works(scene: Scene) -> Iterator[None]:
 @contextmanager
 def hanging_longer_than_the_function(scene: Scene) -> Iterator[None]:
     """The provider hangs, and the function's time is over before the provider's."""
-    with provider("hang")(scene), scene.app.configured("generateThumbnail", timeout=4):
+    with provider("hang")(scene), scene.app.configured("generateThumbnail", timeout=int(PROVIDER_SECONDS) - 2):
         yield
 
 
@@ -184,29 +197,29 @@ def kill(app: Application, port: int) -> None:
 # How a batch is made, where that is what the row is about.
 
 
-def started_twice(scene: Scene, name: str) -> Execution:
+def started_twice(scene: Scene) -> FinishedRun:
     """The same start while it runs, and again when it has ended."""
-    first, second = (scene.app.start("generateBatch", REQUEST, name) for _ in range(2))
+    first, second = (scene.app.start("generateBatch", scene.request, scene.run_id) for _ in range(2))
     assert first == second
     done = scene.app.wait(first)
     with pytest.raises(scene.app.states.exceptions.ExecutionAlreadyExists):
-        scene.app.start("generateBatch", {**REQUEST, "style": "neon"}, name)
+        scene.app.start("generateBatch", {**scene.request, "style": "neon"}, scene.run_id)
     return done
 
 
-def throttled(scene: Scene, name: str) -> Execution:
+def throttled(scene: Scene) -> FinishedRun:
     """A batch of which Lambda has turned calls away."""
-    done = scene.app.run("generateBatch", REQUEST, name)
+    done = scene.app.run("generateBatch", scene.request, scene.run_id)
     history = scene.app.states.get_execution_history(executionArn=done.arn, maxResults=1000)["events"]
     errors = [event["taskFailedEventDetails"]["error"] for event in history if event["type"] == "TaskFailed"]
     assert "Lambda.TooManyRequestsException" in errors
     return done
 
 
-def delivered_thrice(scene: Scene, _name: str) -> Execution:
+def delivered_thrice(scene: Scene) -> FinishedRun:
     """A file of the inbox whose event S3 delivers, and which is delivered twice more while its run is under way."""
     app = scene.app
-    version = app.s3.put_object(Bucket=BUCKET, Key="inbox/thrice.json", Body=json.dumps(REQUEST))["VersionId"]
+    version = app.s3.put_object(Bucket=BUCKET, Key="inbox/thrice.json", Body=json.dumps(scene.request))["VersionId"]
     item = {"key": "inbox/thrice.json", "version-id": version}
     envelope = {"version": "0", "source": "aws.s3", "account": "000000000000", "time": "2026-01-01T00:00:00Z"}
     detail = {"bucket": {"name": BUCKET}, "object": item}
@@ -217,16 +230,17 @@ def delivered_thrice(scene: Scene, _name: str) -> Execution:
     return app.wait(arn)
 
 
-def stopped(scene: Scene, name: str) -> Execution:
+def stopped(scene: Scene) -> FinishedRun:
     """Stopped when every call has come in and every cell that is not struck is there."""
     app = scene.app
-    arn = app.start("generateBatch", REQUEST, name)
+    app.image_api.clear_calls()
+    arn = app.start("generateBatch", scene.request, scene.run_id)
 
     def midway() -> bool | None:
-        there = len(finished_keys(app, name)) == len(CELLS) - len(ROW)
+        there = len(finished_keys(app, scene.run_id)) == len(CELLS) - len(ROW)
         return True if there and app.image_api.calls()["requests"] >= len(CELLS) else None
 
-    wait_for("the middle of the batch", midway, 30)
+    wait_for("the middle of the batch", midway, RUN_SECONDS)
     app.states.stop_execution(executionArn=arn)
     return app.wait(arn)
 
@@ -234,7 +248,7 @@ def stopped(scene: Scene, name: str) -> Execution:
 UNAVAILABLE = "StorageUnavailable"
 EXITED, KILLED = "Runtime.ExitError", "the function's process ended before it could answer"
 UNUSABLE, UNOPENED = "UnusableAnswer", "UnusablePicture"
-REQUEST_FILE, MANIFEST = r"/[^/]+/runs/[^/]+/request\.json", r"/[^/]+/runs/[^/]+/manifest\.json"
+REQUEST_FILE, MANIFEST = r"/[^/]+/runs/RUN/request\.json", r"/[^/]+/runs/RUN/manifest\.json"
 FIRST, FIRST_TWO = {"times_each": 1}, {"times_each": 2}
 
 FAULTS = [
@@ -262,7 +276,7 @@ FAULTS = [
         provider("hang"),
         ROW,
         "ProviderTimeout",
-        "did not answer within 5 s",
+        f"did not answer within {PROVIDER_SECONDS} s",
         requests=3,
         paid=3,
         owed=1,
@@ -276,6 +290,7 @@ FAULTS = [
         requests=0,
         paid=0,
         owed=1,
+        alone=True,
     ),
     Fault("refusal by policy", provider("refusal"), ROW, "PictureRefused", "refuses this picture", paid=0, owed=1),
     Fault(
@@ -287,6 +302,7 @@ FAULTS = [
         requests=0,
         paid=0,
         owed=1,
+        alone=True,
     ),
     Fault("key rejected", provider("key_rejected"), ROW, "ProviderMisconfigured", "rejects the key", paid=0, owed=1),
     Fault("model not open", provider("forbidden"), ROW, "ProviderMisconfigured", "HTTP 403", paid=0, owed=1),
@@ -306,7 +322,7 @@ FAULTS = [
         for mode in ("cmyk", "palette", "16bit", "alpha", "gray", "gray_alpha", "one_bit")
     ),
     # The function.
-    Fault("killed while the provider works", killed_while_the_provider_works, CELL, EXITED, KILLED, owed=1),
+    Fault("killed while the provider works", killed_while_the_provider_works, CELL, EXITED, KILLED, owed=1, alone=True),
     Fault("killed after the original is stored", s3("kill_after", "PUT", ORIGINAL), ROW, EXITED, KILLED),
     Fault("killed before the image is uploaded", s3("kill_before", "PUT", FINISHED), ROW, EXITED, KILLED),
     Fault("killed after the image is uploaded", s3("kill_after", "PUT", FINISHED), ROW, EXITED, KILLED),
@@ -317,8 +333,9 @@ FAULTS = [
         "Sandbox.Timedout",
         "the image took longer than the function may run",
         owed=1,
+        alone=True,
     ),
-    Fault("Lambda runs two at once", lambda scene: reserved(scene, 2), [], run=throttled),
+    Fault("Lambda runs two at once", lambda scene: reserved(scene, 2), [], run=throttled, alone=True),
     Fault(
         "Lambda runs none",
         lambda scene: reserved(scene, 0),
@@ -329,6 +346,7 @@ FAULTS = [
         paid=0,
         owed=1,
         status=("FAILED", "AllImagesFailed"),
+        alone=True,
     ),
     # S3. Its client tries three times, and the state machine three times that.
     Fault("S3 503 at the look, twice", s3("slow_down", "HEAD", FINISHED, 2), ROW),
@@ -363,6 +381,7 @@ FAULTS = [
         owed=1,
         run=stopped,
         status=("ABORTED", ""),
+        alone=True,
     ),
     Fault(
         "stopped while the provider works",
@@ -370,6 +389,7 @@ FAULTS = [
         ROW,
         run=stopped,
         status=("ABORTED", ""),
+        alone=True,
     ),
 ]
 #: Rows that wait long: for two retries of every struck cell, or for a timeout.
@@ -385,25 +405,106 @@ SLOW = {
 }
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a batch under a fault, and of its redrive: how each ended, and the calls of its cells."""
+
+    done: FinishedRun
+    there: list[str]
+    result: Any
+    calls: dict[Cell, tuple[int, int]]
+    again: FinishedRun
+    calls_again: dict[Cell, tuple[int, int]]
+
+
 @pytest.fixture(scope="module")
-def scene(deployed: Application) -> Iterator[Scene]:
-    """The application with a proxy between its functions and S3."""
+def scenes(deployed: Application) -> Iterator[list[Scene]]:
+    """The application with a proxy between its functions and S3, and a batch for each of those that run together."""
     functions = ("validateBatch", "generateThumbnail", "collectBatch")
+    deployed.image_api.reset()
     with ExitStack() as stack:
         proxy = stack.enter_context(FaultProxy(deployed.stack.endpoint, lambda port: kill(deployed, port)))
         for name in functions:
             stack.enter_context(deployed.configured(name, AWS_ENDPOINT_URL=proxy.url))
-        yield Scene(deployed, proxy)
+        yield [Scene(deployed, proxy, titles) for titles in TITLES]
 
 
 @pytest.fixture(scope="module")
-def as_drawn(scene: Scene) -> dict[Cell, bytes]:
-    """Every cell's image as a batch without a fault makes it; no two are the same."""
-    scene.app.image_api.reset()
-    result = scene.app.succeed("generateBatch", REQUEST)
-    images = {(row, column): opened(result["results"][row][column]) for row, column in CELLS}
-    assert len(set(images.values())) == len(CELLS)
-    return images
+def as_drawn(scenes: list[Scene]) -> dict[str, dict[Cell, bytes]]:
+    """Every cell's image, by its batch's first title, as a batch without a fault makes it; no two are the same."""
+    drawn = {}
+    for scene in scenes:
+        result = scene.app.succeed("generateBatch", scene.request)
+        drawn[scene.titles[0]] = {(row, column): opened(result["results"][row][column]) for row, column in CELLS}
+    assert len({image for images in drawn.values() for image in images.values()}) == len(CELLS) * len(TITLES)
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def under_way(
+    scenes: list[Scene], as_drawn: object, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Future[tuple[Scene, Outcome]]]]:
+    """The rows of this test run that may be tried together, so many at a time as there are batches."""
+    free: queue.SimpleQueue[Scene] = queue.SimpleQueue()
+    for scene in scenes:
+        free.put(scene)
+
+    def try_next(fault: Fault) -> tuple[Scene, Outcome]:
+        scene = free.get()
+        try:
+            return tried(scene, fault)
+        finally:
+            free.put(scene)
+
+    collected: list[Any] = request.session.items
+    names = [item.callspec.params["fault"].name for item in collected if is_row(item)]
+    rows = [fault for fault in FAULTS if fault.name in names and not fault.alone]
+    with ThreadPoolExecutor(len(scenes)) as together:
+        yield {fault.name: together.submit(try_next, fault) for fault in rows}
+
+
+def is_row(item: Any) -> bool:
+    """Whether a test is a row of the table."""
+    return hasattr(item, "callspec") and isinstance(item.callspec.params.get("fault"), Fault)
+
+
+def tried(place: Scene, fault: Fault) -> tuple[Scene, Outcome]:
+    """Make a batch under a fault, and redrive it when the fault is gone."""
+    scene = replace(place, run_id=f"struck-{FAULTS.index(fault)}")
+    app = scene.app
+    before = calls_of(scene)
+    with fault.strike(scene):
+        if fault.run is stopped:
+            before = {}
+        done = fault.run(scene)
+        if fault.alone:
+            wait_for("the last call's end", lambda: None if app.image_api.calls()["in_flight"] else True, RUN_SECONDS)
+        after = calls_of(scene)
+    there = finished_keys(app, done.name)
+    result = done.output or app.manifest(done.name)
+    again = app.run("generateBatch", {"resume": done.name})
+    outcome = Outcome(done, there, result, since(before, after), again, since(after, calls_of(scene)))
+    return replace(scene, run_id=done.name), outcome
+
+
+def calls_of(scene: Scene) -> dict[Cell, tuple[int, int]]:
+    """How many calls came in for a batch's cells so far, and how many were paid."""
+    counts = {}
+    for call in scene.app.image_api.calls()["by_prompt"]:
+        title = call["prompt"].split('titled "', 1)[1].split('"', 1)[0]
+        if title in scene.titles:
+            counts[scene.titles.index(title), MODELS.index(call["model"])] = call["requests"], call["paid"]
+    return counts
+
+
+def since(before: dict[Cell, tuple[int, int]], after: dict[Cell, tuple[int, int]]) -> dict[Cell, tuple[int, int]]:
+    """The calls of the cells that had any between two counts."""
+    grown = {}
+    for cell, (requests, paid) in after.items():
+        had = before.get(cell, (0, 0))
+        if (requests, paid) != had:
+            grown[cell] = requests - had[0], paid - had[1]
+    return grown
 
 
 def finished_keys(app: Application, run_id: str) -> list[str]:
@@ -411,20 +512,13 @@ def finished_keys(app: Application, run_id: str) -> list[str]:
     return [key for key in app.keys(f"runs/{run_id}/") if key.endswith(".jpg")]
 
 
-def settled_calls(app: Application) -> dict[Cell, tuple[int, int]]:
-    """How many calls came in and how many were paid, by cell, when none is under way any more."""
-    wait_for("the last call's end", lambda: None if app.image_api.calls()["in_flight"] else True, 20)
-    counts = {
-        (TITLES.index(call["prompt"].split('titled "', 1)[1].split('"', 1)[0]), MODELS.index(call["model"])): call
-        for call in app.image_api.calls()["by_prompt"]
-    }
-    return {cell: (call["requests"], call["paid"]) for cell, call in counts.items()}
-
-
 def assert_in_place(result: dict[str, Any], cells: list[Cell], images: dict[Cell, bytes]) -> None:
     """These cells' URLs open, and each is the image of its own title and model."""
     for row, column in cells:
-        assert f"/{row}-{TITLES[row].lower().replace(' ', '-')}/{MODELS[column]}.jpg?" in result["results"][row][column]
+        assert (
+            f"/{row}-{result['prompts'][row].lower().replace(' ', '-')}/{MODELS[column]}.jpg?"
+            in result["results"][row][column]
+        )
         assert opened(result["results"][row][column]) == images[row, column]
 
 
@@ -433,20 +527,21 @@ def assert_in_place(result: dict[str, Any], cells: list[Cell], images: dict[Cell
     [pytest.param(row, id=row.name, marks=[pytest.mark.nightly] if row.name in SLOW else []) for row in FAULTS],
 )
 def test_a_fault_loses_no_other_cell_and_nothing_is_paid_twice(
-    scene: Scene, as_drawn: dict[Cell, bytes], fault: Fault, record_property: Callable[[str, object], None]
+    scenes: list[Scene],
+    as_drawn: dict[str, dict[Cell, bytes]],
+    under_way: dict[str, Future[tuple[Scene, Outcome]]],
+    fault: Fault,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    app, failed = scene.app, fault.struck if fault.error else []
-    app.image_api.reset()
-    with fault.strike(scene):
-        done = fault.run(scene, f"struck-{FAULTS.index(fault)}")
-        calls = settled_calls(app)
-    run_id = done.name
-    there = finished_keys(app, run_id)
-    result = done.output or app.manifest(run_id)
-
-    app.image_api.reset()
-    again = app.run("generateBatch", {"resume": run_id})
-    calls_again = settled_calls(app)
+    if fault.alone:
+        wait(under_way.values())
+        scene, outcome = tried(scenes[0], fault)
+    else:
+        scene, outcome = under_way[fault.name].result()
+    app, run_id, images = scene.app, scene.run_id, as_drawn[scene.titles[0]]
+    failed = fault.struck if fault.error else []
+    done, there, result, calls = outcome.done, outcome.there, outcome.result, outcome.calls
+    again, calls_again = outcome.again, outcome.calls_again
 
     others = [cell for cell in CELLS if cell not in fault.struck]
     paid, paid_again = (sum(found for _, found in made.values()) for made in (calls, calls_again))
@@ -475,7 +570,7 @@ def test_a_fault_loses_no_other_cell_and_nothing_is_paid_twice(
     if result:
         assert [(failure["row"], failure["column"]) for failure in result["failures"]] == failed
         for failure in result["failures"]:
-            assert (failure["prompt"], failure["model"]) == (TITLES[failure["row"]], MODELS[failure["column"]])
+            assert (failure["prompt"], failure["model"]) == (scene.titles[failure["row"]], MODELS[failure["column"]])
             assert failure["error"] == fault.error
             assert fault.message in failure["message"]
             assert failure["message"].strip()
@@ -487,14 +582,14 @@ def test_a_fault_loses_no_other_cell_and_nothing_is_paid_twice(
             "failed": len(failed),
             "paid_calls": len(CELLS) - len(failed) + (len(failed) if fault.error in BILLED else 0),
         }
-        assert_in_place(result, others, as_drawn)
+        assert_in_place(result, others, images)
         assert all(result["results"][row][column] is None for row, column in failed)
 
     assert again.status == "SUCCEEDED", again.cause
     assert paid_again == expected_again
     assert set(calls_again) == (set(fault.struck) if fault.owed else set())
     assert (again.output["run_id"], again.output["failures"]) == (run_id, [])
-    assert_in_place(again.output, CELLS if fault.as_drawn else others, as_drawn)
+    assert_in_place(again.output, CELLS if fault.as_drawn else others, images)
     for row, column in fault.struck:
         with Image.open(io.BytesIO(opened(again.output["results"][row][column]))) as picture:
             picture.load()

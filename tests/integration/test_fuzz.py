@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
 from tests import nasty
-from tests.integration.application import GPT, Application, Execution
-from tests.integration.test_api import Api
+from tests.integration.application import GPT, Application, FinishedRun
+from tests.integration.http_api import HttpApi
 from tests.integration.test_events import ask, drop, run_named
 from tests.unit.memory_store import MemoryStore
 from tests.unit.opened import open_run
@@ -33,7 +33,7 @@ CAP = 50
 TASKS: tuple[Task, ...] = ("generateBatch", "generateThumbnails")
 #: Everything that the application ever writes, and what writers drop.
 KNOWN = re.compile(
-    rf"runs/{RUN_ID.strip('^$')}/(request\.json|manifest\.json|asked\.json|archive\.zip|\d+-[a-z0-9-]+/[a-z0-9.-]+\.jpg)"
+    rf"runs/{RUN_ID.strip('^$')}/(request\.json|manifest\.json|claim\.json|archive\.zip|\d+-[a-z0-9-]+/[a-z0-9.-]+\.jpg)"
     rf"|originals/[0-9a-f]{{64}}/{RUN_ID.strip('^$')}/\d+-\d+|rejected/[A-Za-z0-9_.-]+/[^/\\]+|(inbox|scheduled)/.*",
     re.DOTALL,
 )
@@ -62,10 +62,10 @@ def drawn(strategy: SearchStrategy[Any], count: int) -> list[Any]:
 def images_of(task: Task, request: object) -> int:
     """How many images a request is worth; none where it is refused."""
     try:
-        run = open_run(task, "run-1", request, MemoryStore(), CAP)
+        _, run = open_run(task, "run-1", request, MemoryStore(), CAP)
     except InvalidBatch:
         return 0
-    return len(run.get("prompts", "1")) * len(run["models"])
+    return len(run.titles) * len(run.models)
 
 
 def as_json(values: list[Any]) -> list[Any]:
@@ -85,7 +85,7 @@ def is_sentence(message: str) -> None:
     assert "Traceback" not in message and 'File "' not in message
 
 
-def is_right(done: Execution, images: int) -> None:
+def is_right(done: FinishedRun, images: int) -> None:
     """What is worth images has them all; what is not was refused."""
     if images:
         assert (done.status, done.cause) == ("SUCCEEDED", "")
@@ -134,7 +134,7 @@ def test_bodies(app: Application, bucket_is_tidy: Callable[[], None], path: str)
     every = [*nasty.BODIES, *by_hand, b"x" * 1_000_000, *drawn(nasty.bodies(first), 40)]
 
     def post(body: bytes) -> tuple[int, Any]:
-        return Api(url)("POST", path, body)
+        return HttpApi(url)("POST", path, body)
 
     with ThreadPoolExecutor(4) as posts:
         answers = list(posts.map(post, every))
@@ -142,7 +142,7 @@ def test_bodies(app: Application, bucket_is_tidy: Callable[[], None], path: str)
     for status, answer in answers:
         assert status < 500, answer
         if status == 202:
-            runs.append(Api(url).ended(answer["run_id"]))
+            runs.append(HttpApi(url).ended(answer["run_id"]))
         else:
             assert 400 <= status < 500
             is_sentence(answer["message"])

@@ -13,7 +13,7 @@ import boto3
 import psutil
 import pytest
 
-from tests.integration.application import GPT, Application, Invocation, create_function, wait_for
+from tests.integration.application import GPT, RUN_SECONDS, Application, Invocation, create_function, wait_for
 from thumbs.localstack.executor import INVOCATIONS_PER_PROCESS
 from thumbs.stack.deploy import CREDENTIALS, REGION
 
@@ -79,7 +79,7 @@ def invoke(app: Application, function: str) -> Invoke:
 
 
 def wait_for_end(pid: int) -> None:
-    wait_for(f"the end of process {pid}", lambda: None if psutil.pid_exists(pid) else True, 5)
+    wait_for(f"the end of process {pid}", lambda: None if psutil.pid_exists(pid) else True, RUN_SECONDS)
 
 
 EXITED = "RequestId: {id} Error: Runtime exited "
@@ -149,7 +149,7 @@ def test_environments_and_versions_that_end_leave_no_process_thread_or_file(
         else:
             app.functions.update_function_configuration(FunctionName=function, Description=uuid.uuid4().hex)
             app.wait_until_updated(function)
-        wait_for("an answer", lambda: invoke({}).function_error == "" or None, 10)
+        wait_for("an answer", lambda: invoke({}).function_error == "" or None, RUN_SECONDS)
 
     # What the first round makes for good.
     end_and_begin_again()
@@ -161,7 +161,7 @@ def test_environments_and_versions_that_end_leave_no_process_thread_or_file(
         # LocalStack's own pools may grow by a thread; a round leaves one of a kind at least, if it leaves any.
         return all(after < before[name] + rounds for name, after in held(app).items()) or None
 
-    wait_for(f"the end of what {rounds} rounds began, with {before} before", nothing_left, 15)
+    wait_for(f"the end of what {rounds} rounds began, with {before} before", nothing_left, RUN_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_every_invocation_is_counted_as_a_metric(app: Application, invoke: Invok
     before = counted()
     for _ in range(3):
         app.invoke("collectBatch", {})
-    wait_for("three more invocations", lambda: counted() == before + 3 or None, 10)
+    wait_for("three more invocations", lambda: counted() == before + 3 or None, RUN_SECONDS)
     metrics.close()
 
 

@@ -56,7 +56,7 @@ def test_a_run_cannot_be_resumed_with_another_request(app: Application) -> None:
     app.image_api.clear_calls()
     done = app.run("generateBatch", {"resume": "fixed", "prompts": ["Another title"], "models": [GPT]})
     assert (done.status, done.error) == ("FAILED", "InvalidBatch")
-    assert done.cause == "run 'fixed' was asked for something else; resume it without a request of your own"
+    assert done.cause == "run 'fixed' was started with another request; resume it without a request of your own"
     assert app.image_api.calls()["requests"] == 0
 
 

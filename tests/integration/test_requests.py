@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.application import GEMINI, GPT, Application, Execution
+from tests.integration.application import GEMINI, GPT, Application, FinishedRun
 
 EMPTY_PROMPTS = "prompts must contain at least one title"
 EMPTY_MODELS = "models must contain at least one model"
@@ -62,20 +62,20 @@ REFUSED: dict[str, tuple[str, object, str]] = {
 
 
 @pytest.fixture(scope="module")
-def refused(deployed: Application) -> dict[str, Execution]:
+def refused(deployed: Application) -> dict[str, FinishedRun]:
     """All of them at once."""
     deployed.image_api.reset()
     started = {name: deployed.start(task, request) for name, (task, request, _) in REFUSED.items()}
-    return {name: deployed.wait(arn, 30) for name, arn in started.items()}
+    return {name: deployed.wait(arn) for name, arn in started.items()}
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_bad_request_fails_and_says_why(refused: dict[str, Execution], name: str) -> None:
+def test_a_bad_request_fails_and_says_why(refused: dict[str, FinishedRun], name: str) -> None:
     done = refused[name]
     assert (done.status, done.error, done.cause) == ("FAILED", "InvalidBatch", REFUSED[name][2])
 
 
-def test_bad_requests_ask_no_model_and_leave_nothing(deployed: Application, refused: dict[str, Execution]) -> None:
+def test_bad_requests_ask_no_model_and_leave_nothing(deployed: Application, refused: dict[str, FinishedRun]) -> None:
     assert deployed.image_api.calls()["requests"] == 0
     for done in refused.values():
         assert deployed.keys(f"runs/{done.name}/") == []

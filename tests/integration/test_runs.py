@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.integration.application import BUCKET, DALLE, GEMINI, GPT, GPT2, Application, opened, without_query
+from tests.integration.application import (
+    BUCKET,
+    DALLE,
+    GEMINI,
+    GPT,
+    GPT2,
+    RUN_SECONDS,
+    Application,
+    opened,
+    wait_for,
+    without_query,
+)
 
 TITLES = ["Why fan-out beats sequential", "Three retries with backoff"]
 MODELS = [GEMINI, GPT]
@@ -157,10 +168,14 @@ def test_the_object_that_an_s3_event_names_is_run(app: Application) -> None:
 
 def test_results_have_the_order_of_the_request_when_the_first_cells_come_last(app: Application) -> None:
     titles = ["Slowest of all", "Slow enough", "Quick one"]
-    for title, seconds in zip(titles, (2.0, 1.0), strict=False):
-        app.image_api.add_fault("hang", prompt_contains=title, seconds=seconds)
-    app.image_api.add_fault("hang", model=GEMINI, seconds=0.5)
-    done = app.run("generateBatch", {"prompts": titles, "models": MODELS})
+    hanging = [app.image_api.add_fault("hang", prompt_contains=title) for title in titles[:2]]
+    hanging.append(app.image_api.add_fault("hang", model=GEMINI))
+    arn = app.start("generateBatch", {"prompts": titles, "models": MODELS})
+    # One row after the other is let go, from the last to the first.
+    for there in (1, 2, 4):
+        wait_for(f"{there} cells", lambda there=there: len(app.task_outputs(arn)) > there or None, RUN_SECONDS)  # type: ignore[misc]
+        app.image_api.remove_fault(hanging.pop())
+    done = app.wait(arn)
     assert done.status == "SUCCEEDED"
     ended = [(cell["row"], cell["column"]) for cell in app.task_outputs(done.arn) if "column" in cell]
     assert [row for row, _ in ended] == [2, 2, 1, 1, 0, 0]

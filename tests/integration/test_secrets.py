@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.integration.application import DALLE, GEMINI, Application, Execution
+from tests.integration.application import DALLE, GEMINI, Application, FinishedRun
 from thumbs.stack.deploy import CREDENTIALS, REGION
 
 #: In every key of this test run; the offline image API turns away keys with "rejected" in them.
@@ -136,7 +136,7 @@ def planted(deployed: Application) -> dict[str, Any]:
     }
     secrets = {name: secret(app, text) for name, text in texts.items()}
     secrets["unreadable"] = secrets["accepted"].replace(":secret:keys-", ":secret:no-keys-")
-    done: dict[str, Execution] = {}
+    done: dict[str, FinishedRun] = {}
     with quoting_provider() as (url, quoted), trace_daemon() as (address, segments):
         for name, arn in secrets.items():
             elsewhere = {"OPENAI_BASE_URL": f"{url}/v1", "GOOGLE_GEMINI_BASE_URL": url} if name == "quoted" else {}

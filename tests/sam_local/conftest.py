@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.application import Application, wait_for
-from tests.integration.conftest import remove, remove_orphans, say
+from tests.integration.conftest import new_stack, remove, say
 from thumbs.stack.deploy import CREDENTIALS, deploy
 from thumbs.stack.processes import LOOPBACK, PROJECT, Stack, answers, bridge_address, free_port, last_line
 from thumbs.stack.sam_local import write_variables
@@ -82,10 +82,7 @@ def docker() -> None:
 @pytest.fixture(scope="session")
 def app(docker: None) -> Iterator[Application]:
     """The application, on a stack that containers reach."""
-    homes = PROJECT / ".thumbs"
-    remove_orphans(homes)
-    port = free_port(hosts=(LOOPBACK, bridge_address()))
-    stack = Stack(homes / f"test-{os.getpid()}", port, latency=0.05, bridge=True)
+    stack = new_stack(port=free_port(hosts=(LOOPBACK, bridge_address())), latency=0.05, bridge=True)
     try:
         stack.start(say)
         deploy(stack, say)

@@ -134,6 +134,10 @@ class FaultBook:
         self._entries.clear()
         self._next_id = 1
 
+    def holds(self, fault: Fault) -> bool:
+        """Whether this very fault is still set."""
+        return any(entry.fault is fault for entry in self._entries.values())
+
     def listed(self) -> list[dict[str, Any]]:
         """Every fault with its number and how many calls it matched and struck."""
         return [

@@ -36,7 +36,7 @@ Billed, after the latency:
     ``not_a_picture``, ``huge_picture`` (60 megapixels), ``odd_mode`` (``variant``: ``cmyk``, ``palette``, ``16bit``,
     ``alpha``, ``gray``, ``gray_alpha``, ``one_bit``).
 Billed at once:
-    ``hang`` (no answer until the client goes away, or ``seconds`` later).
+    ``hang`` (no answer until the client goes away, the fault is taken back, or ``seconds`` later).
 """
 
 import asyncio
@@ -74,6 +74,8 @@ _BEFORE_WORK = frozenset(
 )
 _HTML = b"<!doctype html><html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _URLS_KEPT = 500
+#: How soon a call that hangs notices that its fault was taken back.
+_LOOK_SECONDS = 0.05
 _RESET = "thumbs.reset"
 
 
@@ -195,7 +197,7 @@ class ImageApi:
             raise dialect.fault(fault)
         if fault and struck == "hang":
             self.ledger.pay(order.model, order.prompt)
-            if await _client_left(request, fault.seconds):
+            if await _client_left(request, fault.seconds, lambda: self.faults.holds(fault)):
                 return Response()
         if fault and struck in ("refusal", "no_picture"):
             await _wait_until(answer_at if fault.delay is None else arrived + fault.delay)
@@ -302,18 +304,21 @@ async def _wait_until(moment: float) -> None:
         await asyncio.sleep(left)
 
 
-async def _client_left(request: Request, seconds: float | None) -> bool:
-    """Wait until the client goes away, or for a number of seconds; whether it went."""
+async def _client_left(request: Request, seconds: float | None, hangs: Callable[[], bool]) -> bool:
+    """Wait until the client goes away, for a number of seconds, or as long as a call hangs; whether it went."""
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
+    leaving = asyncio.ensure_future(gone())
+    until = time.monotonic() + seconds if seconds is not None else float("inf")
     try:
-        await asyncio.wait_for(gone(), seconds)
-    except TimeoutError:
-        return False
-    return True
+        while not leaving.done() and hangs() and (left := until - time.monotonic()) > 0:
+            await asyncio.wait({leaving}, timeout=min(left, _LOOK_SECONDS))
+        return leaving.done()
+    finally:
+        leaving.cancel()
 
 
 class _ResetInMidBody(Response):

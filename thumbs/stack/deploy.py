@@ -57,14 +57,7 @@ def deploy(
         if stack.state().get("deployed") == wanted:
             return
         environment = _environment(stack)
-        # Each stack builds for itself: SAM empties the folder that another one may be deploying from.
-        built = stack.built.parent / "sources"
-        if not built.exists() or built.read_text() != sources:
-            # A build that is cut off leaves neither the old functions nor the new ones.
-            built.unlink(missing_ok=True)
-            _sam(["build", "--build-dir", str(stack.built)], environment, stack.logs / "build.log")
-            built.write_text(sources)
-            report("the functions are built")
+        _build(stack, sources, environment, report)
         _make_artifact_bucket(stack.endpoint)
         template = ["--template-file", str(stack.built / "template.yaml")]
         if stack.state().get("deploying"):
@@ -80,6 +73,16 @@ def deploy(
         report("the application is deployed")
 
 
+def build(stack: Stack, report: Report) -> None:
+    """Build the functions, unless the stack's folder holds them already; the stack need not run.
+
+    Raises:
+        CommandError: the build failed.
+    """
+    with stack.locked():
+        _build(stack, _digest(), _environment(stack), report)
+
+
 def real_keys() -> dict[str, str]:
     """The providers' keys in the environment, as template parameters.
 
@@ -93,6 +96,18 @@ def real_keys() -> dict[str, str]:
     if not any(keys.values()):
         raise CommandError("the real providers need a key", "set OPENAI_API_KEY, GEMINI_API_KEY or both")
     return keys
+
+
+def _build(stack: Stack, sources: str, environment: dict[str, str], report: Report) -> None:
+    # Each stack has its own: SAM empties the folder that another one may be deploying from.
+    built = stack.built.parent / "sources"
+    if built.exists() and built.read_text() == sources:
+        return
+    # A build that is cut off leaves neither the old functions nor the new ones.
+    built.unlink(missing_ok=True)
+    _sam(["build", "--build-dir", str(stack.built)], environment, stack.logs / "build.log")
+    built.write_text(sources)
+    report("the functions are built")
 
 
 def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
@@ -130,8 +145,8 @@ def _environment(stack: Stack) -> dict[str, str]:
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(PROJECT / ".cache" / "uv")),
         # The system's own certificates, for a network that has some of its own.
         "UV_SYSTEM_CERTS": os.environ.get("UV_SYSTEM_CERTS", "true"),
-        # SAM spends most of a deployment between two looks.
-        "SAM_CLI_POLL_DELAY": "0.5",
+        # SAM's own 5 s are long beside a deployment; each look costs LocalStack and SAM a good part of a second's work.
+        "SAM_CLI_POLL_DELAY": "2",
     }
 
 
