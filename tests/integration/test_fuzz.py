@@ -21,11 +21,11 @@ from tests.integration.application import GPT, Application, FinishedRun
 from tests.integration.http_api import HttpApi
 from tests.integration.test_events import ask, drop, run_named
 from tests.unit.memory_store import MemoryStore
-from tests.unit.opened import open_run
 from thumbnails.errors import InvalidBatch
 from thumbnails.requests.checks import parse_cell
 from thumbnails.requests.models import Task
 from thumbnails.runs.naming import RUN_ID
+from thumbnails.runs.open import open_run
 from thumbnails.strict_json import NotJson, read_json
 from thumbs.cli.application import Application as Command
 

@@ -570,7 +570,7 @@ def is_refused(property_: str, done: tuple[int, str]) -> str:
     return said[2:-1]
 
 
-NO_STACK = "the stack does not run: start it with `thumbs up`, or set AWS_ENDPOINT_URL= (empty) to use AWS"
+NO_STACK = "the stack is not running: start it with `thumbs up`, or set AWS_ENDPOINT_URL= (empty) to use AWS"
 
 
 @fuzz(150, body=nasty.bodies("prompts"), task=st.sampled_from([*TASKS, "generateThumbnail"]))
@@ -615,16 +615,16 @@ def test_the_command_with_files_that_cannot_be_read(
 def test_the_command_sends_no_more_than_an_execution_takes(
     thumbs: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
-    monkeypatch.setattr(Application, "here", lambda: Application("http://localhost:1"))
+    monkeypatch.setattr(Application, "from_environment", lambda: Application("http://localhost:1"))
     said = is_refused("thumbs start", thumbs("start", task, "--input", f'["{"x" * INPUT_BYTES}"]'))
-    assert said == f"the request has {INPUT_BYTES + 4} bytes: an execution takes at most {INPUT_BYTES}"
+    assert said == f"the request has {INPUT_BYTES + 4} bytes; an execution takes at most {INPUT_BYTES}"
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "a/b", "läuft", "x" * 81, "line\nbreak", "half\udcff"])
 def test_the_command_with_a_name_that_no_run_can_have(
     thumbs: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(Application, "here", lambda: Application("http://localhost:1"))
+    monkeypatch.setattr(Application, "from_environment", lambda: Application("http://localhost:1"))
     said = is_refused("thumbs start", thumbs("start", "generateBatch", "--name", name, "--input", "[]"))
     assert said.startswith("a run cannot be called '")
 
@@ -633,10 +633,10 @@ def test_the_command_with_a_name_that_no_run_can_have(
 def test_a_dropped_file_whose_name_no_bucket_takes(
     thumbs: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
-    monkeypatch.setattr(Application, "here", lambda: Application("http://localhost:1"))
+    monkeypatch.setattr(Application, "from_environment", lambda: Application("http://localhost:1"))
     (tmp_path / name).write_bytes(b"[]")
     said = is_refused("thumbs drop", thumbs("drop", str(tmp_path / name)))
-    assert said.endswith(" cannot stand in the bucket: give the file a shorter, plainer name")
+    assert said.endswith(" cannot be the name of an object: give the file a shorter, plainer name")
 
 
 @pytest.mark.parametrize("title", [one for one in nasty.STRINGS if "\x00" not in one and not one.startswith("-")])

@@ -14,12 +14,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 
 from thumbnails.aws.s3 import Store
-from thumbnails.aws.step_functions import CONFIG, INPUT_BYTES, Execution, Executions
+from thumbnails.aws.step_functions import CONFIG, Execution, Executions, input_of
 from thumbnails.errors import quoted
 from thumbnails.keys import CAMPAIGNS, INBOX, KEY_BYTES
 from thumbnails.requests.events import run_for_file
 from thumbnails.requests.models import CAMPAIGN, Kind
-from thumbnails.runs.naming import new_run_id
+from thumbnails.runs.naming import check_run_id, new_run_id
 from thumbnails.runs.status import RunStatus, get_status, refresh
 from thumbnails.runs.stop import stop_rows, stop_run
 from thumbnails.runs.submit import start_run
@@ -125,6 +125,9 @@ class Application:
     def start(self, task: Kind, request: object, name: str | None = None) -> RunStatus:
         """Start a run, under a name of its own where it is given none."""
         name = name or new_run_id()
+        # What can be told here is told before anything is asked.
+        check_run_id(name)
+        input_of(request)
         start_run(task, request, name, self.executions)
         return self.find(name)
 
@@ -142,9 +145,7 @@ class Application:
 
     def make_one(self, request: object) -> dict[str, Any]:
         """Call the ``generateThumbnail`` Lambda for one image and wait for it."""
-        text = json.dumps(request)
-        if len(text) > INPUT_BYTES:
-            raise CommandError(f"the request has {len(text)} bytes", f"a function takes at most {INPUT_BYTES}")
+        text = input_of(request)
         client: LambdaClient = self._client("lambda", Config(read_timeout=180, retries={"total_max_attempts": 1}))
         answer = client.invoke(FunctionName=self._outputs["GenerateThumbnailArn"], Payload=text)
         payload = json.loads(answer["Payload"].read())

@@ -65,6 +65,18 @@ class RowCounts:
     failed: int = 0
 
 
+def input_of(request: object) -> str:
+    """A request as an execution's input, or a function's event.
+
+    Raises:
+        InvalidBatch: it is larger than an execution takes.
+    """
+    text = json.dumps(request)
+    if len(text) > INPUT_BYTES:
+        raise InvalidBatch(f"the request has {len(text)} bytes; an execution takes at most {INPUT_BYTES}")
+    return text
+
+
 def _as_own_error(call: Callable[P, R]) -> Callable[P, R]:
     @wraps(call)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -106,9 +118,7 @@ class Executions:
         Raises:
             InvalidBatch: Step Functions takes no such input: it is too large, or not JSON.
         """
-        text = json.dumps(request)
-        if len(text) > INPUT_BYTES:
-            raise InvalidBatch(f"the request has {len(text)} bytes; an execution takes at most {INPUT_BYTES}")
+        text = input_of(request)
         try:
             self._client.start_execution(stateMachineArn=self._machines[task], name=name, input=text)
         except ClientError as error:
