@@ -64,7 +64,7 @@ bench-overlay: setup
 bench: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch
 
-# What each change of thumbs/localstack/speed.py is worth, each left out in turn.
+# What each change of thumbs/localstack/speedups.py is worth, each left out in turn.
 bench-speed: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_speedups $(OPTIONS)
 

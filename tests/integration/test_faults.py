@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -188,7 +189,11 @@ def kill(app: Application, port: int) -> None:
     assert localstack
     assert localstack.process
     for process in localstack.process.children(recursive=True):
-        if any(connection.laddr.port == port for connection in process.net_connections("tcp")):
+        try:
+            holds = any(connection.laddr.port == port for connection in process.net_connections("tcp"))
+        except psutil.Error:
+            continue  # It has ended meanwhile: other rows kill too.
+        if holds:
             process.kill()
             return
     raise AssertionError(f"no process of the stack holds port {port}")

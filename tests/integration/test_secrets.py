@@ -137,19 +137,20 @@ def planted(deployed: Application) -> dict[str, Any]:
     secrets = {name: secret(app, text) for name, text in texts.items()}
     secrets["unreadable"] = secrets["accepted"].replace(":secret:keys-", ":secret:no-keys-")
     done: dict[str, FinishedRun] = {}
-    with quoting_provider() as (url, quoted), trace_daemon() as (address, segments):
+    usual = app.functions.get_function_configuration(FunctionName="generateThumbnail")["Environment"]["Variables"]
+    with (
+        quoting_provider() as (url, quoted),
+        trace_daemon() as (address, segments),
+        app.configured(
+            "generateThumbnail", None, OPENAI_API_KEY="", GEMINI_API_KEY="", AWS_XRAY_DAEMON_ADDRESS=address
+        ),
+    ):
+        providers = {name: usual[name] for name in ("OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL")}
+        elsewhere = {"OPENAI_BASE_URL": f"{url}/v1", "GOOGLE_GEMINI_BASE_URL": url}
         for name, arn in secrets.items():
-            elsewhere = {"OPENAI_BASE_URL": f"{url}/v1", "GOOGLE_GEMINI_BASE_URL": url} if name == "quoted" else {}
-            with app.configured(
-                "generateThumbnail",
-                None,
-                PROVIDER_KEYS_SECRET=arn,
-                OPENAI_API_KEY="",
-                GEMINI_API_KEY="",
-                AWS_XRAY_DAEMON_ADDRESS=address,
-                **elsewhere,
-            ):
-                done[name] = app.run("generateBatch", REQUEST)
+            called = elsewhere if name == "quoted" else providers
+            app.set_variables("generateThumbnail", PROVIDER_KEYS_SECRET=arn, **called)
+            done[name] = app.run("generateBatch", REQUEST)
         moderated = [moderation(app, secrets[name], address) for name in ("two lines", "not JSON", "accepted")]
     app.log_lines("generateThumbnail", done["unreadable"].name)
     found = dict(written(app))
@@ -186,8 +187,8 @@ def test_the_keys_of_the_secret_are_used(planted: dict[str, Any]) -> None:
         ("quoted", "ProviderRejectedRequest", "[key]"),
         ("not JSON", "ProviderMisconfigured", "cannot be read as a JSON object of keys"),
         ("a list", "ProviderMisconfigured", "cannot be read as a JSON object of keys"),
-        ("nested", "ProviderMisconfigured", "is no key"),
-        ("two lines", "ProviderMisconfigured", "is no key"),
+        ("nested", "ProviderMisconfigured", "is not a valid key"),
+        ("two lines", "ProviderMisconfigured", "is not a valid key"),
         ("unreadable", "ProviderMisconfigured", "cannot be read as a JSON object of keys"),
     ],
 )
