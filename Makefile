@@ -11,7 +11,7 @@ UV_VERSION = 0.13.9
 export UV_SYSTEM_CERTS = true
 # What uv fetches stays in the project too.
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
-# A virtual environment of the caller's is none of ours.
+# A virtual environment that the caller has active is not used.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # Compiled modules are kept, or every start of LocalStack, SAM and the command would compile thousands of files anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -60,7 +60,7 @@ check-static: setup
 bench-overlay: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_overlay $(OPTIONS)
 
-# How long a batch takes over its size, beside its floor and LocalStack as it comes: three quarters of an hour.
+# How long a batch takes over its size, beside its floor and stock LocalStack: three quarters of an hour.
 bench: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch
 

@@ -13,7 +13,7 @@ DIGITS = 100
 
 
 class NotJson(ValueError):
-    """A text is no JSON value that could be a request; the message says why, in one short line."""
+    """A text is not a JSON value that could be a request; the message says why, in one short line."""
 
 
 def read_json(raw: bytes) -> Any:

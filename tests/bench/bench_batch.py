@@ -1,4 +1,4 @@
-"""Wall time of a batch over its size, beside its floor, a loop, and LocalStack as it comes.
+"""Wall time of a batch over its size, beside its floor, a loop, and stock LocalStack.
 
 ``python -m tests.bench.bench_batch`` prints the table and the goals; ``--docs`` writes docs/batch-benchmark.md and the
 plot beside it. Image latency is that of the offline image API, which has drawn every picture before the first
@@ -7,7 +7,7 @@ measurement, so that its own work is none of the figures. The same pictures, ove
     floor        asyncio.gather over the domain code, in one process with a thread per image
     loop         one image after the other: the floor's single image times the number of images
     this stack   the state machine on the embedded LocalStack with this project's executor and ``speed`` patches
-    as it comes  the same without them (THUMBS_PLAIN=1): a process start per environment, LocalStack unchanged
+    stock        the same without them (THUMBS_PLAIN=1): a process start per environment, LocalStack unchanged
 
 Warm is the median of three batches, after one for the memory; cold is the first batch of a stack of its own.
 Wall time is from the call of StartExecution to the execution's stop date, both by this machine's clock.
@@ -44,7 +44,7 @@ LATENCIES = (1.0, 10.0)
 REPEATS = 3
 #: Step Functions Standard, us-east-1, USD for one state transition (list price, noted 2026-11).
 TRANSITION_USD = 0.025 / 1000
-FLOOR, LOOP, OURS, PLAIN = "floor", "loop", "this stack", "as it comes"
+FLOOR, LOOP, OURS, PLAIN = "floor", "loop", "this stack", "stock"
 MACHINE = f"arn:aws:states:{REGION}:000000000000:stateMachine:generateBatch"
 
 
@@ -180,7 +180,7 @@ class Bench:
             Goal(f"3 × 2 at {short:g} s, warm", "≤ 1.25 ×", f"{small.ratio:.2f} ×", small.ratio <= 1.25),
             Goal("added for each further image, warm, 20 images and more", "≤ 25 ms", f"{added:.0f} ms", added <= 25),
             Goal(f"25 × 2 {at}, warm, to the asyncio floor", "≤ 1.06 ×", f"{to_floor:.2f} ×", to_floor <= 1.06),
-            Goal(f"less overhead than as it comes, 25 × 2 {at}, warm", "≥ 4 ×", f"{less:.1f} ×", less >= 4),
+            Goal(f"less overhead than stock LocalStack, 25 × 2 {at}, warm", "≥ 4 ×", f"{less:.1f} ×", less >= 4),
             Goal("first cell after StartExecution, warm, worst shape", "≤ 0.4 s", f"{first:.2f} s", first <= 0.4),
         ]
 
@@ -218,7 +218,7 @@ def image_api(home: Path) -> Iterator[ImageApiControl]:
 def stack(home: Path, api: ImageApiControl, left_out: str = "") -> Iterator[Stack]:
     """A fresh stack with the application on it; what SAM built is kept for the next one in ``home``.
 
-    ``left_out`` is what ``THUMBS_PLAIN`` says: 1 for LocalStack as it comes.
+    ``left_out`` is what ``THUMBS_PLAIN`` says: 1 for stock LocalStack.
     """
     os.environ["THUMBS_PLAIN"] = left_out
     fresh = Stack(home / "stack", free_port(), latency=0)
@@ -433,7 +433,7 @@ def plot(bench: Bench, path: Path) -> None:
         (OURS, True, "#1f6feb", "-", "this stack, warm"),
         (OURS, False, "#1f6feb", "--", "this stack, cold"),
         (FLOOR, True, "#2da44e", "-", "asyncio floor"),
-        (PLAIN, True, "#cf222e", "-", "LocalStack as it comes, warm"),
+        (PLAIN, True, "#cf222e", "-", "stock LocalStack, warm"),
         (LOOP, True, "#8c959f", ":", "one after the other"),
     ]
     for panel, latency in zip(panels[0], bench.latencies, strict=True):

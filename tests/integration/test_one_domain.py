@@ -198,12 +198,9 @@ def test_redrives_at_the_same_moment_start_one_execution(app: Application, api: 
     with ThreadPoolExecutor(4) as together:
         command = together.submit(thumbs, app, "redrive", name, "--json")
         answers = list(together.map(by_http, range(3)))
-        # Where no request over HTTP was the first, the command was, and follows its run.
-        accepted = [answer for status, answer in answers if status == 202]
-        wait_for("the command", lambda: command.done() or not accepted or None, RUN_SECONDS)
         app.image_api.clear_faults()
-        won = command.result().returncode == 0
-    assert len(accepted) + won == 1
+        assert command.result().returncode in (0, 1)
+    # Who asks again for the same execution is told that it is started, as the first one was.
     assert {answer["code"] for status, answer in answers if status != 202} <= {"run_under_way"}
     api.ended(name)
     assert len(executions(app, name)) == 2

@@ -332,7 +332,7 @@ def test_a_process_imports_no_provider_that_it_does_not_need(imports: str, absen
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, [], "")
 
 
-def test_a_rehearsal_asks_no_provider_and_leaves_no_client(wire: Wire) -> None:
+def test_a_warm_up_asks_no_provider_and_leaves_no_client(wire: Wire) -> None:
     warm_up_adapters()
     assert wire.requests == []
     assert [adapter._client.cache_info().currsize for adapter in (openai, google)] == [0, 0]

@@ -1,4 +1,4 @@
-"""The stack on this machine, as far as it needs no socket: its notes, its processes, and what a person is told."""
+"""The stack on this machine, as far as it needs no socket: its state file, its processes, and what a person is told."""
 
 import os
 import signal

@@ -1,12 +1,12 @@
 """LocalStack's open-source core as a plain process, with a Lambda executor that needs no Docker.
 
 __main__.py          boots localstack-core in this process
-fixes.py           what is mended in LocalStack
-speedups.py             what makes it faster
+fixes.py             what is fixed in LocalStack
+speedups.py          what makes it faster
 executor.py          the plugin: LocalStack's execution environments, run as processes
 sandbox.py           one execution environment's process, and the Lambda Runtime API that it talks to
-zygote.py          the zygote of a function version, seen from LocalStack
-zygote_process.py  the same from inside: imports the handler once, forks a child for each environment
+zygote.py            the zygote (the process that others are forked from) of a function version, seen from LocalStack
+zygote_process.py    the same from inside: imports the handler once, forks a child for each environment
 runtime_packages.py  the packages that AWS's Python runtime brings along
 """
 

@@ -12,7 +12,7 @@ from thumbs.localstack import LEFT_OUT, PLAIN
 def settings(home: Path, port: int, hosts: Sequence[str]) -> dict[str, str]:
     """LocalStack's configuration, for a stack that keeps all of its files under ``home``.
 
-    ``THUMBS_PLAIN=1`` leaves out what makes LocalStack faster, to compare with it as it comes.
+    ``THUMBS_PLAIN=1`` leaves out what makes LocalStack faster, to compare with stock LocalStack.
 
     Args:
         home: the folder for everything that the stack writes.

@@ -1,6 +1,6 @@
-"""What is mended in LocalStack, and why.
+"""What is fixed in LocalStack, and why.
 
-Each function mends one thing: its server listens where it is told to and nowhere else, Step Functions keeps a stopped
+Each function fixes one thing: its server listens where it is told to and nowhere else, Step Functions keeps a stopped
 execution stopped and a Distributed Map's results, CloudFormation can change an API, S3's events name their objects,
 its objects are files of the stack's own, of what has ended no more is kept than someone may ask for, and a service's
 parser is built once. What makes it faster is in ``speed``.

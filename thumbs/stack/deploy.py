@@ -139,7 +139,7 @@ def _environment(stack: Stack) -> dict[str, str]:
         "AWS_ENDPOINT_URL": stack.endpoint,
         "PATH": tools,
         "SAM_CLI_TELEMETRY": "0",
-        # Where SAM keeps its own notes, which it would in the person's home.
+        # Where SAM keeps its own files; by default that is the person's home.
         "__SAM_CLI_APP_DIR": str(stack.home / "sam" / "cli"),
         # What uv has fetched serves every stack of the project.
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(PROJECT / ".cache" / "uv")),

@@ -5,7 +5,7 @@ Everything that it writes is under one folder, ``.thumbs/`` of the project unles
     stack.json     the processes, by process id and start time, and their ports
     log/           what they and the deployment printed
     localstack/    LocalStack's own files
-    sam/           the built functions and their template, and the SAM CLI's own notes
+    sam/           the built functions and their template, and the SAM CLI's own files
     cache/         what LocalStack has found out about its own packages
     tmp/           temporary files; emptied when a stack starts or stops
     sam-local.json what `sam local` needs to reach the stack, where it listens on Docker's bridge
@@ -98,7 +98,7 @@ class Stack:
 
     @property
     def image_api_url(self) -> str | None:
-        """Where the offline image API is, None where it does not run."""
+        """Where the offline image API is, None where it is not running."""
         service = self.service("image_api")
         return f"http://{LOOPBACK}:{service.port}" if service and service.process else None
 
@@ -160,7 +160,7 @@ class Stack:
             yield
 
     def start(self, report: Report) -> None:
-        """Start what does not run yet.
+        """Start what is not running yet.
 
         Raises:
             CommandError: a port is taken by something else, a process does not come up, or there is no bridge.

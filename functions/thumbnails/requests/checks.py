@@ -31,7 +31,7 @@ def parse_request(task: Task, value: object, cap: int, *, titles_follow: bool = 
         task: the state machine that was started.
         value: an object, or the same as a positional array.
         cap: the most images that one run may make.
-        titles_follow: no title is no problem, because one is added later.
+        titles_follow: a missing title is accepted, because one is added later.
 
     Raises:
         InvalidBatch: with one sentence on what is wrong and what is right, and with every problem there is.

@@ -189,7 +189,7 @@ def _noted(run_id: str, store: Store) -> str | None:
 
 
 def _newest_of_campaign(named: Execution, executions: Executions) -> Execution:
-    """A campaign notes no execution; there are few of them."""
+    """A campaign keeps no record of its executions, but there are few of them."""
     for listed in executions.newest_first(CAMPAIGN):
         if listed.name == named.run_id or may_resume(listed.name, named.run_id):
             found = executions.find(listed.name, CAMPAIGN)
