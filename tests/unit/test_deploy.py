@@ -9,10 +9,23 @@ from thumbs.stack import deploy
 from thumbs.stack.processes import PROJECT, Stack
 
 
+def built(home: Path) -> Stack:
+    """A stack with two functions built as SAM does it."""
+    stack = Stack(home, 4566)
+    for function in ("DrawFunction", "CheckFunction"):
+        (stack.built / function).mkdir(parents=True)
+        (stack.built / function / "app.py").write_text(f"# {function}\n")
+    (stack.built / "template.yaml").write_text(
+        "Globals:\n  Function:\n    CodeUri: functions/\nResources:\n"
+        "  Draw:\n    Properties:\n      CodeUri: DrawFunction\n"
+        "  Check:\n    Properties:\n      CodeUri: CheckFunction\n"
+    )
+    (home / "tmp").mkdir()
+    return stack
+
+
 def test_keys_reach_sam_in_a_file_that_only_its_owner_can_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    stack = Stack(tmp_path, 4566)
-    stack.built.parent.mkdir(parents=True)
-    (tmp_path / "tmp").mkdir()
+    stack = built(tmp_path)
     handed: list[tuple[list[str], Path, int, dict[str, str]]] = []
 
     def sam(arguments: list[str], _environment: dict[str, str], _log: Path) -> None:
@@ -35,9 +48,7 @@ def test_keys_reach_sam_in_a_file_that_only_its_owner_can_read(monkeypatch: pyte
 def test_a_build_trusts_the_systems_certificates_also_where_make_has_not_said_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    stack = Stack(tmp_path, 4566)
-    stack.built.parent.mkdir(parents=True)
-    (tmp_path / "tmp").mkdir()
+    stack = built(tmp_path)
     seen: dict[str, dict[str, str]] = {}
 
     def sam(arguments: list[str], environment: dict[str, str], _log: Path) -> None:
@@ -50,3 +61,29 @@ def test_a_build_trusts_the_systems_certificates_also_where_make_has_not_said_so
     deploy.deploy(stack, print)
     assert seen["build"]["UV_SYSTEM_CERTS"] == "true"
     assert Path(seen["build"]["UV_CACHE_DIR"]).is_relative_to(PROJECT)
+
+
+def test_functions_run_from_a_folder_that_a_later_build_leaves_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stack = built(tmp_path)
+    deployed: list[Path] = []
+
+    def sam(arguments: list[str], _environment: dict[str, str], _log: Path) -> None:
+        if arguments[0] == "build":
+            return
+        text = Path(arguments[arguments.index("--template-file") + 1]).read_text()
+        keys = [json.loads(line.partition(": ")[2]) for line in text.splitlines() if "hot-reload" in line]
+        assert [Path(key["Key"]).name for key in keys] == ["DrawFunction", "CheckFunction"]
+        assert text.count("CodeUri: functions/") == 1
+        deployed.append(Path(keys[0]["Key"]) / "app.py")
+
+    monkeypatch.setattr(deploy, "_sam", sam)
+    monkeypatch.setattr(deploy, "_make_artifact_bucket", lambda _endpoint: None)
+    for number in range(3):
+        source = stack.built / "DrawFunction" / "app.py"
+        source.unlink()
+        source.write_text(f"# {number}\n")
+        deploy.deploy(stack, print, {"BatchCap": str(number)})
+    # The one of before stays, for what is being invoked; those before it go.
+    assert [file.exists() and file.read_text() for file in deployed] == [False, "# 1\n", "# 2\n"]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -59,7 +60,8 @@ def deploy(
         environment = _environment(stack)
         _build(stack, sources, environment, report)
         _make_artifact_bucket(stack.endpoint)
-        template = ["--template-file", str(stack.built / "template.yaml")]
+        code = _lay_out_code(stack)
+        template = ["--template-file", str(_template_for_code(stack, code))]
         if stack.state().get("deploying"):
             _let_settle(stack.endpoint)
         stack.note(deploying=True)
@@ -69,7 +71,12 @@ def deploy(
             file.flush()
             overrides = ["--parameter-overrides", f"file://{file.name}"]
             _sam(["deploy", *template, *overrides], environment, stack.logs / "deploy.log")
-        stack.note(deployed=wanted, deploying=None, offline=not real_providers)
+        previous = stack.state().get("code_folder")
+        stack.note(deployed=wanted, deploying=None, offline=not real_providers, code_folder=code.name)
+        # What is being invoked at this moment may still run from the folder of before.
+        for folder in stack.code.iterdir():
+            if folder.name not in (code.name, previous):
+                shutil.rmtree(folder, ignore_errors=True)
         report("the application is deployed")
 
 
@@ -108,6 +115,48 @@ def _build(stack: Stack, sources: str, environment: dict[str, str], report: Repo
     _sam(["build", "--build-dir", str(stack.built)], environment, stack.logs / "build.log")
     built.write_text(sources)
     report("the functions are built")
+
+
+def _lay_out_code(stack: Stack) -> Path:
+    """The built functions in a folder that never changes: a build empties its own while functions run."""
+    found = hashlib.sha256()
+    for file in sorted(stack.built.rglob("*")):
+        status = file.stat()
+        found.update(
+            f"{file.relative_to(stack.built)}\0{status.st_ino} {status.st_size} {status.st_mtime_ns}\0".encode()
+        )
+    folder = stack.code / found.hexdigest()[:16]
+    if not folder.exists():
+        draft = folder.with_suffix(".part")
+        shutil.rmtree(draft, ignore_errors=True)
+        for function in sorted(stack.built.glob("*Function")):
+            shutil.copytree(function, draft / function.name, copy_function=_link)
+        draft.rename(folder)
+    return folder
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)  # A file system without links.
+
+
+def _template_for_code(stack: Stack, code: Path) -> Path:
+    """A copy of the built template by which LocalStack runs the functions where they lie.
+
+    Nothing is packed, uploaded and unpacked: LocalStack takes a folder of this machine by the bucket ``hot-reload``
+    (https://docs.localstack.cloud/aws/tooling/lambda-tools/hot-reloading/).
+    """
+
+    def location(found: re.Match[str]) -> str:
+        return f"{found[1]}CodeUri: {json.dumps({'Bucket': 'hot-reload', 'Key': str(code / found[2])})}"
+
+    text = (stack.built / "template.yaml").read_text()
+    template = stack.built / "local.yaml"
+    template.unlink(missing_ok=True)
+    template.write_text(re.sub(r"^( +)CodeUri: (\w+Function)$", location, text, flags=re.MULTILINE))
+    return template
 
 
 def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:

@@ -6,6 +6,7 @@ Everything that it writes is under one folder, ``.thumbs/`` of the project unles
     log/           what they and the deployment printed
     localstack/    LocalStack's own files
     sam/           the built functions and their template, and the SAM CLI's own files
+    code/          the functions that are deployed, each build's in a folder of its own
     cache/         what LocalStack has found out about its own packages
     tmp/           temporary files; emptied when a stack starts or stops
     sam-local.json what `sam local` needs to reach the stack, where it listens on Docker's bridge
@@ -108,8 +109,13 @@ class Stack:
         return self.home / "sam" / "build"
 
     @property
+    def code(self) -> Path:
+        """The deployed functions' code, a folder for each build."""
+        return self.home / "code"
+
+    @property
     def functions_folder(self) -> Path:
-        """Where LocalStack unpacks the functions and keeps S3's objects; the functions' temporary folder."""
+        """Where LocalStack keeps S3's objects; the functions' temporary folder."""
         return self.home / "localstack" / "tmp"
 
     @property
