@@ -248,7 +248,9 @@ class Stack:
         temporary = self.home / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         places = {"TMPDIR": str(temporary), "XDG_CACHE_HOME": str(self.home / "cache")}
-        return {**os.environ, **places, MARK: str(self.home)}
+        # Without compiled modules every start of LocalStack and of SAM would compile thousands of files anew.
+        mine = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**mine, **places, MARK: str(self.home)}
 
     def lost(self) -> list[str]:
         """The services that were started and have ended by themselves."""
