@@ -111,11 +111,13 @@ SYNC_RULE = (
 EXPECTED = {
     "ValidateBatchRole": of_a_function("ValidateBatchLogs")
     | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject", "s3:PutObject")
+    | on(f"{BUCKET}/gallery/*", "s3:PutObject")
     | on([f"{BUCKET}/inbox/*", f"{BUCKET}/scheduled/*"], "s3:GetObject", "s3:GetObjectVersion")
     | on(f"{BUCKET}/rejected/*", "s3:PutObject")
     | on(BUCKET, "s3:ListBucket"),
     "GenerateThumbnailRole": of_a_function("GenerateThumbnailLogs")
     | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject", "s3:PutObject")
+    | on(f"{BUCKET}/gallery/*", "s3:PutObject")
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue"),
     "CollectBatchRole": of_a_function("CollectBatchLogs")
@@ -320,7 +322,7 @@ def test_the_bucket_is_encrypted_and_versioned_and_outlives_its_stack() -> None:
     assert RESOURCES["ImageBucket"]["UpdateReplacePolicy"] == "Retain"
 
 
-@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/"])
+@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/", "gallery/"])
 def test_what_runs_leave_in_the_bucket_ends_with_its_lifetime(prefix: str) -> None:
     (rule,) = [rule for rule in rules() if rule.get("Prefix") == prefix]
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "ImageLifetimeDays"})
@@ -333,6 +335,7 @@ def test_a_scheduled_file_stays_and_old_versions_and_broken_uploads_go() -> None
         "inbox/",
         "rejected/",
         "campaigns/",
+        "gallery/",
     }
     versions, uploads = [rule for rule in rules() if "Prefix" not in rule]
     assert versions["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "ImageLifetimeDays"}}
