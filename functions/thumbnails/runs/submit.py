@@ -19,8 +19,8 @@ from thumbnails.runs.naming import check_run_id, new_run_id, run_id_for_key
 
 #: Reads a page; raises PageUnreadable.
 ReadPage = Callable[[str], Page]
-#: Text by place → what moderation flags.
-Moderate = Callable[[Mapping[str, str]], list[Problem]]
+#: (text by place, whether some of it is a page's) → what moderation flags.
+Moderate = Callable[[Mapping[str, str], bool], list[Problem]]
 
 
 class RunExists(ThumbnailError):
@@ -46,6 +46,8 @@ class Checked:
     request: Request
     estimate: Estimate
     warnings: list[str]
+    #: Whether some of its text is a page's, and so a stranger's.
+    from_page: bool = False
 
     @property
     def texts(self) -> dict[str, str]:
@@ -112,14 +114,17 @@ def check(task: Task, value: object, cap: int, read_page: ReadPage) -> Checked:
         warnings = [] if page.text or given.get("context") else ["blog_url: the page holds no text"]
     except PageUnreadable as problem:
         page, warnings = Page("", ""), [f"blog_url: the page could not be read: {problem}"]
+    from_page = False
     if not given.get(shape.first):
         if len(page.title) < TITLE_CHARACTERS[0]:
             reason = warnings[0] if warnings else "blog_url: the page has no title"
             raise InvalidBatch(f"{reason}; give a title of your own", [Problem("blog_url", reason)])
         given[shape.first] = shape.as_first(page.title)
-    given["context"] = given.get("context") or page.text
+        from_page = True
+    if page.text and not given.get("context"):
+        given["context"], from_page = page.text, True
     request = parse_request(task, given, cap)
-    return Checked(request, estimate(request), warnings)
+    return Checked(request, estimate(request), warnings, from_page)
 
 
 def submit(
@@ -156,7 +161,7 @@ def submit(
     claim = _claim(run_id, store) if key else None
     if claim is None:
         checked = check(task, value, cap, read_page)
-        if flagged := moderate(checked.texts):
+        if flagged := moderate(checked.texts, checked.from_page):
             raise ContentFlagged(flagged)
         claim = {
             "asked": asked,
