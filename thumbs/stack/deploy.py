@@ -32,6 +32,8 @@ REGION = "us-east-1"
 STACK_NAME = "fan-out-thumbnails"
 #: Known to everybody who reads the documentation; LocalStack's account is always the same.
 BUCKET = f"{STACK_NAME}-000000000000-{REGION}"
+#: LocalStack runs the functions on the Python that it has itself.
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 #: LocalStack takes any; these are the ones that everybody uses.
 CREDENTIALS = {
     **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test"),
@@ -166,6 +168,7 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
         return {
             "PublicEndpointUrl": stack.endpoint,
             "BucketName": BUCKET,
+            "Runtime": f"python{PYTHON_VERSION}",
             "ApiAccess": "open",
             "OpenAIBaseUrl": f"{stack.image_api_url}/v1",
             "GeminiBaseUrl": f"{stack.image_api_url}",
@@ -175,6 +178,7 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
     return {
         "PublicEndpointUrl": stack.endpoint,
         "BucketName": BUCKET,
+        "Runtime": f"python{PYTHON_VERSION}",
         "ApiAccess": "open",
         "OpenAIBaseUrl": os.environ.get("OPENAI_BASE_URL", ""),
         "GeminiBaseUrl": os.environ.get("GOOGLE_GEMINI_BASE_URL", ""),
@@ -192,6 +196,7 @@ def _environment(stack: Stack) -> dict[str, str]:
         "AWS_ENDPOINT_URL": stack.endpoint,
         "PATH": tools,
         "SAM_CLI_TELEMETRY": "0",
+        "PYTHON_VERSION": PYTHON_VERSION,
         # Where SAM keeps its own files; by default that is the person's home.
         "__SAM_CLI_APP_DIR": str(stack.home / "sam" / "cli"),
         # What uv has fetched serves every stack of the project.
