@@ -34,6 +34,8 @@ def settings(home: Path, port: int, hosts: Sequence[str]) -> dict[str, str]:
         "LAMBDA_SYNCHRONOUS_CREATE": "1",
         # Calls that wait for a place count as running: places.py bounds the environments.
         "LAMBDA_LIMITS_CONCURRENT_EXECUTIONS": "100000",
+        # To fork a process is quick, but on a busy machine it may have to wait.
+        "LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT": "120",
         # A run that follows at once finds them warm; a machine that rests has its memory back.
         "LAMBDA_KEEPALIVE_MS": "10000",
         # Its services call each other without a socket between them: 4 ms less for each of about five calls an image.

@@ -20,8 +20,8 @@ ENVIRONMENT_BYTES = 40 << 20
 ENVIRONMENTS_PER_CORE = 32
 #: Places of their own for what a person waits for: the HTTP API, and what starts runs.
 DIRECT = 16
-#: How often a call that waits looks whether it is still wanted.
-LOOK_SECONDS = 0.5
+#: How often a call that waits looks whether it is still wanted: there may be a thousand.
+LOOK_SECONDS = 5.0
 
 
 def fitting_environments(memory_bytes: int, cores: int) -> int:
