@@ -192,6 +192,33 @@ def test_a_refused_file_of_the_inbox_is_kept_with_the_reason() -> None:
     assert store.objects["rejected/inbox-v1/reason.txt"].body == b"prompts must contain at least one title\n"
 
 
+MISTAKES = {"prompts": ["A title", "ab"], "models": ["gpt-5"], "style": "glossy"}
+
+
+def test_an_execution_names_every_mistake_of_its_request(store: MemoryStore) -> None:
+    with pytest.raises(InvalidBatch) as refused:
+        open_run("generateBatch", "run-1", MISTAKES, store, CAP)
+    title, model, style = str(refused.value).split("; also: ")
+    assert title == "prompts[1]: a title has 3 to 200 characters, this one has 2"
+    assert model.startswith("unknown model 'gpt-5'; choose from: ")
+    assert style.startswith("unknown style 'glossy'; choose from: ")
+    assert len(refused.value.problems) == 3
+
+
+def test_of_very_many_mistakes_as_many_are_named_as_one_line_holds(store: MemoryStore) -> None:
+    with pytest.raises(InvalidBatch) as refused:
+        open_run("generateBatch", "run-1", {"prompts": ["ab"] * 50, "models": [GPT]}, store, CAP)
+    message = str(refused.value)
+    named = message.count("a title has 3 to 200 characters")
+    assert 900 < len(message) < 1020
+    assert message.endswith(f"; and {50 - named} more")
+
+
+def test_what_the_contract_says_word_for_word_stands_alone(store: MemoryStore) -> None:
+    with pytest.raises(InvalidBatch, match=r"^prompts must contain at least one title$"):
+        open_run("generateBatch", "run-1", [[], [], "glossy"], store, CAP)
+
+
 def test_a_refused_file_from_elsewhere_is_not_kept() -> None:
     store = MemoryStore()
     store.elsewhere["blog", "scheduled/mine.json"] = Stored(b"[", {})

@@ -5,7 +5,7 @@ from typing import Any
 from thumbnails.aws.s3 import Store
 from thumbnails.errors import InvalidBatch
 from thumbnails.keys import INBOX, REJECTED, S3Object, request_key
-from thumbnails.requests.checks import parse_request
+from thumbnails.requests.checks import parse_request, with_every_problem
 from thumbnails.requests.events import file_in, request_in
 from thumbnails.requests.models import Request, Task
 from thumbnails.runs.naming import check_run_id, is_run_id
@@ -29,17 +29,19 @@ def open_run(task: Task, execution: str, event: object, store: Store, cap: int) 
         cap: the most images that one run may make.
 
     Raises:
-        InvalidBatch: the request breaks the contract; nothing was paid. A file of the inbox that holds such a request
-            is copied under ``rejected/``, with the reason beside it.
+        InvalidBatch: the request breaks the contract; the message names every problem, and nothing was paid. A file of
+            the inbox that holds such a request is copied under ``rejected/``, with the reason beside it.
     """
     check_run_id(execution)
     source = file_in(event)
     try:
         return _open_run(task, execution, source or request_in(event), store, cap)
-    except InvalidBatch as refusal:
+    except InvalidBatch as error:
+        # An execution has one cause, and a file one reason: they say it all at once.
+        refusal = with_every_problem(error)
         if source and source.key.startswith(INBOX):
             _reject(source, execution, refusal, store)
-        raise
+        raise refusal from None
 
 
 def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int) -> tuple[str, Request]:
