@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from thumbs.image_api.faults import Fault, FaultBook
 GPT = "gpt-image-1"
 
 
-def cell(row: int = 0, run_id: str = "run-1", **given: int) -> Cell:
+def cell(row: int = 0, run_id: str = "run-1", **given: Any) -> Cell:
     asked = {"title": f"Title {row}", "model": GPT, "run_id": run_id, "execution": run_id, "row": row}
     return Cell.model_validate({"max_wait_seconds": 900, **asked, **given})
 
@@ -30,7 +31,7 @@ def limited(seconds: float | None) -> Callable[[Model, str], bytes]:
     return generate
 
 
-def pause(asked: float, store: MemoryStore | None = None, **given: int) -> Pause:
+def pause(asked: float, store: MemoryStore | None = None, **given: Any) -> Pause:
     found = make_or_wait(cell(**given), store or MemoryStore(), limited(asked))
     assert isinstance(found, Pause)
     return found

@@ -57,8 +57,8 @@ class Fault:
 
     It strikes the calls that ``model`` and ``prompt_contains`` let through, past the first ``after`` of them: the next
     ``times``, or the first ``times_each`` of every (model, prompt), or a share ``rate`` of them, or those that come
-    faster than ``pace`` calls in ``per`` seconds, or 60; with none of these, all. A pace is a bucket of so many tokens that
-    fills up evenly, and sets ``retry_after``, in whole seconds, to when there is one.
+    faster than ``pace`` calls in ``per`` seconds, or 60; with none of these, all. A pace is a bucket of so many tokens
+    that fills up evenly, and sets ``retry_after``, in whole seconds, to when there is one.
     """
 
     fault: FaultName
