@@ -123,6 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--paper", action="store_true", help="play Lambda's limits on paper, without a stack")
     parser.add_argument("--environments", type=int, nargs="*", default=[10, 2])
+    parser.add_argument("--at-once", type=int, default=50, help="the stack's ImageConcurrency")
     parser.add_argument("--latency", type=float, default=20.0)
     parser.add_argument("--pace", type=int, default=5)
     parser.add_argument("--per", type=float, default=60.0)
@@ -131,8 +132,9 @@ def main() -> None:
         paper()
         return
     app = Application(Stack.of_this_project())
-    whole = limits(app, given.environments, given.latency)
-    whole &= provider(app, given.pace, given.per, given.latency)
+    with app.configured("validateBatch", IMAGE_CONCURRENCY=str(given.at_once)):
+        whole = limits(app, given.environments, given.latency)
+        whole &= provider(app, given.pace, given.per, given.latency)
     sys.exit(not whole)
 
 

@@ -1,7 +1,7 @@
 """A run's end: cells → the matrix, the failures and the manifest."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +10,7 @@ from thumbnails.catalog import MODELS
 from thumbnails.errors import AllImagesFailed, cut
 from thumbnails.images.digests import picture_digest
 from thumbnails.images.prompt import provider_prompt
-from thumbnails.keys import image_key, manifest_key, original_key, request_key
+from thumbnails.keys import image_key, manifest_key, original_key, request_key, run_prefix
 from thumbnails.requests.models import Place, Request, Task, stored_request
 from thumbnails.runs.failures import BILLED, failure_of, total_failure_words
 
@@ -36,8 +36,7 @@ def collect_run(task: Task, run_id: str, execution: str, cells: list[dict[str, A
         AllImagesFailed: no cell has an image; the manifest is written all the same.
     """
     request = stored_request(task, store.read_request(request_key(run_id)))
-    with ThreadPoolExecutor(LOOKERS) as pool:
-        cells = list(pool.map(lambda cell: _looked_up(cell, run_id, execution, request, store), cells))
+    cells = _looked_up(cells, run_id, execution, request, store)
     result = result_of(run_id, request, cells, store.url)
     store.put_json(manifest_key(run_id), result)
     raise_if_all_failed(result)
@@ -107,21 +106,35 @@ def output_of(result: dict[str, Any], request: Request, cells: list[dict[str, An
     return {**shortened, "manifest_key": manifest_key(run_id)}
 
 
-def _looked_up(cell: dict[str, Any], run_id: str, execution: str, request: Request, store: Store) -> dict[str, Any]:
-    """A cell as the bucket knows it: one that failed may have been stored all the same, or paid for.
+def _looked_up(
+    cells: list[dict[str, Any]], run_id: str, execution: str, request: Request, store: Store
+) -> list[dict[str, Any]]:
+    """The cells as the bucket knows them: one that failed may have been stored all the same, or paid for.
 
     The function's last word can be lost: it was cut off at its time, or Lambda had no room for the call that would have
     found an earlier execution's image.
     """
-    if "failure" not in cell:
-        return cell
+    if not any("failure" in cell for cell in cells):
+        return cells
+    there = {item.key for item in store.listed(run_prefix(run_id))}
+
+    def look(cell: dict[str, Any]) -> dict[str, Any]:
+        return _found(cell, run_id, execution, request, there, store) if "failure" in cell else cell
+
+    with ThreadPoolExecutor(LOOKERS) as pool:
+        return list(pool.map(look, cells))
+
+
+def _found(
+    cell: dict[str, Any], run_id: str, execution: str, request: Request, there: Collection[str], store: Store
+) -> dict[str, Any]:
     row, column = cell["row"], cell["column"]
     title, model = request.titles[row], request.models[column]
     key = image_key(run_id, row, title, model)
-    found = store.metadata(key)
-    if found is not None:
-        warnings = [line for line in found.get("warnings", "").split("\n") if line]
-        paid = int(found.get("paid-by") == execution)
+    if key in there:
+        metadata = store.metadata(key) or {}
+        warnings = [line for line in metadata.get("warnings", "").split("\n") if line]
+        paid = int(metadata.get("paid-by") == execution)
         return {"row": row, "column": column, "key": key, "paid_calls": paid, "warnings": warnings}
     if model not in MODELS:
         return cell
