@@ -34,6 +34,13 @@ class CheckSettings(Settings):
     batch_cap: int
 
 
+class RunSettings(CheckSettings):
+    """Of the function that opens a run."""
+
+    #: The most images that a run makes at once.
+    image_concurrency: int
+
+
 class ProviderSettings(Settings):
     """Of a function that calls providers: their keys, or the secret that holds them; other endpoints than theirs."""
 

@@ -116,7 +116,8 @@ EXPECTED = {
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue"),
     "CollectBatchRole": of_a_function("CollectBatchLogs")
-    | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject")
+    | on([f"{BUCKET}/runs/*/request.json", f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject")
+    | on(BUCKET, "s3:ListBucket")
     | on(f"{BUCKET}/runs/*/manifest.json", "s3:PutObject"),
     "StartBatchRole": of_a_function("StartBatchLogs") | on("${GenerateBatchStateMachine}", "states:StartExecution"),
     "ApiRole": of_a_function("ApiLogs")

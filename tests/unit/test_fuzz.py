@@ -664,7 +664,7 @@ def test_a_manifest_is_not_lost_for_a_wild_title() -> None:
     cell = make_thumbnail(
         parse_cell({"title": title, "model": GPT, "run_id": "run-1"}, run_id=""), store, lambda *_: PICTURE
     )
-    assert collect_run("generateBatch", "run-1", [cell.as_json()], store)["images"]["succeeded"] == 1
+    assert collect_run("generateBatch", "run-1", "run-1", [cell.as_json()], store)["images"]["succeeded"] == 1
     stays_under(store.writes, "runs/run-1/", "originals/")
 
 

@@ -22,8 +22,9 @@ The control API, JSON in and out:
 
 A fault is ``{"fault": name, …}``. Which calls it strikes: ``model`` and ``prompt_contains`` let calls through,
 ``after`` skips the first so many of them, then ``times`` (the next n), ``times_each`` (the first n of every
-(model, prompt)) or ``rate`` (a share, decided by the seed); with none of the three, every call. The first fault in the
-list that strikes decides.
+(model, prompt)), ``rate`` (a share, decided by the seed) or ``pace`` (those beyond so many in a minute, or
+in ``per`` seconds; each is told when to come back); with none of the four, every call. The first fault in the list that
+strikes decides.
 
 Not billed, at once or ``delay`` seconds later:
     ``rate_limit`` (429; ``retry_after`` adds the header), ``insufficient_quota`` (429), ``server_error`` (500),

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from thumbnails.aws.s3 import Store
 from thumbnails.errors import InvalidBatch
 from thumbnails.keys import INBOX, REJECTED, S3Object, request_key
 from thumbnails.requests.checks import parse_request, with_every_problem
 from thumbnails.requests.events import file_in, request_in
-from thumbnails.requests.models import Request, Task
+from thumbnails.requests.models import Request, Task, stored_request
 from thumbnails.runs.naming import check_run_id, is_run_id
 
 REASON = "reason.txt"
@@ -57,6 +59,12 @@ def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int)
     return run_id, request
 
 
+def at_once(request: Request, images: int) -> dict[str, int]:
+    """How many rows, and in each of them how many models, a run makes at once: ``images`` at most, and one at least."""
+    models = min(images, len(request.models))
+    return {"rows_at_once": max(1, images // len(request.models)), "models_at_once": models}
+
+
 def _reject(source: S3Object, execution: str, refusal: InvalidBatch, store: Store) -> None:
     """Keep a copy of a refused file with the reason beside it, where no file starts a run."""
     folder = f"{REJECTED}{execution}/"
@@ -76,6 +84,14 @@ def _resumed(task: Task, run_id: object, given: dict[str, Any], store: Store, ca
     if given and store.metadata(request_key(run_id)) is None:
         return given
     stored = store.read_request(request_key(run_id))
-    if given and parse_request(task, given, cap).model_dump() != stored:
+    if given and parse_request(task, given, cap) != _as_stored(task, stored):
         raise InvalidBatch(f"run {run_id!r} was started with another request; resume it without a request of your own")
     return stored
+
+
+def _as_stored(task: Task, stored: object) -> Request | None:
+    """The stored request with what has been added to requests since."""
+    try:
+        return stored_request(task, stored)
+    except ValidationError:
+        return None
