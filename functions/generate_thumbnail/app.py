@@ -16,6 +16,7 @@ from thumbnails.images.pace import Pause, make_or_wait
 from thumbnails.images.providers import generate_picture, warm_up_adapters
 from thumbnails.requests.checks import parse_cell
 from thumbnails.runs.failures import BILLED, MESSAGE_BYTES
+from thumbnails.runs.gallery import show_in_gallery
 
 
 @observed
@@ -32,6 +33,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.append_keys(run_id=cell.run_id, row=cell.row, column=cell.column, model=cell.model)
         metrics.add_dimension("model", cell.model)
         answer = make_or_wait(cell, store(), _generate)
+        if cell.run_id == context.aws_request_id:  # An image of its own, which no state machine asked for.
+            show_in_gallery(cell.run_id, store())
     except ThumbnailError as error:
         name = type(error).__name__
         logger.warning("image failed", extra={"error": name, "reason": str(error)})

@@ -28,6 +28,7 @@ from tests.integration.application import (
     RUN_SECONDS,
     Application,
     FinishedRun,
+    deployed_name,
     opened,
     wait_for,
 )
@@ -175,7 +176,7 @@ def hanging_longer_than_the_function(scene: Scene) -> Iterator[None]:
 @contextmanager
 def reserved(scene: Scene, executions: int) -> Iterator[None]:
     """Lambda runs so many of the function at once and turns the others away."""
-    name = "generateThumbnail"
+    name = deployed_name("generateThumbnail")
     scene.app.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=executions)
     try:
         yield

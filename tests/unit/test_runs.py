@@ -121,7 +121,7 @@ def test_a_resumed_run_keeps_its_id_and_request_and_names_the_new_execution(stor
     open_run("generateBatch", "run-1", BATCH, store, CAP)
     run = open_run("generateBatch", "again", {"resume": "run-1"}, store, CAP)
     assert run == {"run_id": "run-1", "execution": "again", **CHECKED}
-    assert store.under() == ["runs/run-1/request.json"]
+    assert store.under("runs/") == ["runs/run-1/request.json"]
 
 
 def test_a_resumed_run_may_repeat_its_request(store: MemoryStore) -> None:

@@ -71,11 +71,17 @@ class Application:
 
     Args:
         endpoint: a LocalStack's, or None for AWS with the person's own credentials and region.
+        stack_name: the CloudFormation stack's.
     """
 
-    def __init__(self, endpoint: str | None) -> None:
+    def __init__(self, endpoint: str | None, stack_name: str = STACK_NAME) -> None:
         self.endpoint = endpoint
+<<<<<<< HEAD
         local = bool(endpoint and is_local(endpoint))
+=======
+        self.stack_name = stack_name
+        local = bool(endpoint and re.match(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]", endpoint + "/"))
+>>>>>>> account16
         self._settings: dict[str, Any] = {"endpoint_url": endpoint} if endpoint else {}
         if local:
             self._settings |= {
@@ -93,12 +99,15 @@ class Application:
     def from_environment(cls) -> "Application":
         """What ``AWS_ENDPOINT_URL`` names: an endpoint; AWS where it is empty; this project's stack where it is unset.
 
+        ``THUMBS_STACK_NAME`` names the CloudFormation stack, where it has another name than the usual one.
+
         Raises:
             CommandError: it is unset and the stack is not running.
         """
         endpoint = cls.named_endpoint()
+        name = os.environ.get("THUMBS_STACK_NAME") or STACK_NAME
         if endpoint is not None:
-            return cls(endpoint or None)
+            return cls(endpoint or None, name)
         stack = Stack.of_this_project()
         service = stack.service("localstack")
         if not (service and service.process):
@@ -106,7 +115,7 @@ class Application:
                 "LocalStack has ended" if "localstack" in stack.lost() else "the stack is not running",
                 "start it with `thumbs up`, or set AWS_ENDPOINT_URL= (empty) to use AWS",
             )
-        return cls(f"http://localhost:{service.port}")
+        return cls(f"http://localhost:{service.port}", name)
 
     @cached_property
     def executions(self) -> Executions:
@@ -151,12 +160,21 @@ class Application:
         client: CloudFormationClient = self._client("cloudformation")
         where = client.meta.endpoint_url
         try:
+<<<<<<< HEAD
             stack = client.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "ValidationError":
                 raise CommandError(
                     f"the application is not deployed at {where}",
                     "`thumbs up` deploys it" if is_local(where) else "deploy it (docs/deploy.md)",
+=======
+            stacks = client.describe_stacks(StackName=self.stack_name)["Stacks"]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "ValidationError":
+                raise CommandError(
+                    f"the application is not deployed at {self.endpoint or 'AWS'}: there is no stack {self.stack_name}",
+                    "deploy it: `thumbs up`, or name it with THUMBS_STACK_NAME",
+>>>>>>> account16
                 ) from None
             raise
         outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
@@ -268,7 +286,7 @@ class Application:
         start, seen = int(since.timestamp() * 1000), set[str]()
         while True:
             pages = client.get_paginator("filter_log_events").paginate(
-                logGroupName=f"/aws/lambda/{function}", startTime=start
+                logGroupName=f"/aws/lambda/{self.stack_name}-{function}", startTime=start
             )
             events = sorted(
                 (event for page in pages for event in page["events"] if event["eventId"] not in seen),

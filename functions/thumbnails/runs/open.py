@@ -10,6 +10,7 @@ from thumbnails.keys import INBOX, REJECTED, S3Object, request_key
 from thumbnails.requests.checks import parse_request, with_every_problem
 from thumbnails.requests.events import file_in, request_in
 from thumbnails.requests.models import Request, Task, stored_request
+from thumbnails.runs.gallery import show_in_gallery
 from thumbnails.runs.naming import check_run_id, is_run_id
 
 REASON = "reason.txt"
@@ -48,12 +49,14 @@ def open_run(task: Task, execution: str, event: object, store: Store, cap: int) 
 
 def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int) -> tuple[str, Request]:
     value = store.read_request(asked.key, asked.bucket, asked.version) if isinstance(asked, S3Object) else asked
-    run_id = execution
+    run_id, begins = execution, True
     if isinstance(value, dict) and value.get("resume") is not None:
         value = dict(value)
         run_id = value.pop("resume")
-        value = _resumed(task, run_id, value, store, cap)
+        value, begins = _resumed(task, run_id, value, store, cap)
     request = parse_request(task, value, cap)
+    if begins:
+        show_in_gallery(run_id, store)
     # The newest execution's name tells whoever looks at the run whose history is the run's.
     store.put_json(request_key(run_id), request.model_dump(), {"execution": execution})
     return run_id, request
@@ -78,15 +81,16 @@ def _copy_name(name: str) -> str:
     return "file" if kept in ("", ".", "..", REASON) else kept
 
 
-def _resumed(task: Task, run_id: object, given: dict[str, Any], store: Store, cap: int) -> object:
+def _resumed(task: Task, run_id: object, given: dict[str, Any], store: Store, cap: int) -> tuple[object, bool]:
+    """The request of a run that is resumed, and whether the run is not there yet and begins with it."""
     if not isinstance(run_id, str) or not is_run_id(run_id):
         raise InvalidBatch("resume must be the id of a run")
     if given and store.metadata(request_key(run_id)) is None:
-        return given
+        return given, True
     stored = store.read_request(request_key(run_id))
     if given and parse_request(task, given, cap) != _as_stored(task, stored):
         raise InvalidBatch(f"run {run_id!r} was started with another request; resume it without a request of your own")
-    return stored
+    return stored, False
 
 
 def _as_stored(task: Task, stored: object) -> Request | None:
