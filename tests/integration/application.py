@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 
 from thumbs.cli.tool_commands import FUNCTIONS
 from thumbs.image_api.control import ImageApiControl
-from thumbs.stack.deploy import BUCKET, CREDENTIALS, REGION, STACK_NAME
+from thumbs.stack.deploy import BUCKET as BUCKET  # noqa: PLC0414 - the tests import it from here
+from thumbs.stack.deploy import CREDENTIALS, REGION, STACK_NAME
 from thumbs.stack.processes import Stack
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import boto3
@@ -103,7 +104,7 @@ def test_work_above_the_bound_waits_its_turn_and_its_time_has_not_begun(second: 
 
     large = start(16)
     small = start(2)
-    done = {arn: wait_for("the end of both", lambda arn=arn: ended(arn), 120) for arn in (small, large)}
+    done = {arn: wait_for("the end of both", partial(ended, arn), 120) for arn in (small, large)}
     assert [found["status"] for found in done.values()] == ["SUCCEEDED"] * 2
     assert done[small]["stopDate"] < done[large]["stopDate"]
     spans = [span for found in done.values() for span in json.loads(found["output"])]

@@ -76,12 +76,8 @@ class Application:
 
     def __init__(self, endpoint: str | None, stack_name: str = STACK_NAME) -> None:
         self.endpoint = endpoint
-<<<<<<< HEAD
-        local = bool(endpoint and is_local(endpoint))
-=======
         self.stack_name = stack_name
-        local = bool(endpoint and re.match(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]", endpoint + "/"))
->>>>>>> account16
+        local = bool(endpoint and is_local(endpoint))
         self._settings: dict[str, Any] = {"endpoint_url": endpoint} if endpoint else {}
         if local:
             self._settings |= {
@@ -160,21 +156,13 @@ class Application:
         client: CloudFormationClient = self._client("cloudformation")
         where = client.meta.endpoint_url
         try:
-<<<<<<< HEAD
-            stack = client.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+            stack = client.describe_stacks(StackName=self.stack_name)["Stacks"][0]
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "ValidationError":
+                advice = "`thumbs up` deploys it" if is_local(where) else "deploy it (docs/deploy.md)"
                 raise CommandError(
-                    f"the application is not deployed at {where}",
-                    "`thumbs up` deploys it" if is_local(where) else "deploy it (docs/deploy.md)",
-=======
-            stacks = client.describe_stacks(StackName=self.stack_name)["Stacks"]
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ValidationError":
-                raise CommandError(
-                    f"the application is not deployed at {self.endpoint or 'AWS'}: there is no stack {self.stack_name}",
-                    "deploy it: `thumbs up`, or name it with THUMBS_STACK_NAME",
->>>>>>> account16
+                    f"the application is not deployed at {where}: there is no stack {self.stack_name}",
+                    f"{advice}, or name it with THUMBS_STACK_NAME",
                 ) from None
             raise
         outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
