@@ -38,6 +38,10 @@ fuzz: setup
 test-faults: setup
 	@$(BIN)/python -m pytest tests/integration/test_faults.py -m '' -q --fault-table
 
+# What other sites and other hosts try against a stack, some of it in Chromium, and the table of it.
+test-attacks: setup
+	@$(BIN)/python -m pytest tests/integration/test_attacks.py -q --attack-table
+
 # Twenty batches of fifty with every fifth call failing, on a stack of its own: is anything lost, does anything leak?
 soak: setup
 	@$(BIN)/python -m tests.bench.soak $(OPTIONS)
@@ -128,5 +132,5 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery \
+.PHONY: run test test-attacks test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery \
 	golden openapi up down setup python pins

@@ -29,8 +29,6 @@ def settings(home: Path, port: int, hosts: Sequence[str]) -> dict[str, str]:
         "DISABLE_EVENTS": "1",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DNS_ADDRESS": "0",
-        # A bucket's own rules would let other sites in.
-        "DISABLE_CUSTOM_CORS_S3": "1",
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         # Without it CloudFormation waits 5 s for each function.
         "LAMBDA_SYNCHRONOUS_CREATE": "1",
