@@ -358,7 +358,8 @@ def test_originals_are_the_cells_own_or_those_that_it_reused(
     put_original(0, 0, "run-1", b"\x89PNG its own")
     put_original(0, 1, "a-run-before", b"RIFF....WEBP")
     for fetched in (True, False):
-        found = save(status(executions, store), store, folder, originals=True)
+        # The second time they are kept without being asked for.
+        found = save(status(executions, store), store, folder, originals=fetched)
         originals = [entry.original for entry in found.entries]
         assert [(one.name, one.fetched) if one else None for one in originals] == [
             ("originals/01-first-title-gpt-image-1.png", fetched),
@@ -438,3 +439,11 @@ def test_the_page_is_known_by_its_seal(run: RunStatus, store: Bucket, folder: Pa
     assert not sheet.is_own(text + " ")
     assert not sheet.is_own(text.replace("First", "Worst"))
     assert not sheet.is_own("")
+
+
+def test_very_many_pictures_are_loaded_as_they_are_scrolled_to(
+    run: RunStatus, store: Bucket, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Page(save(run, store, folder).page.read_text()).all("img", "loading") == ["eager"] * 3
+    monkeypatch.setattr(sheet, "EAGER", 3)
+    assert Page(save(run, store, folder).page.read_text()).all("img", "loading") == ["lazy"] * 3
