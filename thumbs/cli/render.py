@@ -63,7 +63,7 @@ class _Told:
             if cell.state in ENDED and (cell.row, cell.column) not in self._cells:
                 self._cells.add((cell.row, cell.column))
                 seconds = time.monotonic() - self._started
-                self._console.print(_line(run, cell, len(self._cells), seconds), highlight=False)
+                self._console.print(_line(run, cell, len(self._cells), seconds), soft_wrap=True)
 
 
 def seconds(run: RunStatus | ListedRun) -> float:

@@ -114,7 +114,7 @@ def drop(
     body = _read(file)
     application = _with_models()
     run_id = application.drop(file.name, body)
-    with _watched(run_id):
+    with _watched(application, run_id):
         run = application.wait_for_start(run_id)
     _follow_or_tell(application, run, watch, as_json)
 
@@ -191,7 +191,7 @@ def _follow_or_tell(application: Application, run: RunStatus, watch: bool, as_js
 
 def _watch(application: Application, run: RunStatus, as_json: bool) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True) if as_json else out
-    with _watched(run.run_id):
+    with _watched(application, run.run_id):
         ended = render.follow(console, application.follow(run))
     _show(application, ended, as_json)
 
@@ -201,7 +201,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def _watched(run_id: str) -> Iterator[None]:
+def _watched(application: Application, run_id: str) -> Iterator[None]:
     """Tell a person whose command ends before the run does what becomes of the run, and how to look at it."""
 
     def end(_signal: int, _frame: FrameType | None) -> Never:
@@ -216,7 +216,7 @@ def _watched(run_id: str) -> Iterator[None]:
         raise typer.Exit(143 if isinstance(ended, _Terminated) else 130) from None
     except ThumbnailError as error:
         # It ran through the client's own retries: this is no hiccup.
-        if broken := broken_connection(error.__cause__):
+        if broken := broken_connection(error.__cause__, application.endpoint):
             raise CommandError(f"{run_id} is out of sight", str(broken)) from None
         raise
     finally:
