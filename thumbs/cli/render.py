@@ -25,6 +25,7 @@ STATES = {
 }
 STATUSES = {"SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "TIMED_OUT": "red", "ABORTED": "yellow"}
 ENDED = ("succeeded", "failed")
+FORGOTTEN = "its history is gone, and the bucket shows what it holds"
 
 
 def follow(console: Console, updates: Iterator[RunStatus]) -> RunStatus:
@@ -165,7 +166,8 @@ def runs_table(runs: list[ListedRun], *, with_executions: bool) -> Table:
         table.add_column(name, justify="right" if name == "seconds" else "left", no_wrap=True)
     for run in runs:
         names = [run.run_id, run.execution] if with_executions else [run.run_id]
-        table.add_row(*map(escape, names), run.task, status(run.status), local_time(run.started), f"{seconds(run):.1f}")
+        how = status(run.status) + (" *" if run.forgotten else "")
+        table.add_row(*map(escape, names), run.task, how, local_time(run.started), f"{seconds(run):.1f}")
     return table
 
 

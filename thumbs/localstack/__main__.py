@@ -47,9 +47,10 @@ def main() -> None:
     # LocalStack reads its settings when it is imported, so after they are set.
     from localstack.runtime.main import main as run_localstack
 
-    from thumbs.localstack import fixes, speedups
+    from thumbs.localstack import buckets, fixes, speedups
 
     fixes.apply()
+    buckets.keep_buckets(home / buckets.FOLDER)
     if not PLAIN:
         speedups.apply(LEFT_OUT)
     try:

@@ -4,6 +4,7 @@ Everything that it writes is under one folder, ``.thumbs/`` of the project unles
 
     stack.json     the processes, by process id and start time, and their ports
     log/           what they and the deployment printed
+    s3/            the buckets, which stay when the stack goes down
     localstack/    LocalStack's own files
     sam/           the built functions and their template, and the SAM CLI's own files
     code/          the functions that are deployed, each build's in a folder of its own
@@ -115,7 +116,7 @@ class Stack:
 
     @property
     def functions_folder(self) -> Path:
-        """Where LocalStack keeps S3's objects; the functions' temporary folder."""
+        """Where LocalStack keeps what it needs while it runs; the functions' temporary folder."""
         return self.home / "localstack" / "tmp"
 
     @property
@@ -276,7 +277,7 @@ class Stack:
         psutil.wait_procs(strays, timeout=STOP_SECONDS)
 
     def _forget_localstack(self) -> None:
-        """A LocalStack that starts is empty: what its predecessor held and unpacked is of no more use."""
+        """A LocalStack that starts has its buckets: what its predecessor else held and unpacked is of no more use."""
         self.note(deployed=None, deploying=None, offline=None)
         self.sam_local_variables.unlink(missing_ok=True)
         (self.home / "stack.json.part").unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """A run's beginning: its request is found, checked and stored, or refused before anything is paid for."""
 
+import json
 from typing import Any
 
 from thumbnails.aws.s3 import Store
@@ -50,6 +51,10 @@ def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int)
         run_id = value.pop("resume")
         value = _resumed(task, run_id, value, store, cap)
     request = parse_request(task, value, cap)
+    stored = store.get(request_key(run_id)) if run_id == execution else None
+    if stored and json.loads(stored.body) != request.model_dump():
+        # Step Functions has forgotten it, or it would have refused the name.
+        raise InvalidBatch(f"there is already a run called {run_id!r}, with another request; choose another name")
     # The newest execution's name tells whoever looks at the run whose history is the run's.
     store.put_json(request_key(run_id), request.model_dump(), {"execution": execution})
     return run_id, request
