@@ -120,7 +120,12 @@ class Application:
                     f"the application is not deployed at {self.endpoint or 'AWS'}", "deploy it: `thumbs up`"
                 ) from None
             raise
-        return {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", ())}
+        if "Outputs" not in stacks[0]:
+            raise CommandError(
+                f"the application's deployment at {self.endpoint or 'AWS'} is {stacks[0]['StackStatus']}",
+                "deploy it again: `thumbs up`",
+            )
+        return {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
 
     def start(self, task: Kind, request: object, name: str | None = None) -> RunStatus:
         """Start a run, under a name of its own where it is given none."""

@@ -31,6 +31,9 @@ def main() -> None:
         if isinstance(aws, BotoCoreError | ClientError):
             _fail(str(in_plain_words(aws, Application.named_endpoint())))
         _fail(str(error))
+    except OSError as error:
+        # A disk that is full, a folder that cannot be written.
+        _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
     except KeyboardInterrupt:
         sys.exit(130)
 

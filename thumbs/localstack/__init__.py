@@ -17,3 +17,5 @@ import os
 #: among it, or the name of one function in ``speed``.
 LEFT_OUT = os.environ.get("THUMBS_PLAIN", "")
 PLAIN = LEFT_OUT == "1"
+#: The folder of all buckets, below the stack's home.
+BUCKETS = "s3"

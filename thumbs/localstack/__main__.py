@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from thumbs.localstack import LEFT_OUT, PLAIN
+from thumbs.localstack import BUCKETS, LEFT_OUT, PLAIN
 
 
 def settings(home: Path, port: int, hosts: Sequence[str]) -> dict[str, str]:
@@ -48,9 +48,11 @@ def main() -> None:
     from localstack.runtime.main import main as run_localstack
 
     from thumbs.localstack import buckets, fixes, speedups
+    from thumbs.localstack.executor import BUCKET_FOLDER
 
     fixes.apply()
-    buckets.keep_buckets(home / buckets.FOLDER)
+    os.environ[BUCKET_FOLDER] = str(home / BUCKETS)
+    buckets.keep_buckets(home / BUCKETS)
     if not PLAIN:
         speedups.apply(LEFT_OUT)
     try:

@@ -40,8 +40,6 @@ from localstack.services.s3.utils import get_unique_key_id
 
 LOG = logging.getLogger(__name__)
 
-#: Below the stack's home.
-FOLDER = "s3"
 LENGTH_BYTES = 8
 #: In a record, the key of a moment.
 MOMENT = "$moment"

@@ -221,7 +221,10 @@ def _request(task: Task, run_id: str, execution: Execution, store: Store, cap: i
     try:
         if stored:
             return stored_request(task, json.loads(stored.body))
-        return parse_request(task, request_in(execution.request), cap)
+        asked = request_in(execution.request)
+        if isinstance(asked, dict):
+            asked = {name: value for name, value in asked.items() if name != "resume"}
+        return parse_request(task, asked, cap)
     except (InvalidBatch, ValidationError):
         return None
 
