@@ -257,7 +257,7 @@ class BucketStore(ephemeral.EphemeralS3ObjectStore):
             SystemExit: a bucket's record cannot be read; nothing is lost by that.
         """
         self._root.mkdir(parents=True, exist_ok=True)
-        for folder in sorted(self._root.iterdir()):
+        for folder in sorted(path for path in self._root.iterdir() if path.is_dir()):
             about = folder / "bucket.json"
             try:
                 known = json.loads(about.read_bytes(), object_hook=_moment)

@@ -121,8 +121,9 @@ class Store:
         except OSError:
             return  # Another machine's folder, seen from a container.
         if free < needed:
+            there, wanted = f"{free / 1e6:.1f} MB", f"{needed / 1e6:.0f} MB"
             raise StorageUnavailable(
-                f"{free / 1e6:.1f} MB are free on the disk that holds {self._folder}, and images need {needed / 1e6:.0f} MB"
+                f"{there} are free on the disk that holds {self._folder}, and images need {wanted}"
             )
 
     @_as_storage_error
