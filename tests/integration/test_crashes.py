@@ -206,8 +206,8 @@ class Row:
 def row(machine: Machine, request: pytest.FixtureRequest) -> Row:
     """A batch of 25 × 2 for the table, a smaller one for the rule."""
     titles = 25 if request.config.getoption("crash_table") else 4
-    name = request.node.name.replace("_", "-").replace("[", "-").rstrip("]")
-    return Row(machine, name[-60:], 2 * titles)
+    name = re.sub(r"[^a-z]+", "-", request.node.name).strip("-")
+    return Row(machine, name[-50:].lstrip("-"), 2 * titles)
 
 
 @pytest.mark.parametrize("killed", ["a function", "the zygote"])
