@@ -214,7 +214,7 @@ def test_a_home_that_cannot_be_written_is_one_line(tmp_path: Path, command: str)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"✗ the stack keeps its files in {home}, which cannot be written (Not a directory): "
-        "set THUMBS_HOME to a folder that can\n"
+        "make room where it is full, or set THUMBS_HOME to another folder\n"
     )
 
 

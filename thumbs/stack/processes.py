@@ -162,11 +162,18 @@ class Stack:
         return state if isinstance(state, dict) else {}
 
     def note(self, **changes: object) -> None:
-        """Change entries of ``stack.json``, whole or not at all; None removes one."""
+        """Change entries of ``stack.json``, whole or not at all; None removes one.
+
+        Raises:
+            CommandError: it cannot be written.
+        """
         state = {name: value for name, value in {**self.state(), **changes}.items() if value is not None}
         draft = self.home / "stack.json.part"
-        draft.write_text(json.dumps(state, indent=2) + "\n")
-        draft.replace(self.home / "stack.json")
+        try:
+            draft.write_text(json.dumps(state, indent=2) + "\n")
+            draft.replace(self.home / "stack.json")
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -179,10 +186,7 @@ class Stack:
             self.logs.mkdir(parents=True, exist_ok=True)
             opened = (self.home / "lock").open("w")
         except OSError as error:
-            raise CommandError(
-                f"the stack keeps its files in {self.home}, which cannot be written ({error.strerror})",
-                "set THUMBS_HOME to a folder that can",
-            ) from None
+            raise self._unwritable(error) from None
         with opened as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -308,6 +312,12 @@ class Stack:
         # On a full disk there is room for it by now.
         self.note(deployed=None, deploying=None, offline=None)
 
+    def _unwritable(self, error: OSError) -> CommandError:
+        return CommandError(
+            f"the stack keeps its files in {self.home}, which cannot be written ({error.strerror})",
+            "make room where it is full, or set THUMBS_HOME to another folder",
+        )
+
     def delete_buckets(self) -> None:
         """Throw away every bucket of a stack that is down."""
         with self.locked():
@@ -317,8 +327,9 @@ class Stack:
         needed = ROOM_BYTES + (0 if self.built.exists() else BUILD_BYTES)
         free = shutil.disk_usage(self.home).free
         if free < needed:
+            there, wanted = f"{free / 1e6:.1f} MB", f"{needed / 1e6:.0f} MB"
             raise CommandError(
-                f"{free / 1e6:.1f} MB are free on the disk that holds {self.home}, and the stack needs {needed / 1e6:.0f} MB",
+                f"{there} are free on the disk that holds {self.home}, and the stack needs {wanted}",
                 "make room, or set THUMBS_HOME to a folder on another disk",
             )
 
