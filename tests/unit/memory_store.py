@@ -23,6 +23,7 @@ class MemoryStore(Store):
 
     def __init__(self) -> None:
         self._bucket = "memory"
+        self._folder = ""
         self.objects: dict[str, Stored] = {}
         self.content_types: dict[str, str] = {}
         self.elsewhere: dict[tuple[str, str], Stored] = {}

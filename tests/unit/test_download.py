@@ -101,7 +101,7 @@ def run(executions: MemoryExecutions, store: Bucket) -> RunStatus:
     ]
     cause = json.dumps({"errorMessage": "no <b>such</b> picture"})
     cells.append({"row": 1, "column": 1, "failure": {"Error": "PictureRefused", "Cause": cause}})
-    executions.end("run-1", status="SUCCEEDED", output=collect_run("generateBatch", "run-1", cells, store))
+    executions.end("run-1", status="SUCCEEDED", output=collect_run("generateBatch", "run-1", "run-1", cells, store))
     return status(executions, store)
 
 

@@ -174,7 +174,7 @@ class Application:
         # What can be told here is told before anything is asked.
         check_run_id(name)
         input_of(request)
-        start_run(task, request, name, self.executions)
+        start_run(task, request, name, self.executions, self.store)
         return self.find(name)
 
     def start_campaign(self, file_name: str, body: IO[bytes], request: dict[str, Any]) -> RunStatus:

@@ -128,11 +128,14 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List the runs, newest first."""
-    found, _ = list_runs(Application.from_environment().executions, most, every_execution=every)
+    application = Application.from_environment()
+    found, _ = list_runs(application.executions, application.store, most, every_execution=every)
     if as_json:
         print(json.dumps([_listed_as_json(run) for run in found]))
     elif found:
         render.print_runs(out, found, with_executions=every)
+        if any(run.forgotten for run in found):
+            out.print(f"* {render.FORGOTTEN}")
     else:
         out.print("there are no runs yet; `thumbs start generateBatch --input-file examples/batch.json` makes one")
 
@@ -245,6 +248,8 @@ def _print_run(application: Application, run: RunStatus, result: dict[str, Any] 
         render.print_campaign(out, get_manifest(run, application.store) or {**result, "failures": []})
     elif run.cells:
         render.print_cells(out, run, application.store.url, (result or {}).get("warnings", ()))
+    if execution.forgotten:
+        out.print(f"{name}: {render.FORGOTTEN}")
     whole = bool(run.cells) and run.count("succeeded") == len(run.cells)
     if result:
         out.print(f"{name}: {render.summary(run, result)}")
@@ -269,6 +274,7 @@ def _as_json(run: RunStatus) -> dict[str, Any]:
         "stopped": execution.stopped.isoformat() if execution.stopped else None,
         "error": execution.error or None,
         "cause": execution.cause or None,
+        "forgotten": execution.forgotten,
     }
 
 
@@ -280,6 +286,7 @@ def _listed_as_json(run: ListedRun) -> dict[str, Any]:
         "status": run.status,
         "started": run.started.isoformat(),
         "stopped": run.stopped.isoformat() if run.stopped else None,
+        "forgotten": run.forgotten,
     }
 
 
