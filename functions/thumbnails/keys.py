@@ -1,6 +1,7 @@
 """The bucket's keys: what is kept where, and the digests that name a picture.
 
     runs/<run_id>/request.json               the checked request, which a resumed run starts from
+    runs/<run_id>/event.json                 the request of an event that is too large for an execution's input
     runs/<run_id>/claim.json                 what an idempotency key was first sent with
     runs/<run_id>/<row>-<slug>/<model>.jpg   a finished image
     runs/<run_id>/manifest.json              the run's result
@@ -52,6 +53,11 @@ def run_prefix(run_id: str) -> str:
 def request_key(run_id: str) -> str:
     """The key of a run's checked request; its metadata names the run's newest execution."""
     return run_prefix(run_id) + "request.json"
+
+
+def event_key(run_id: str) -> str:
+    """The key of the request that a large event held."""
+    return run_prefix(run_id) + "event.json"
 
 
 def manifest_key(run_id: str) -> str:

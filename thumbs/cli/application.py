@@ -13,10 +13,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 
+from thumbnails.aws.queue import Queue
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import CONFIG, Execution, Executions, input_of
 from thumbnails.errors import quoted
-from thumbnails.keys import CAMPAIGNS, INBOX, KEY_BYTES
+from thumbnails.keys import CAMPAIGNS, INBOX, KEY_BYTES, S3Object
 from thumbnails.requests.events import run_for_file
 from thumbnails.requests.models import CAMPAIGN, Kind
 from thumbnails.runs.naming import check_run_id, new_run_id
@@ -101,6 +102,17 @@ class Application:
         client = self._client("s3", Config(s3=style, signature_version="s3v4"))
         return Store(client, client, self._outputs["Bucket"], URL_SECONDS)
 
+    @cached_property
+    def lost_events(self) -> Queue | None:
+        """The queue of events that started no run; None in an application from before it had one."""
+        url = self._outputs.get("LostEventsUrl")
+        return Queue(self._client("sqs"), url) if url else None
+
+    @property
+    def scheduled(self) -> S3Object:
+        """The request file that the schedule runs."""
+        return S3Object(self._outputs["Bucket"], self._outputs.get("ScheduledKey", "scheduled/batch.json"), None)
+
     @property
     def api_url(self) -> str:
         """Where the HTTP API is."""
@@ -172,7 +184,7 @@ class Application:
             time.sleep(POLL_SECONDS)
         raise CommandError(
             f"{key} is in the bucket, and there is no run {run_id} after {DELIVERY_SECONDS} s",
-            "look at `thumbs logs startBatch`",
+            "`thumbs lost` says why, once EventBridge and startBatch have given up",
         )
 
     def find(self, run_id: str) -> RunStatus:

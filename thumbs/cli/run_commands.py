@@ -22,6 +22,7 @@ from thumbnails.strict_json import NotJson, read_json
 from thumbs.cli import render
 from thumbs.cli.app import AsJson, Run, Watch, app, err, out
 from thumbs.cli.application import MACHINES, Application
+from thumbs.cli.event_commands import replay, tell_of_lost_events
 from thumbs.command_error import CommandError
 from thumbs.stack.processes import Stack
 
@@ -103,11 +104,20 @@ def campaign(
 
 @app.command()
 def drop(
-    file: Annotated[Path, typer.Argument(help="A batch file; what is in it is checked by the run.")],
+    file: Annotated[Path | None, typer.Argument(help="A batch file; what is in it is checked by the run.")] = None,
+    lost: Annotated[
+        bool,
+        typer.Option("--replay", help="Start the runs of the events that `thumbs lost` lists, in place of a file."),
+    ] = False,
     watch: Watch = True,
     as_json: AsJson = False,
 ) -> None:
     """Drop a batch file into the bucket's inbox, and follow the run that this starts."""
+    if (file is None) != lost:
+        raise CommandError("there is nothing to drop, or too much", "give a FILE, or --replay to start lost events")
+    if file is None:
+        replay(_with_models(), as_json)
+        return
     body = _read(file)
     application = _with_models()
     _follow_or_tell(application, application.drop(file.name, body), watch, as_json)
@@ -122,13 +132,15 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List the runs, newest first."""
-    found, _ = list_runs(Application.from_environment().executions, most, every_execution=every)
+    application = Application.from_environment()
+    found, _ = list_runs(application.executions, most, every_execution=every)
     if as_json:
         print(json.dumps([_listed_as_json(run) for run in found]))
     elif found:
         out.print(render.runs_table(found, with_executions=every))
     else:
         out.print("there are no runs yet; `thumbs start generateBatch --input-file examples/batch.json` makes one")
+    tell_of_lost_events(application)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from thumbs.cli.app import AsJson, app, err, out
 from thumbs.cli.application import Application
+from thumbs.cli.event_commands import tell_of_lost_events
 from thumbs.command_error import CommandError
 from thumbs.stack.deploy import deploy, real_keys
 from thumbs.stack.processes import Stack, answers
@@ -77,7 +78,9 @@ def status(as_json: AsJson = False) -> None:
             out.print(f"{state['service']:<12}{mark}{where}")
         out.print(f"{'application':<12}{'[green]✓ deployed[/]' if deployed else '[red]✗ not deployed[/]'}")
         if deployed:
-            out.print(f"{'HTTP API':<12}{Application(stack.endpoint).api_url}", soft_wrap=True)
+            application = Application(stack.endpoint)
+            out.print(f"{'HTTP API':<12}{application.api_url}", soft_wrap=True)
+            tell_of_lost_events(application)
         if lost := stack.lost():
             out.print(
                 f"{' and '.join(lost)} ended unexpectedly; `thumbs up` starts it again. Logs: {stack.logs}",

@@ -1,7 +1,8 @@
 """What is fixed in LocalStack, and why.
 
 Each function fixes one thing: its server listens where it is told to and nowhere else, Step Functions keeps a stopped
-execution stopped and a Distributed Map's results, CloudFormation can change an API, S3's events name their objects,
+execution stopped and a Distributed Map's results, CloudFormation can change an API, S3's events name their objects, a
+rule's undelivered events go to its dead-letter queue,
 its objects are files of the stack's own, of what has ended no more is kept than someone may ask for, and a service's
 parser is built once. What makes it faster is in ``speed``.
 """
@@ -327,6 +328,44 @@ def build_one_parser_at_a_time() -> None:
     parser.create_parser = skeleton.create_parser = service_handlers.create_parser = build_alone
 
 
+def keep_undelivered_events() -> None:
+    """Put an event that a rule cannot deliver into the rule's dead-letter queue, with the reason, as EventBridge does.
+
+    It is tried once: EventBridge's own retries go on for up to a day.
+    """
+    from localstack.aws.connect import connect_to
+    from localstack.services.events.target import TargetSender
+
+    process = TargetSender.process_event
+
+    def process_or_keep(self: Any, event: Any, trace_header: Any) -> None:
+        given = copy.deepcopy(event)
+        try:
+            process(self, event, trace_header)
+        except Exception as error:
+            arn = self.target.get("DeadLetterConfig", {}).get("Arn")
+            if arn:
+                given.pop("event-bus-name", None)
+                queues = connect_to(aws_access_key_id=self.account_id, region_name=self.region).sqs
+                response = getattr(error, "response", {}).get("Error", {})
+                said = {
+                    "RULE_ARN": self.rule_arn,
+                    "TARGET_ARN": self.target["Arn"],
+                    "ERROR_CODE": response.get("Code") or type(error).__name__,
+                    "ERROR_MESSAGE": response.get("Message") or str(error) or "no message",
+                }
+                queues.send_message(
+                    QueueUrl=queues.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"],
+                    MessageBody=json.dumps(given),
+                    MessageAttributes={
+                        name: {"DataType": "String", "StringValue": value} for name, value in said.items()
+                    },
+                )
+            raise
+
+    TargetSender.process_event = process_or_keep
+
+
 def apply() -> None:
     """Apply all, before LocalStack runs."""
     listen_on_named_addresses()
@@ -339,3 +378,4 @@ def apply() -> None:
     forget_ended_threads()
     pack_ended_histories()
     build_one_parser_at_a_time()
+    keep_undelivered_events()

@@ -52,6 +52,15 @@ class Listed:
     modified: datetime
 
 
+@dataclass(frozen=True)
+class Version:
+    """One version of an object that is there."""
+
+    key: str
+    version: str
+    modified: datetime
+
+
 def _as_storage_error(call: Callable[P, R]) -> Callable[P, R]:
     @wraps(call)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -146,6 +155,18 @@ class Store:
             Listed(item["Key"], item["Size"], item["ETag"], item["LastModified"])
             for page in pages
             for item in page.get("Contents", ())
+        ]
+
+    @_as_storage_error
+    def versions(self, prefix: str) -> list[Version]:
+        """Every version of the objects under a prefix, but for those of objects that were deleted since."""
+        pages = list(self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix))
+        deleted = {item["Key"] for page in pages for item in page.get("DeleteMarkers", ()) if item["IsLatest"]}
+        return [
+            Version(item["Key"], item["VersionId"], item["LastModified"])
+            for page in pages
+            for item in page.get("Versions", ())
+            if item["Key"] not in deleted
         ]
 
     @_as_storage_error

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from thumbnails.aws.s3 import Store
-from thumbnails.aws.step_functions import Executions
+from thumbnails.aws.step_functions import Executions, fits_an_execution
 from thumbnails.blog.page import PageUnreadable, url_problem
 from thumbnails.blog.text import Page
 from thumbnails.errors import InvalidBatch, Problem, ThumbnailError
-from thumbnails.keys import S3Object, digest, run_prefix
+from thumbnails.keys import S3Object, digest, event_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.estimate import Estimate, estimate
-from thumbnails.requests.events import run_for
+from thumbnails.requests.events import reference_to, request_in, run_for
 from thumbnails.requests.models import SHAPES, TITLE_CHARACTERS, Kind, Request, Task, stored_request
 from thumbnails.runs.naming import check_run_id, new_run_id, run_id_for_key
 
@@ -76,13 +76,18 @@ def start_run(task: Kind, request: object, run_id: str, executions: Executions) 
         raise RunExists(f"there is already a run called {run_id!r}")
 
 
-def start_for_event(event: dict[str, Any], scheduled: S3Object, executions: Executions) -> tuple[str, bool]:
+def start_for_event(
+    event: dict[str, Any], scheduled: S3Object, executions: Executions, store: Store
+) -> tuple[str, bool]:
     """Start the run that an event asks for, however often it is delivered.
+
+    An event that is larger than an execution's input is kept in the bucket, and its run reads it there.
 
     Args:
         event: an EventBridge envelope.
         scheduled: the request file that the schedule runs.
         executions: where it is started.
+        store: where a large event's request is kept.
 
     Returns:
         The run's id, and whether it was started now.
@@ -91,6 +96,10 @@ def start_for_event(event: dict[str, Any], scheduled: S3Object, executions: Exec
         InvalidBatch: Step Functions takes no such request.
     """
     run_id, request = run_for(event, scheduled)
+    if not fits_an_execution(request):
+        key = event_key(run_id)
+        store.put(key, json.dumps(request_in(request), ensure_ascii=False).encode(), "application/json")
+        request = reference_to(S3Object(store.bucket, key, None))
     return run_id, executions.start("generateBatch", run_id, request)
 
 
