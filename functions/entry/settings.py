@@ -25,6 +25,8 @@ class Settings(Environment):
     url_seconds: int
     #: The S3 endpoint that people's browsers reach; empty for AWS's own.
     public_endpoint_url: str = ""
+    #: What all runs together may pay in a UTC day, in US dollars; 0 for no limit.
+    daily_budget_usd: float = 0.0
 
 
 class CheckSettings(Settings):

@@ -6,7 +6,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from snapshot_restore_py import register_before_snapshot
 
-from entry.clients import provider_keys, store
+from entry.clients import budget, provider_keys, store
 from entry.observability import logger, metrics, observed, tracer
 from entry.settings import CellSettings, settings
 from thumbnails.catalog import Model
@@ -14,6 +14,8 @@ from thumbnails.errors import ThumbnailError
 from thumbnails.images.cell import Image, make_thumbnail, warm_up
 from thumbnails.images.providers import generate_picture, warm_up_adapters
 from thumbnails.requests.checks import parse_cell
+from thumbnails.requests.models import Cell
+from thumbnails.requests.price import picture_usd, prompt_of
 from thumbnails.runs.failures import BILLED
 
 
@@ -29,7 +31,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         cell = parse_cell(event, run_id=context.aws_request_id)
         logger.append_keys(run_id=cell.run_id, row=cell.row, column=cell.column, model=cell.model)
         metrics.add_dimension("model", cell.model)
-        image = make_thumbnail(cell, store(), _generate)
+        image = _make(cell, alone=not (event.get("run_id") and event.get("execution")))
     except ThumbnailError as error:
         name = type(error).__name__
         logger.warning("image failed", extra={"error": name, "reason": str(error)})
@@ -38,6 +40,24 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         raise
     _report(image)
     return image.as_json()
+
+
+def _make(cell: Cell, *, alone: bool) -> Image:
+    """One image, of a run that has reserved for it, or one that is asked for alone and reserves for itself."""
+    if not alone:
+        return make_thumbnail(cell, store(), _generate)
+    usd = picture_usd(cell.model, prompt_of(cell, cell.title))
+    reserved = budget().reserve(cell.run_id, usd)
+    calls = 0
+    try:
+        image = make_thumbnail(cell, store(), _generate)
+        calls = image.paid_calls
+    except ThumbnailError as error:
+        calls = int(type(error).__name__ in BILLED)
+        raise
+    finally:
+        budget().settle(reserved.date, cell.run_id, calls * usd)
+    return image
 
 
 @register_before_snapshot

@@ -15,6 +15,8 @@
     campaigns/<id>/results/<execution>/…     what Step Functions writes about every row
     campaigns/<id>/images.jsonl              every image with its key, and every failure, a line each
     campaigns/<id>/manifest.json             the campaign's result
+    campaigns/<id>/budget/<execution>.json   what an execution of it has reserved for all of its rows
+    budget/<day>.json                        what runs have paid on a UTC day, and what those under way may pay
     originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came
 
 A campaign's row is a run of its own, ``<id>-<row>``. The digest is taken over everything that decides the picture. A
@@ -90,6 +92,16 @@ def digest(*parts: object) -> str:
 def campaign_prefix(campaign_id: str) -> str:
     """Where a campaign keeps everything of its own."""
     return f"{CAMPAIGNS}{campaign_id}/"
+
+
+def budget_key(date: str) -> str:
+    """The key of a UTC day's budget; the date in ISO form."""
+    return f"budget/{date}.json"
+
+
+def campaign_budget_key(campaign_id: str, execution: str) -> str:
+    """The key of what an execution of a campaign has reserved."""
+    return f"{campaign_prefix(campaign_id)}budget/{execution}.json"
 
 
 def results_prefix(campaign_id: str, execution: str) -> str:

@@ -20,6 +20,7 @@ from thumbnails.errors import quoted
 from thumbnails.keys import CAMPAIGNS, INBOX, KEY_BYTES, S3Object
 from thumbnails.requests.events import run_for_file
 from thumbnails.requests.models import CAMPAIGN, Kind
+from thumbnails.runs.budget import Budget
 from thumbnails.runs.naming import check_run_id, new_run_id
 from thumbnails.runs.status import RunStatus, get_status, refresh
 from thumbnails.runs.stop import stop_rows, stop_run
@@ -107,6 +108,11 @@ class Application:
         """The queue of events that started no run; None in an application from before it had one."""
         url = self._outputs.get("LostEventsUrl")
         return Queue(self._client("sqs"), url) if url else None
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The day's budget."""
+        return Budget(self.store, float(self._outputs.get("DailyBudgetUsd", 0)))
 
     @property
     def scheduled(self) -> S3Object:

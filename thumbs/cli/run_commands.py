@@ -165,7 +165,7 @@ def redrive_run(run: Run, as_json: AsJson = False) -> None:
     application = _with_models()
     found = application.find(run)
     try:
-        redrive(found, application.executions, application.store)
+        redrive(found, application.executions, application.store, application.budget)
     except NothingToRedrive as reason:
         if as_json:
             print(json.dumps(get_manifest(found, application.store)))

@@ -27,6 +27,10 @@ def up(
         bool,
         typer.Option("--real-providers", help="Call OpenAI and Gemini with the keys of your environment. Costs money."),
     ] = False,
+    daily_budget_usd: Annotated[
+        float | None,
+        typer.Option(min=0, help="US dollars that all runs may pay in a UTC day, 0 for no limit. Offline: 0; else 25."),
+    ] = None,
     bridge: Annotated[
         bool, typer.Option("--bridge", help="Listen on Docker's bridge too, for functions under `sam local`.")
     ] = False,
@@ -42,7 +46,8 @@ def up(
         real_keys()
     stack = Stack.of_this_project(latency, bridge=bridge)
     stack.start(report_to_person())
-    deploy(stack, report_to_person(), real_providers=real_providers)
+    budget = {} if daily_budget_usd is None else {"DailyBudgetUsd": f"{daily_budget_usd:g}"}
+    deploy(stack, report_to_person(), budget, real_providers=real_providers)
     if bridge:
         options = f"--template {stack.built / 'template.yaml'} --env-vars {write_variables(stack)}"
         report_to_person()(

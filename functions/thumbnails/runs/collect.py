@@ -6,11 +6,13 @@ from thumbnails.aws.s3 import Store
 from thumbnails.errors import AllImagesFailed
 from thumbnails.keys import manifest_key, request_key
 from thumbnails.requests.models import Request, Task, stored_request
+from thumbnails.runs.budget import BUDGET_DAY, Budget
+from thumbnails.runs.costs import paid_usd
 from thumbnails.runs.failures import BILLED, failure_of, total_failure_words
 
 
-def collect_run(task: Task, run_id: str, cells: list[dict[str, Any]], store: Store) -> dict[str, Any]:
-    """Collect a run's cells, write the manifest and give the result.
+def collect_run(task: Task, run_id: str, cells: list[dict[str, Any]], store: Store, budget: Budget) -> dict[str, Any]:
+    """Collect a run's cells, write the manifest, settle with the day's budget and give the result.
 
     Raises:
         AllImagesFailed: no cell has an image; the manifest is written all the same.
@@ -18,6 +20,9 @@ def collect_run(task: Task, run_id: str, cells: list[dict[str, Any]], store: Sto
     request = stored_request(task, store.read_request(request_key(run_id)))
     result = result_of(run_id, request, cells)
     store.put_json(manifest_key(run_id), result)
+    if budget.is_set:
+        noted = store.metadata(request_key(run_id)) or {}
+        budget.settle(noted.get(BUDGET_DAY, ""), noted.get("execution", run_id), paid_usd(request, cells))
     raise_if_all_failed(result)
     return result
 

@@ -3,19 +3,21 @@
 from typing import Any
 
 from thumbnails.aws.s3 import Store
-from thumbnails.errors import InvalidBatch
-from thumbnails.keys import INBOX, REJECTED, S3Object, request_key
+from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
+from thumbnails.keys import INBOX, REJECTED, S3Object, campaign_budget_key, request_key
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.events import file_in, request_in
 from thumbnails.requests.models import Request, Task
-from thumbnails.runs.naming import check_run_id, is_run_id
+from thumbnails.runs.budget import BUDGET_DAY, Budget
+from thumbnails.runs.costs import unpaid_usd
+from thumbnails.runs.naming import campaign_of_row, check_run_id, is_run_id
 
 REASON = "reason.txt"
 #: Of a refused file's name, so that the copy's key is one that S3 takes, in any script.
 FILE_NAME_CHARACTERS = 200
 
 
-def open_run(task: Task, execution: str, event: object, store: Store, cap: int) -> tuple[str, Request]:
+def open_run(task: Task, execution: str, event: object, store: Store, cap: int, budget: Budget) -> tuple[str, Request]:
     """Check a request and store it: the run's id, and what is to be made.
 
     A request that names a run under ``resume`` is that run's own, taken from the bucket: its prefix and id stay, and
@@ -27,22 +29,24 @@ def open_run(task: Task, execution: str, event: object, store: Store, cap: int) 
         event: a request or an envelope around one.
         store: where requests are kept.
         cap: the most images that one run may make.
+        budget: the day's; what the run may pay is reserved.
 
     Raises:
         InvalidBatch: the request breaks the contract; nothing was paid. A file of the inbox that holds such a request
             is copied under ``rejected/``, with the reason beside it.
+        DailyBudgetExceeded: the day's budget has less left than the run may pay; it can be resumed another day.
     """
     check_run_id(execution)
     source = file_in(event)
     try:
-        return _open_run(task, execution, source or request_in(event), store, cap)
+        return _open_run(task, execution, source or request_in(event), store, cap, budget)
     except InvalidBatch as refusal:
         if source and source.key.startswith(INBOX):
             _reject(source, execution, refusal, store)
         raise
 
 
-def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int) -> tuple[str, Request]:
+def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int, budget: Budget) -> tuple[str, Request]:
     value = store.read_request(asked.key, asked.bucket, asked.version) if isinstance(asked, S3Object) else asked
     run_id = execution
     if isinstance(value, dict) and value.get("resume") is not None:
@@ -51,8 +55,29 @@ def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int)
         value = _resumed(task, run_id, value, store, cap)
     request = parse_request(task, value, cap)
     # The newest execution's name tells whoever looks at the run whose history is the run's.
-    store.put_json(request_key(run_id), request.model_dump(), {"execution": execution})
+    noted = {"execution": execution}
+    try:
+        if date := _reserve(run_id, execution, request, store, budget):
+            noted[BUDGET_DAY] = date
+    except DailyBudgetExceeded:
+        # A request that is right is kept: the run is resumed when there is a budget again.
+        store.put_json(request_key(run_id), request.model_dump(), noted)
+        raise
+    store.put_json(request_key(run_id), request.model_dump(), noted)
     return run_id, request
+
+
+def _reserve(run_id: str, execution: str, request: Request, store: Store, budget: Budget) -> str:
+    """Reserve what the run may pay; the day on which it counts, empty where nothing is counted."""
+    if not budget.is_set:
+        return ""
+    row = campaign_of_row(run_id, execution)
+    if row and store.metadata(campaign_budget_key(*row)) is not None:
+        # Its campaign has reserved for all of its rows.
+        return ""
+    before = (store.metadata(request_key(run_id)) or {}).get("execution", execution)
+    usd = unpaid_usd(run_id, request, store, begun=before != execution)
+    return budget.reserve(execution, usd, ended=before if before != execution else "").date
 
 
 def _reject(source: S3Object, execution: str, refusal: InvalidBatch, store: Store) -> None:

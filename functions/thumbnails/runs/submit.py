@@ -15,6 +15,8 @@ from thumbnails.requests.checks import parse_request
 from thumbnails.requests.estimate import Estimate, estimate
 from thumbnails.requests.events import reference_to, request_in, run_for
 from thumbnails.requests.models import SHAPES, TITLE_CHARACTERS, Kind, Request, Task, stored_request
+from thumbnails.runs.budget import Budget
+from thumbnails.runs.costs import unpaid_usd
 from thumbnails.runs.naming import check_run_id, new_run_id, run_id_for_key
 
 #: Reads a page; raises PageUnreadable.
@@ -141,6 +143,7 @@ def submit(
     moderate: Moderate,
     store: Store,
     executions: Executions,
+    budget: Budget,
 ) -> Submitted:
     """Start a run for a request; with an idempotency key, one run however often it is sent.
 
@@ -153,9 +156,11 @@ def submit(
         moderate: asks the moderation endpoint, where that is wanted.
         store: the bucket.
         executions: where runs are started.
+        budget: the day's. What it clearly does not hold is refused here; the run itself has the last word.
 
     Raises:
         InvalidBatch: the request breaks the contract.
+        DailyBudgetExceeded: the day's budget has less left than the run may pay.
         ContentFlagged: moderation flags it.
         IdempotencyKeyReused: the key came with another request before.
     """
@@ -165,6 +170,8 @@ def submit(
     claim = _claim(run_id, store) if key else None
     if claim is None:
         checked = check(task, value, cap, read_page)
+        if budget.is_set:
+            budget.check(unpaid_usd(run_id, checked.request, store, begun=False))
         if flagged := moderate(checked.texts):
             raise ContentFlagged(flagged)
         claim = {
