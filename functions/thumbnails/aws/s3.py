@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
 from typing import IO, TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
@@ -40,7 +40,7 @@ class Stored:
 
     body: bytes
     metadata: dict[str, str]
-    etag: str = ""
+    etag: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from thumbnails.aws.s3 import Store
 from thumbnails.errors import AllImagesFailed, StorageUnavailable
 from thumbnails.keys import campaign_budget_key, campaign_prefix, image_key, manifest_key, results_prefix
 from thumbnails.requests.price import picture_usd
-from thumbnails.runs.budget import Budget
+from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.failures import MEANINGS, total_failure_words
 
 #: How many failures the manifest names; ``images.jsonl`` has all.
@@ -83,7 +83,12 @@ class Tally:
 
 
 def collect_campaign(
-    campaign_id: str, execution: str, rows: int, failure: dict[str, str] | None, store: Store, budget: Budget
+    campaign_id: str,
+    execution: str,
+    rows: int,
+    failure: dict[str, str] | None,
+    store: Store,
+    budget: Budget = NO_BUDGET,
 ) -> dict[str, Any]:
     """Put together what became of every row, and store it.
 

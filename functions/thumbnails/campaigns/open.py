@@ -20,20 +20,18 @@ from thumbnails.requests.checks import parse_campaign, parse_request
 from thumbnails.requests.events import request_in
 from thumbnails.requests.models import Campaign
 from thumbnails.requests.price import picture_usd
-from thumbnails.runs.budget import Budget
+from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.naming import RUN_ID
 
 #: A row's execution is called ``<campaign's execution>-<row>`` and has at most 80 characters. That of a campaign's
 #: execution leaves room for the row, a campaign's id for ``-redrive-xxxx`` too.
 EXECUTION_CHARACTERS = 73
 ID_CHARACTERS = 60
-#: US dollars of each row: eight bytes a row, where a list of floats has thirty-two.
-Costs = array[float]
 #: How many bad rows a refusal names.
 NAMED_ROWS = 5
 
 
-def open_campaign(execution: str, event: object, store: Store, cap: int, budget: Budget) -> dict[str, Any]:
+def open_campaign(execution: str, event: object, store: Store, cap: int, budget: Budget = NO_BUDGET) -> dict[str, Any]:
     """Check a campaign and its file, store the checked copy, and say what is to be made.
 
     Args:
@@ -85,10 +83,11 @@ def _file(key: str, store: Store) -> Iterator[IO[bytes]]:
 
 def _copy_rows(
     campaign_id: str, campaign: Campaign, rows: Iterator[tuple[str, object]], copy: IO[bytes], cap: int
-) -> tuple[Costs, int]:
+) -> tuple["array[float]", int]:
     """Check every row and write it as Step Functions reads it; what each row costs, and how many images there are."""
     defaults = campaign.defaults
-    costs = Costs("d")
+    # US dollars of each row: eight bytes, where a list of floats has thirty-two.
+    costs = array("d")
     images = count = bad = 0
     named: list[str] = []
     with _items(copy) as write:
@@ -155,14 +154,16 @@ def _resume(execution: str, asked: dict[str, Any], store: Store, budget: Budget)
     return _opened(campaign_id, execution, key, costs, checked, store, budget)
 
 
-def _missing_rows(campaign_id: str, execution: str, checked: dict[str, Any], store: Store) -> tuple[str, Costs]:
+def _missing_rows(
+    campaign_id: str, execution: str, checked: dict[str, Any], store: Store
+) -> tuple[str, "array[float]"]:
     """The rows that have not all of their images, and what each costs; all rows where no execution came to its end."""
     every = campaign_prefix(campaign_id) + "requests.json"
     made = bytearray(checked["rows"])
-    paid = Costs("d", bytes(8 * checked["rows"]))
+    paid = array("d", bytes(8 * checked["rows"]))
     with TemporaryFile() as lines:
         if store.download(campaign_prefix(campaign_id) + "images.jsonl", lines) is None:
-            return every, Costs("d", (_row_usd(item["request"]) for item in _stored_rows(every, store)))
+            return every, array("d", (_row_usd(item["request"]) for item in _stored_rows(every, store)))
         lines.seek(0)
         for line in lines:
             record = json.loads(line)
@@ -170,7 +171,7 @@ def _missing_rows(campaign_id: str, execution: str, checked: dict[str, Any], sto
                 made[record["row"]] += 1
                 paid[record["row"]] += picture_usd(record["model"], "")
     key = f"{campaign_prefix(campaign_id)}rows/{execution}.json"
-    costs = Costs("d")
+    costs = array("d")
     with TemporaryFile() as copy:
         with _items(copy) as write:
             for item in _stored_rows(every, store):
@@ -190,7 +191,7 @@ def _stored_rows(key: str, store: Store) -> Generator[dict[str, Any], None, None
 
 
 def _affordable(
-    campaign_id: str, execution: str, key: str, costs: Costs, store: Store, budget: Budget
+    campaign_id: str, execution: str, key: str, costs: "array[float]", store: Store, budget: Budget
 ) -> tuple[str, int, dict[str, str] | None]:
     """The first rows that the day's budget holds, how many they are, and why the campaign pauses behind them."""
     if not (budget.is_set and costs):
@@ -218,7 +219,13 @@ def _check_name(name: str, characters: int, what: str) -> None:
 
 
 def _opened(
-    campaign_id: str, execution: str, key: str, costs: Costs, checked: dict[str, Any], store: Store, budget: Budget
+    campaign_id: str,
+    execution: str,
+    key: str,
+    costs: "array[float]",
+    checked: dict[str, Any],
+    store: Store,
+    budget: Budget,
 ) -> dict[str, Any]:
     key, rows, pause = _affordable(campaign_id, execution, key, costs, store, budget)
     return {

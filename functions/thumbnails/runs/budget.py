@@ -77,12 +77,12 @@ class Budget:
     """What all runs together may pay in a UTC day.
 
     Args:
-        store: the bucket.
+        store: the bucket; None where there is no limit.
         limit_usd: US dollars; 0 for no limit, and then nothing is counted.
         now: tells the time.
     """
 
-    def __init__(self, store: Store, limit_usd: float, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, store: Store | None, limit_usd: float, now: Callable[[], datetime] = utc_now) -> None:
         self._store = store
         self._limit = limit_usd
         self._now = now
@@ -90,7 +90,7 @@ class Budget:
     @property
     def is_set(self) -> bool:
         """Whether there is a limit."""
-        return self._limit > 0
+        return self._limit > 0 and self._store is not None
 
     def today(self) -> Day:
         """The day as it stands."""
@@ -103,7 +103,7 @@ class Budget:
         Raises:
             DailyBudgetExceeded: there is less left.
         """
-        if self.is_set and usd > (day := self.today()).left_usd:
+        if self.is_set and round(usd, DECIMALS) > (day := self.today()).left_usd:
             raise _exceeded(usd, day)
 
     def reserve(self, execution: str, usd: float, *, least: float | None = None, ended: str = "") -> Reservation:
@@ -125,7 +125,7 @@ class Budget:
         if not self.is_set:
             return Reservation("", usd)
         date = self._now().date().isoformat()
-        taken = usd
+        taken = usd = round(usd, DECIMALS)
 
         def take(day: Day) -> Day | None:
             nonlocal taken
@@ -163,6 +163,12 @@ class Budget:
 
         self._change(date, give_back)
 
+    @property
+    def _bucket(self) -> Store:
+        if self._store is None:
+            raise ValueError("a budget without a bucket counts nothing")
+        return self._store
+
     def _change(self, date: str, change: Callable[[Day], Day | None]) -> None:
         """Write a day as ``change`` makes it of the one that stands; None leaves it as it is."""
         for _ in range(TRIES):
@@ -175,18 +181,22 @@ class Budget:
                 "reserved": {name: round(usd, DECIMALS) for name, usd in after.reserved.items()},
             }
             body = json.dumps(value, ensure_ascii=False, indent=2).encode()
-            if self._store.put_over(budget_key(date), body, "application/json", etag):
+            if self._bucket.put_over(budget_key(date), body, "application/json", etag):
                 return
             # Somebody else was faster. Those who wait wait differently long.
             time.sleep(WAIT_SECONDS * secrets.randbelow(1000) / 1000)
         raise StorageUnavailable(f"the budget of {date} is being written by too many at once")
 
     def _read(self, date: str) -> tuple[Day, str]:
-        stored = self._store.get(budget_key(date))
+        stored = self._bucket.get(budget_key(date))
         if stored is None:
             return Day(date, self._limit), ""
         value = json.loads(stored.body)
         return Day(date, self._limit, value["paid_usd"], value["reserved"]), stored.etag
+
+
+#: For whoever counts nothing.
+NO_BUDGET = Budget(None, 0)
 
 
 def _exceeded(usd: float, day: Day) -> DailyBudgetExceeded:

@@ -6,12 +6,14 @@ from thumbnails.aws.s3 import Store
 from thumbnails.errors import AllImagesFailed
 from thumbnails.keys import manifest_key, request_key
 from thumbnails.requests.models import Request, Task, stored_request
-from thumbnails.runs.budget import BUDGET_DAY, Budget
+from thumbnails.runs.budget import BUDGET_DAY, NO_BUDGET, Budget
 from thumbnails.runs.costs import paid_usd
 from thumbnails.runs.failures import BILLED, failure_of, total_failure_words
 
 
-def collect_run(task: Task, run_id: str, cells: list[dict[str, Any]], store: Store, budget: Budget) -> dict[str, Any]:
+def collect_run(
+    task: Task, run_id: str, cells: list[dict[str, Any]], store: Store, budget: Budget = NO_BUDGET
+) -> dict[str, Any]:
     """Collect a run's cells, write the manifest, settle with the day's budget and give the result.
 
     Raises:

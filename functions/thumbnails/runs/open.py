@@ -8,7 +8,7 @@ from thumbnails.keys import INBOX, REJECTED, S3Object, campaign_budget_key, requ
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.events import file_in, request_in
 from thumbnails.requests.models import Request, Task
-from thumbnails.runs.budget import BUDGET_DAY, Budget
+from thumbnails.runs.budget import BUDGET_DAY, NO_BUDGET, Budget
 from thumbnails.runs.costs import unpaid_usd
 from thumbnails.runs.naming import campaign_of_row, check_run_id, is_run_id
 
@@ -17,7 +17,9 @@ REASON = "reason.txt"
 FILE_NAME_CHARACTERS = 200
 
 
-def open_run(task: Task, execution: str, event: object, store: Store, cap: int, budget: Budget) -> tuple[str, Request]:
+def open_run(
+    task: Task, execution: str, event: object, store: Store, cap: int, budget: Budget = NO_BUDGET
+) -> tuple[str, Request]:
     """Check a request and store it: the run's id, and what is to be made.
 
     A request that names a run under ``resume`` is that run's own, taken from the bucket: its prefix and id stay, and

@@ -3,7 +3,7 @@
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Executions
 from thumbnails.errors import ThumbnailError
-from thumbnails.runs.budget import Budget
+from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.costs import unpaid_usd
 from thumbnails.runs.naming import redrive_name
 from thumbnails.runs.status import RunStatus, get_manifest, was_accepted
@@ -22,7 +22,7 @@ class NothingToRedrive(ThumbnailError):
     """The run has all of its images."""
 
 
-def redrive(status: RunStatus, executions: Executions, store: Store, budget: Budget) -> str:
+def redrive(status: RunStatus, executions: Executions, store: Store, budget: Budget = NO_BUDGET) -> str:
     """Start the execution that makes a run's missing images.
 
     Two who do so at the same moment start one execution: its name is made from that of the newest one before it.

@@ -15,7 +15,7 @@ from thumbnails.requests.checks import parse_request
 from thumbnails.requests.estimate import Estimate, estimate
 from thumbnails.requests.events import reference_to, request_in, run_for
 from thumbnails.requests.models import SHAPES, TITLE_CHARACTERS, Kind, Request, Task, stored_request
-from thumbnails.runs.budget import Budget
+from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.costs import unpaid_usd
 from thumbnails.runs.naming import check_run_id, new_run_id, run_id_for_key
 
@@ -143,7 +143,7 @@ def submit(
     moderate: Moderate,
     store: Store,
     executions: Executions,
-    budget: Budget,
+    budget: Budget = NO_BUDGET,
 ) -> Submitted:
     """Start a run for a request; with an idempotency key, one run however often it is sent.
 
