@@ -38,6 +38,10 @@ fuzz: setup
 test-faults: setup
 	@$(BIN)/python -m pytest tests/integration/test_faults.py -m '' -q --fault-table
 
+# What can happen to an event, and the table of it.
+test-lost-events: setup
+	@$(BIN)/python -m pytest tests/integration/test_lost_events.py -q --fault-table
+
 # Twenty batches of fifty with every fifth call failing, on a stack of its own: is anything lost, does anything leak?
 soak: setup
 	@$(BIN)/python -m tests.bench.soak $(OPTIONS)
@@ -120,5 +124,5 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign \
+.PHONY: run test test-faults test-lost-events test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign \
 	golden openapi up down setup python pins

@@ -236,7 +236,7 @@ def reader_of(machine: str, error: str) -> dict[str, Any]:
 
 
 @every_machine
-@pytest.mark.parametrize("error", ["InvalidBatch", "AllImagesFailed"])
+@pytest.mark.parametrize("error", [*REFUSALS, "AllImagesFailed"])
 def test_the_cause_of_a_failed_run_is_the_sentence_in_the_lambdas_error(machine: str, error: str) -> None:
     states, reader = DEFINITIONS[machine]["States"], reader_of(machine, error)
     parsed = reader["Parameters"]["cause.$" if machine not in ANNOUNCING else "thrown.$"]
