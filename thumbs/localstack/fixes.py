@@ -2,7 +2,7 @@
 
 Each function fixes one thing: its server listens where it is told to and nowhere else, Step Functions keeps a stopped
 execution stopped and a Distributed Map's results, CloudFormation can change an API, S3's events name their objects, a
-rule's undelivered events go to its dead-letter queue,
+rule's undelivered events go to its dead-letter queue, conditional writes are atomic,
 its objects are files of the stack's own, of what has ended no more is kept than someone may ask for, and a service's
 parser is built once. What makes it faster is in ``speed``.
 """
@@ -16,7 +16,7 @@ import threading
 import zlib
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -328,6 +328,22 @@ def build_one_parser_at_a_time() -> None:
     parser.create_parser = skeleton.create_parser = service_handlers.create_parser = build_alone
 
 
+def write_conditionally_in_turn() -> None:
+    """Let no two conditional writes of one key see the same object: in a bucket with versions each has a lock of its own."""
+    put = s3.S3Provider.put_object
+    # More than there are writers at a time; two keys that share a lock only wait.
+    locks = [threading.Lock() for _ in range(64)]
+
+    @wraps(put)
+    def put_in_turn(self: Any, context: Any, request: Any) -> Any:
+        if not (request.get("IfMatch") or request.get("IfNoneMatch")):
+            return put(self, context, request)
+        with locks[hash((request["Bucket"], request["Key"])) % len(locks)]:
+            return put(self, context, request)
+
+    s3.S3Provider.put_object = put_in_turn
+
+
 def keep_undelivered_events() -> None:
     """Put an event that a rule cannot deliver into the rule's dead-letter queue, with the reason, as EventBridge does.
 
@@ -379,3 +395,4 @@ def apply() -> None:
     pack_ended_histories()
     build_one_parser_at_a_time()
     keep_undelivered_events()
+    write_conditionally_in_turn()

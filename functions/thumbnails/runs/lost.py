@@ -24,6 +24,8 @@ LOOK_BACK = timedelta(days=14)
 #: A file that is younger may be on its way to its run.
 ON_ITS_WAY = timedelta(seconds=60)
 REASON_CHARACTERS = 300
+#: Of a file: its event may also be one that startBatch still fails on.
+UNHEARD = "no run has started for it, and no event of it is kept so far"
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def _files_without_a_run(executions: Executions, store: Store, now: datetime) ->
         run_id = run_for_file(one.version)
         if run_id not in started:
             event = event_of_file(S3Object(store.bucket, one.key, one.version))
-            yield Lost(run_id, one.key, one.modified, "no run was started for it, and no event of it was kept", event)
+            yield Lost(run_id, one.key, one.modified, UNHEARD, event)
 
 
 def _names_since(when: datetime, executions: Executions) -> set[str]:
