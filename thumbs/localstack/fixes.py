@@ -329,7 +329,11 @@ def build_one_parser_at_a_time() -> None:
 
 
 def write_conditionally_in_turn() -> None:
-    """Let no two conditional writes of one key see the same object: in a bucket with versions each has a lock of its own."""
+    """Let no two conditional writes of one key see the same object.
+
+    LocalStack checks and writes under a lock of the object's version, and in a bucket with versions each write has one
+    of its own.
+    """
     put = s3.S3Provider.put_object
     # More than there are writers at a time; two keys that share a lock only wait.
     locks = [threading.Lock() for _ in range(64)]
