@@ -46,6 +46,10 @@ test-attacks: setup
 test-crashes: setup
 	@$(BIN)/python -m pytest tests/integration/test_crashes.py -q --crash-table
 
+# What can happen to an event, and the table of it.
+test-lost-events: setup
+	@$(BIN)/python -m pytest tests/integration/test_lost_events.py -q --fault-table
+
 # Twenty batches of fifty with every fifth call failing, on a stack of its own: is anything lost, does anything leak?
 soak: setup
 	@$(BIN)/python -m tests.bench.soak $(OPTIONS)
@@ -140,5 +144,5 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-attacks test-crashes test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
+.PHONY: run test test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
 	golden openapi up down setup python pins

@@ -1,5 +1,6 @@
 """HTTP in front of the two state machines: routes that parse, ask the domain and answer."""
 
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,10 +13,19 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from api import image_routes, openapi, responses, run_routes
 from api.http import BODY_BYTES, Refusal
 from api.origin import refuse_foreign_page
+from entry.clients import budget
 from entry.observability import logger, observed
 from entry.settings import ApiSettings, CorsSettings, settings
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FONTS, MODELS, STYLES, TEMPLATES
-from thumbnails.errors import InvalidBatch, Problem, StorageUnavailable, ThumbnailError, Unavailable, quoted
+from thumbnails.errors import (
+    DailyBudgetExceeded,
+    InvalidBatch,
+    Problem,
+    StorageUnavailable,
+    ThumbnailError,
+    Unavailable,
+    quoted,
+)
 from thumbnails.requests.models import CONTEXT_CHARACTERS, EXTRA_PROMPT_CHARACTERS, TITLE_CHARACTERS
 from thumbnails.runs.resume import NothingToRedrive, RunNeverAccepted, RunUnderWay
 from thumbnails.runs.stop import RunHasEnded
@@ -76,6 +86,22 @@ def get_options() -> responses.Options:
     )
 
 
+@app.get("/budget", summary="The day's budget, and what is left of it", tags=["about"])
+def get_budget() -> responses.Budget:
+    """What runs have paid today, what those under way may pay, and what is left."""
+    if not budget().is_set:
+        return responses.Budget()
+    day = budget().today()
+    return responses.Budget(
+        day=day.date,
+        limit_usd=day.limit_usd,
+        paid_usd=day.paid_usd,
+        reserved_usd=day.reserved_usd,
+        left_usd=day.left_usd,
+        starts_anew=day.ends,
+    )
+
+
 @app.get("/openapi.json", summary="This document", tags=["about"])
 def get_openapi() -> dict[str, Any]:
     """The OpenAPI document."""
@@ -95,6 +121,13 @@ def _invalid(refusal: InvalidBatch) -> Response[Any]:
 @app.exception_handler(ContentFlagged)
 def _flagged(refusal: ContentFlagged) -> Response[Any]:
     return Refusal(400, "content_flagged", str(refusal), refusal.problems).answer()
+
+
+@app.exception_handler(DailyBudgetExceeded)
+def _over_budget(refusal: DailyBudgetExceeded) -> Response[Any]:
+    answer = Refusal(429, "daily_budget_exceeded", str(refusal)).answer()
+    answer.headers["Retry-After"] = format_datetime(refusal.ends, usegmt=True)
+    return answer
 
 
 @app.exception_handler(list(CONFLICTS))

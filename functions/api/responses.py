@@ -201,6 +201,17 @@ class Defaults(BaseModel):
     font: str
 
 
+class Budget(BaseModel):
+    """A UTC day's money in US dollars; every field null where no budget is set."""
+
+    day: str | None = None
+    limit_usd: float | None = None
+    paid_usd: float | None = None
+    reserved_usd: float | None = None
+    left_usd: float | None = None
+    starts_anew: datetime | None = None
+
+
 class Options(BaseModel):
     """Everything that may be asked for."""
 

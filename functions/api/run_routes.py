@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from api import responses
 from api.http import Refusal, json_body, link, not_found, read_cursor, write_cursor
-from entry.clients import executions, provider_keys, store
+from entry.clients import budget, executions, provider_keys, store
 from entry.settings import ApiSettings, settings
 from thumbnails.blog.page import read_page
 from thumbnails.errors import ModerationUnavailable, Problem, ProviderMisconfigured, quoted
@@ -116,7 +116,7 @@ def delete_run(run_id: str) -> responses.Stopped:
 def post_redrive(run_id: str) -> responses.Redriven:
     """Resume a run that has ended."""
     run = _found(run_id)
-    redrive(run, executions(), store())
+    redrive(run, executions(), store(), budget())
     return responses.Redriven(run_id=run.run_id, kind=run.execution.task, status_url=_status_url(run.run_id))
 
 
@@ -140,6 +140,7 @@ def _submit(task: Task, key: str | None) -> responses.Accepted:
         moderate=_moderate,
         store=store(),
         executions=executions(),
+        budget=budget(),
     )
     return responses.Accepted(
         run_id=run.run_id,

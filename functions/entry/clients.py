@@ -6,6 +6,7 @@ from entry.settings import ApiSettings, EventSettings, ProviderSettings, Setting
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.secrets import ProviderKeys
 from thumbnails.aws.step_functions import Executions
+from thumbnails.runs.budget import Budget
 
 
 @cache
@@ -13,6 +14,12 @@ def store() -> Store:
     """The application's bucket."""
     given = settings(Settings)
     return Store.connect(given.bucket, given.public_endpoint_url, given.url_seconds, given.bucket_folder)
+
+
+@cache
+def budget() -> Budget:
+    """The day's budget."""
+    return Budget(store(), settings(Settings).daily_budget_usd)
 
 
 @cache

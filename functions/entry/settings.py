@@ -27,6 +27,8 @@ class Settings(Environment):
     public_endpoint_url: str = ""
     #: Where the bucket is on this machine's disk; the embedded stack says so to its functions.
     bucket_folder: str = ""
+    #: What all runs together may pay in a UTC day, in US dollars; 0 for no limit.
+    daily_budget_usd: float = 0.0
 
 
 class CheckSettings(Settings):

@@ -6,7 +6,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from snapshot_restore_py import register_before_snapshot
 
-from entry.clients import provider_keys, store
+from entry.clients import budget, provider_keys, store
 from entry.observability import logger, metrics, observed, tracer
 from entry.settings import CellSettings, settings
 from thumbnails.catalog import Model
@@ -15,6 +15,8 @@ from thumbnails.images.cell import Image, warm_up
 from thumbnails.images.pace import Pause, make_or_wait
 from thumbnails.images.providers import generate_picture, warm_up_adapters
 from thumbnails.requests.checks import parse_cell
+from thumbnails.requests.models import Cell
+from thumbnails.requests.price import picture_usd, prompt_of
 from thumbnails.runs.failures import BILLED, MESSAGE_BYTES
 from thumbnails.runs.gallery import show_in_gallery
 
@@ -32,9 +34,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         cell = parse_cell(event, run_id=context.aws_request_id)
         logger.append_keys(run_id=cell.run_id, row=cell.row, column=cell.column, model=cell.model)
         metrics.add_dimension("model", cell.model)
-        answer = make_or_wait(cell, store(), _generate)
-        if cell.run_id == context.aws_request_id:  # An image of its own, which no state machine asked for.
-            show_in_gallery(cell.run_id, store())
+        answer = _make(cell, alone=cell.run_id == context.aws_request_id)
     except ThumbnailError as error:
         name = type(error).__name__
         logger.warning("image failed", extra={"error": name, "reason": str(error)})
@@ -52,6 +52,25 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     else:
         _report(answer)
     return answer.as_json()
+
+
+def _make(cell: Cell, *, alone: bool) -> Image | Pause:
+    """One image, of a run that has reserved for it, or one that is asked for alone and reserves for itself."""
+    if not alone:
+        return make_or_wait(cell, store(), _generate)
+    usd = picture_usd(cell.model, prompt_of(cell, cell.title))
+    reserved = budget().reserve(cell.run_id, usd)
+    calls = 0
+    try:
+        answer = make_or_wait(cell, store(), _generate)
+        calls = answer.paid_calls if isinstance(answer, Image) else 0
+    except ThumbnailError as error:
+        calls = int(type(error).__name__ in BILLED)
+        raise
+    finally:
+        budget().settle(reserved.date, cell.run_id, calls * usd)
+    show_in_gallery(cell.run_id, store())
+    return answer
 
 
 @register_before_snapshot

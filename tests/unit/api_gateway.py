@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from api import image_routes, run_routes
+from api import app, image_routes, run_routes
 from api.app import handler
-from entry.settings import settings
+from entry.settings import Settings, settings
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
+from thumbnails.runs.budget import Budget
 
 SETTINGS = {
     "BUCKET": "memory",
@@ -64,5 +65,7 @@ def served(patch: pytest.MonkeyPatch, now: list[ApiGateway], **variables: str) -
     for module in (run_routes, image_routes):
         patch.setattr(module, "store", lambda: now[0].store)
     patch.setattr(run_routes, "executions", lambda: now[0].executions)
+    for asked in (app, run_routes):
+        patch.setattr(asked, "budget", lambda: Budget(now[0].store, settings(Settings).daily_budget_usd))
     yield
     settings.cache_clear()

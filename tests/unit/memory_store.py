@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
-from thumbnails.aws.s3 import Listed, Store, Stored
+from thumbnails.aws.s3 import Listed, Store, Stored, Version
 from thumbnails.keys import S3Object
 
 
@@ -45,7 +45,7 @@ class MemoryStore(Store):
         self, key: str, bucket: str | None = None, limit: int | None = None, version: str | None = None
     ) -> Stored | None:
         found = self.elsewhere.get((bucket, key)) if bucket else self.objects.get(key)
-        return Stored(found.body[:limit], found.metadata) if found else None
+        return Stored(found.body[:limit], found.metadata, _etag(found.body)) if found else None
 
     def download(self, key: str, file: IO[bytes], limit: int | None = None) -> int | None:
         if key not in self.objects:
@@ -69,12 +69,22 @@ class MemoryStore(Store):
         self.put(key, body, content_type)
         return True
 
+    def put_over(self, key: str, body: bytes, content_type: str, etag: str) -> bool:
+        there = self.objects.get(key)
+        if (_etag(there.body) if there else "") != etag:
+            return False
+        self.put(key, body, content_type)
+        return True
+
+    def versions(self, prefix: str) -> list[Version]:
+        return [Version(one.key, f"v-{one.etag[:8]}", one.modified) for one in self.listed(prefix)]
+
     def listed(self, prefix: str) -> list[Listed]:
         self.listings.append(prefix)
         # The n-th write was n seconds into the year.
         when = {key: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n, key in enumerate(self.writes)}
         return [
-            Listed(key, len(stored.body), f'"{hashlib.md5(stored.body, usedforsecurity=False).hexdigest()}"', when[key])
+            Listed(key, len(stored.body), _etag(stored.body), when[key])
             for key, stored in sorted(self.objects.items())
             if key.startswith(prefix)
         ]
@@ -96,3 +106,7 @@ class MemoryStore(Store):
     def under(self, prefix: str = "") -> list[str]:
         """The keys under a prefix, in order."""
         return sorted(key for key in self.objects if key.startswith(prefix))
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

@@ -2,9 +2,11 @@
 
 import base64
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tests.unit.api_gateway import ApiGateway, served
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
 from tests.unit.opened import open_run
+from thumbnails.runs.budget import Budget
 
 PROJECT = Path(__file__).parents[2]
 GPT = "gpt-image-1"
@@ -203,6 +206,27 @@ def test_a_run_is_started_listed_stopped_and_resumed(
     assert api("POST", f"/runs/{run_id}/redrive")[0] == 202
     assert api("POST", f"/runs/{run_id}/redrive")[1]["code"] == "run_under_way"
     assert [execution.run_id for execution in executions.all.values()] == [run_id, run_id]
+
+
+def test_what_the_days_budget_does_not_hold_is_refused_until_the_day_ends(
+    monkeypatch: pytest.MonkeyPatch, executions: MemoryExecutions, store: MemoryStore
+) -> None:
+    gateway = ApiGateway(store, executions)
+    with served(monkeypatch, [gateway], DAILY_BUDGET_USD="0.1"):
+        assert gateway("POST", "/batches", BATCH)[0] == 202
+        Budget(store, 0.1).reserve("run-1", 0.063)
+        status, answer = gateway("POST", "/batches", BATCH)
+        assert (status, answer["code"]) == (429, "daily_budget_exceeded")
+        # An HTTP date: midnight, UTC.
+        assert re.search(r" 00:00:00 GMT", str(gateway.answer["multiValueHeaders"]["Retry-After"]))
+        told = gateway("GET", "/budget")[1]
+    assert told["limit_usd"] == 0.1
+    assert (told["paid_usd"], told["reserved_usd"], told["left_usd"]) == (0, 0.063, 0.037)
+    assert told["starts_anew"].startswith(str(datetime.fromisoformat(told["day"]).date() + timedelta(days=1)))
+
+
+def test_where_there_is_no_budget_there_is_nothing_to_tell(api: ApiGateway) -> None:
+    assert set(api("GET", "/budget")[1].values()) == {None}
 
 
 def test_a_refused_run_cannot_be_resumed(api: ApiGateway, executions: MemoryExecutions) -> None:

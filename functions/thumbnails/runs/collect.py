@@ -12,6 +12,8 @@ from thumbnails.images.digests import picture_digest
 from thumbnails.images.prompt import provider_prompt
 from thumbnails.keys import image_key, manifest_key, original_key, request_key, run_prefix
 from thumbnails.requests.models import Place, Request, Task, stored_request
+from thumbnails.runs.budget import BUDGET_DAY, NO_BUDGET, Budget
+from thumbnails.runs.costs import paid_usd
 from thumbnails.runs.failures import BILLED, failure_of, total_failure_words
 
 #: Of an execution's output: Step Functions carries 256 KiB, and its states hold this and a little more.
@@ -22,8 +24,12 @@ SHORT_BYTES = 160
 LOOKERS = 16
 
 
-def collect_run(task: Task, run_id: str, execution: str, cells: list[dict[str, Any]], store: Store) -> dict[str, Any]:
-    """Collect a run's cells, write the manifest and give the result, as far as an execution's output has room for it.
+def collect_run(
+    task: Task, run_id: str, execution: str, cells: list[dict[str, Any]], store: Store, budget: Budget = NO_BUDGET
+) -> dict[str, Any]:
+    """Collect a run's cells, write the manifest, settle with the day's budget and give the result.
+
+    The result is given as far as an execution's output has room for it.
 
     Args:
         task: the state machine.
@@ -31,6 +37,7 @@ def collect_run(task: Task, run_id: str, execution: str, cells: list[dict[str, A
         execution: the execution that comes to its end, which paid for what it made.
         cells: a finished image or a failure for each cell, in any order.
         store: the bucket.
+        budget: the day's.
 
     Raises:
         AllImagesFailed: no cell has an image; the manifest is written all the same.
@@ -39,6 +46,9 @@ def collect_run(task: Task, run_id: str, execution: str, cells: list[dict[str, A
     cells = _looked_up(cells, run_id, execution, request, store)
     result = result_of(run_id, request, cells, store.url)
     store.put_json(manifest_key(run_id), result)
+    if budget.is_set:
+        noted = store.metadata(request_key(run_id)) or {}
+        budget.settle(noted.get(BUDGET_DAY, ""), noted.get("execution", run_id), paid_usd(request, cells))
     raise_if_all_failed(result)
     return output_of(result, request, cells, store)
 
