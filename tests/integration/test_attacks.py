@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 from PIL import Image
 
@@ -71,7 +73,15 @@ class Fence:
         """What an attack would change."""
         machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:generateBatch"
         executions = self.app.listing.list_executions(stateMachineArn=machine)["executions"]
+        session = boto3.session.Session(
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            region_name=REGION,
+        )
+        with closing(session.client("cloudformation", endpoint_url=self.url)) as formation:
+            stacks = formation.describe_stacks()["Stacks"]
         return {
+            "stacks": sorted(stack["StackName"] for stack in stacks),
             "inbox": self.app.keys("inbox/"),
             "functions": sorted(self.app.function_names()),
             "executions": sorted(execution["name"] for execution in executions),
