@@ -20,7 +20,7 @@ run: setup
 	@$(BIN)/thumbs up
 	@$(BIN)/thumbs start generateBatch --input-file examples/batch.json
 	@echo
-	@echo 'Open a picture: click its cell, or open its URL in a browser. All of them: .venv/bin/awslocal s3 sync s3://fan-out-thumbnails-000000000000-us-east-1/runs pictures'
+	@echo 'Open a picture: click its cell, or open its URL in a browser. All of them on one page: .venv/bin/thumbs open RUN'
 	@echo 'Another run:    .venv/bin/thumbs start generateBatch --input-file examples/batch.json'
 	@echo 'Stop the stack: make down'
 

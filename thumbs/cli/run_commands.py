@@ -264,6 +264,8 @@ def _print_run(application: Application, run: RunStatus, result: dict[str, Any] 
     whole = bool(run.cells) and run.count("succeeded") == len(run.cells)
     if result:
         out.print(f"{name}: {render.summary(run, result)}")
+        if result["images"]["succeeded"]:
+            out.print(f"`thumbs open {name}` saves them and shows them on one page")
         whole = whole or (run.is_campaign and result["images"]["succeeded"] == result["images"]["total"])
     if not whole and (result or run.cells):
         out.print(f"`thumbs redrive {name}` makes the missing images and pays for no other")
