@@ -48,7 +48,7 @@ test-crashes: setup
 
 # What can happen to an event, and the table of it.
 test-lost-events: setup
-	@$(BIN)/python -m pytest tests/integration/test_lost_events.py -q --fault-table
+	@$(BIN)/python -m pytest tests/integration/test_lost_events.py -m '' -q --fault-table
 
 # Twenty batches of fifty with every fifth call failing, on a stack of its own: is anything lost, does anything leak?
 soak: setup

@@ -161,6 +161,15 @@ def test_a_file_of_the_inbox_without_a_run_is_lost_and_started(
     assert look(None, executions, store) == []
 
 
+@pytest.mark.parametrize("left", ["runs/inbox-{}/request.json", "rejected/inbox-{}/reason.txt"])
+def test_a_file_whose_execution_is_forgotten_is_not_lost(
+    executions: MemoryExecutions, store: MemoryStore, left: str
+) -> None:
+    store.put("inbox/a.json", b"[]", "application/json")
+    store.put(left.format(store.versions("inbox/")[0].version), b"{}", "application/json")
+    assert look(None, executions, store) == []
+
+
 def test_a_file_that_is_on_its_way_or_older_than_the_queue_keeps_events_is_not_lost(
     executions: MemoryExecutions, store: MemoryStore
 ) -> None:

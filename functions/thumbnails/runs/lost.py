@@ -15,7 +15,7 @@ from thumbnails.aws.queue import Message, Queue
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Executions
 from thumbnails.errors import InvalidBatch, quoted
-from thumbnails.keys import INBOX, S3Object
+from thumbnails.keys import INBOX, REJECTED, S3Object, run_prefix
 from thumbnails.requests.events import event_of_file, file_in, run_for, run_for_file
 from thumbnails.runs.submit import start_for_event
 
@@ -132,9 +132,14 @@ def _files_without_a_run(executions: Executions, store: Store, now: datetime) ->
     started = _names_since(min(one.modified for one in versions), executions)
     for one in versions:
         run_id = run_for_file(one.version)
-        if run_id not in started:
+        if run_id not in started and not _left_something(run_id, store):
             event = event_of_file(S3Object(store.bucket, one.key, one.version))
             yield Lost(run_id, one.key, one.modified, UNHEARD, event)
+
+
+def _left_something(run_id: str, store: Store) -> bool:
+    """Whether the bucket knows of a run whose execution Step Functions has forgotten: accepted, or refused."""
+    return store.first_key(run_prefix(run_id)) is not None or store.first_key(f"{REJECTED}{run_id}/") is not None
 
 
 def _names_since(when: datetime, executions: Executions) -> set[str]:
