@@ -40,6 +40,9 @@ CONFLICTS: dict[type[ThumbnailError], str] = {
     NothingToRedrive: "nothing_to_redrive",
 }
 
+#: Of every answer: links open for whoever has them, so no cache keeps one, and nothing is taken for another type.
+SEALED = {"Cache-Control": ["no-store"], "X-Content-Type-Options": ["nosniff"]}
+
 app = APIGatewayRestResolver(
     enable_validation=True,
     response_validation_error_http_code=500,
@@ -82,7 +85,7 @@ def get_options() -> responses.Options:
             extra_prompt_characters=EXTRA_PROMPT_CHARACTERS,
             body_bytes=BODY_BYTES,
         ),
-        moderation=settings(ApiSettings).moderation,
+        moderation=settings(ApiSettings).moderation == "on",
     )
 
 
@@ -170,4 +173,6 @@ def _not_found(_error: NotFoundError) -> Response[Any]:
 @observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
-    return app.resolve({**event, "path": unquote(event["path"])}, context)
+    answer = app.resolve({**event, "path": unquote(event["path"])}, context)
+    answer["multiValueHeaders"].update(SEALED)
+    return answer

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from api import responses
-from api.http import Refusal, json_body, link, not_found, read_cursor, write_cursor
+from api.http import Refusal, invalid, json_body, link, not_found, read_cursor, write_cursor
 from entry.clients import budget, executions, provider_keys, store
 from entry.settings import ApiSettings, settings
 from thumbnails.blog.page import read_page
@@ -152,15 +152,26 @@ def _submit(task: Task, key: str | None) -> responses.Accepted:
     )
 
 
-def _moderate(texts: Mapping[str, str]) -> list[Problem]:
+def _moderate(texts: Mapping[str, str], from_page: bool) -> list[Problem]:
     given = settings(ApiSettings)
-    if not given.moderation:
+    if given.moderation == "off" or (given.moderation == "pages" and not from_page):
         return []
+    keys, name = provider_keys(given), "OPENAI_API_KEY"
     try:
-        key = provider_keys(given).get("OPENAI_API_KEY")
+        key = keys.get(name)
+        if key is None and given.moderation == "pages":
+            reason = f"a page's text is moderated before it is drawn, and there is no {name}"
+            raise invalid("blog_url", f"blog_url: {reason}")
+        try:
+            return moderate(texts, key, given.openai_base_url)
+        except ModerationUnavailable:
+            # The key may have been rotated.
+            renewed = keys.renewed(name)
+            if renewed in (None, key):
+                raise
+        return moderate(texts, renewed, given.openai_base_url)
     except ProviderMisconfigured as error:
         raise ModerationUnavailable(str(error)) from None
-    return moderate(texts, key, given.openai_base_url)
 
 
 def _found(run_id: str) -> RunStatus:

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_xray_sdk.ext import boto_utils
 
 logger = Logger()
 tracer = Tracer(patch_modules=["botocore"])
 metrics = Metrics()
+
+# A trace names what is asked of S3, and the key of an image has its title's words.
+boto_utils.whitelist["services"].pop("s3", None)
 
 #: A Lambda handler: (event, context) → answer.
 Handler = Callable[[Any, Any], Any]

@@ -2,12 +2,9 @@
 
 import os
 from functools import cache
-from typing import Annotated, TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
-
-#: How the template spells a switch.
-Switch = Annotated[bool, BeforeValidator(lambda value: value == "on" if isinstance(value, str) else value)]
+from pydantic import BaseModel, ConfigDict
 
 
 class Environment(BaseModel):
@@ -75,7 +72,8 @@ class ApiSettings(CheckSettings, ProviderSettings):
     generate_batch_arn: str
     generate_thumbnails_arn: str
     generate_campaign_arn: str
-    moderation: Switch = False
+    #: What is moderated before it is paid for: nothing, requests that take text from a page, every request.
+    moderation: Literal["off", "pages", "on"] = "off"
 
 
 class CorsSettings(Environment):

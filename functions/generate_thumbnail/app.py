@@ -83,9 +83,10 @@ def prepare() -> None:
 
 def _generate(model: Model, prompt: str) -> bytes:
     given = settings(CellSettings)
+    keys = provider_keys(given)
     base_urls = {"openai": given.openai_base_url, "google": given.google_gemini_base_url}
     with tracer.provider.in_subsegment("## provider call"):
-        return generate_picture(model, prompt, provider_keys(given).get, given.provider_timeout_seconds, base_urls)
+        return generate_picture(model, prompt, keys.get, given.provider_timeout_seconds, base_urls, keys.renewed)
 
 
 def _report(image: Image) -> None:
@@ -94,4 +95,4 @@ def _report(image: Image) -> None:
     if image.provider_seconds is not None:
         metrics.add_metric("ProviderLatency", MetricUnit.Seconds, image.provider_seconds)
     called = image.provider_seconds is not None
-    logger.info("image stored", extra={"key": image.key, "model_called": called, "warnings": image.warnings})
+    logger.info("image stored", extra={"model_called": called, "warnings": image.warnings})

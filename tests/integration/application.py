@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from thumbs.cli.tool_commands import FUNCTIONS
 from thumbs.image_api.control import ImageApiControl
-from thumbs.stack.deploy import BUCKET as BUCKET  # noqa: PLC0414 - the tests import it from here
+from thumbs.stack import deploy
 from thumbs.stack.deploy import CREDENTIALS, REGION, STACK_NAME
 from thumbs.stack.processes import Stack
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ACCOUNT = "000000000000"
+BUCKET = deploy.BUCKET
 GEMINI, GPT, GPT2, DALLE = "gemini-3-pro-image-preview", "gpt-image-1", "gpt-image-2", "dall-e-3"
 #: Longer than anything takes on a busy machine: three provider timeouts, the longest two waits between them, and more.
 RUN_SECONDS = 240.0

@@ -26,7 +26,9 @@ FUNCTIONS, MACHINES = of_type("AWS::Serverless::Function"), of_type("AWS::Server
 ROLES, ALARMS, LOG_GROUPS = of_type("AWS::IAM::Role"), of_type("AWS::CloudWatch::Alarm"), of_type("AWS::Logs::LogGroup")
 every_function = pytest.mark.parametrize("name", FUNCTIONS)
 every_machine = pytest.mark.parametrize("name", MACHINES)
-every_role = pytest.mark.parametrize("name", ROLES)
+#: API Gateway's own, for the logs of every API in the account; all others belong to a function or a state machine.
+LOGS_ROLE = "ApiLogsRole"
+every_role = pytest.mark.parametrize("name", [name for name in ROLES if name != LOGS_ROLE])
 
 
 def plain(value: Any) -> Any:
@@ -107,6 +109,8 @@ SYNC_RULE = (
     "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/"
     "StepFunctionsGetEventsForStepFunctionsExecutionRule"
 )
+# Whichever key the secret is under; a condition leaves only what Secrets Manager asks for just this secret.
+KMS_KEYS = "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*"
 
 EXPECTED = {
     "ValidateBatchRole": of_a_function("ValidateBatchLogs")
@@ -124,7 +128,8 @@ EXPECTED = {
     | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*", BUDGETS], "s3:GetObject", "s3:PutObject")
     | on(f"{BUCKET}/gallery/*", "s3:PutObject")
     | on(BUCKET, "s3:ListBucket")
-    | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue"),
+    | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")
+    | on(KMS_KEYS, "kms:Decrypt"),
     "CollectBatchRole": of_a_function("CollectBatchLogs")
     | on(BUDGETS, "s3:GetObject", "s3:PutObject")
     | on([f"{BUCKET}/runs/*/request.json", f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject")
@@ -143,7 +148,8 @@ EXPECTED = {
     | on([f"{BUCKET}/runs/*/claim.json", f"{BUCKET}/runs/*/archive.zip"], "s3:PutObject")
     | on(f"{BUCKET}/runs/*.jpg", "s3:DeleteObject")
     | on(BUCKET, "s3:ListBucket")
-    | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue"),
+    | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")
+    | on(KMS_KEYS, "kms:Decrypt"),
     "GenerateBatchRole": WITHOUT_RESOURCES
     | on(IMAGE_FUNCTIONS, "lambda:InvokeFunction")
     | on(DEFAULT_BUS, "events:PutEvents"),
@@ -195,7 +201,8 @@ def test_a_role_may_do_what_is_listed_here_and_no_more(name: str) -> None:
 def test_a_role_has_no_managed_policy_no_wildcard_action_and_no_bare_resource(name: str) -> None:
     assert "ManagedPolicyArns" not in ROLES[name]
     assert {statement["Effect"] for statement in statements(name)} == {"Allow"}
-    assert all({"Sid", "Effect", "Action", "Resource"} == set(statement) for statement in statements(name))
+    parts = {"Sid", "Effect", "Action", "Resource"}
+    assert all(set(statement) == parts for statement in statements(name) if statement["Action"] != "kms:Decrypt")
     for action, resource in grants(name) - WITHOUT_RESOURCES:
         assert "*" not in action
         assert isinstance(resource, str)
@@ -203,6 +210,16 @@ def test_a_role_has_no_managed_policy_no_wildcard_action_and_no_bare_resource(na
         # Objects of the bucket, or all executions of one state machine.
         assert "*" not in resource.removesuffix(".Name}:*").removeprefix(f"{BUCKET}/")[:1]
         assert not resource.endswith(f"{BUCKET}/*")
+
+
+@pytest.mark.parametrize("name", ["GenerateThumbnailRole", "ApiRole"])
+def test_a_secret_under_a_key_of_its_owners_is_decrypted_and_nothing_else(name: str) -> None:
+    (statement,) = [one for one in statements(name) if one["Action"] == "kms:Decrypt"]
+    assert {key: plain(value) for key, value in statement["Condition"]["StringEquals"].items()} == {
+        "kms:ViaService": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}",
+        "kms:EncryptionContext:SecretARN": "${ProviderKeysSecretArn}",
+    }
+    assert set(statement["Condition"]) == {"StringEquals"}
 
 
 @every_role
@@ -265,6 +282,75 @@ def test_a_key_is_rotated_and_used_by_the_account_and_by_services_on_a_condition
         assert set(statement["Principal"]) == {"Service"}
         assert statement["Condition"]
         assert "kms:*" not in listed(statement["Action"])
+
+
+def test_api_gateway_may_write_logs_by_the_policy_that_aws_has_for_it_and_no_stack_takes_that_away() -> None:
+    role = RESOURCES[LOGS_ROLE]
+    (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "apigateway.amazonaws.com"}
+    (policy,) = role["Properties"]["ManagedPolicyArns"]
+    assert plain(policy).endswith(":iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs")
+    assert "Policies" not in role["Properties"]
+    for name in (LOGS_ROLE, "ApiLogsAccount"):
+        assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["Condition"]) == (
+            "RetainExceptOnCreate",
+            "IsAccount",
+        )
+
+
+def test_the_api_wants_a_key_or_a_signature_on_all_but_what_says_nothing_of_runs() -> None:
+    body = RESOURCES["Api"]["Properties"]["DefinitionBody"]
+    wanted = {"Fn::If": ["WantsApiKey", [{"api_key": []}], {"Fn::If": ["WantsIam", [{"sigv4": []}], []]}]}
+    asked = {
+        (path, method): operation.get("security")
+        for path, methods in body["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert {route: security for route, security in asked.items() if security != wanted} == {
+        ("/health", "x-amazon-apigateway-any-method"): None,
+        ("/options", "x-amazon-apigateway-any-method"): None,
+        ("/{proxy+}", "options"): None,
+    }
+    assert body["components"]["securitySchemes"]["sigv4"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+    assert TEMPLATE["Parameters"]["ApiAccess"]["AllowedValues"] == ["key", "iam", "open"]
+    assert TEMPLATE["Parameters"]["ApiAccess"]["Default"] == "key"
+
+
+def test_requests_are_logged_without_keys_and_without_paths() -> None:
+    condition, setting, otherwise = RESOURCES["Api"]["Properties"]["AccessLogSetting"]["Fn::If"]
+    assert (condition, otherwise) == ("IsAccount", {"Ref": "AWS::NoValue"})
+    assert setting["DestinationArn"]["Fn::Join"][1][1] == {"Ref": "ApiAccessLogs"}
+    logged = set(json.loads(setting["Format"]).values())
+    assert {"$context.requestId", "$context.status", "$context.resourcePath", "$context.identity.apiKeyId"} <= logged
+    assert not logged & {"$context.identity.apiKey", "$context.path", "$context.requestOverride.path.proxy"}
+
+
+def test_a_key_has_a_days_requests_and_starts_few_runs_at_once() -> None:
+    (plan,) = of_type("AWS::ApiGateway::UsagePlan").values()
+    assert plan["Quota"] == {"Limit": {"Ref": "ApiRequestsPerDay"}, "Period": "DAY"}
+    (stage,) = plan["ApiStages"]
+    assert stage["Throttle"] == {"/{proxy+}/POST": {"RateLimit": 1, "BurstLimit": 5}}
+
+
+def test_a_web_acl_stands_before_the_api_where_one_is_named() -> None:
+    association = RESOURCES["ApiWebAcl"]
+    assert association["Condition"] == "HasWebAcl"
+    assert association["Properties"]["WebACLArn"] == {"Ref": "WebAclArn"}
+    assert plain(association["Properties"]["ResourceArn"]).endswith("::/restapis/${Api}/stages/v1")
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metric", "threshold"), [("ApiFaultsAlarm", "5XXError", 4), ("SlowApiAlarm", "Latency", 12000)]
+)
+def test_an_alarm_rings_when_the_api_fails_or_is_slow(alarm: str, metric: str, threshold: int) -> None:
+    (found,) = metrics_of(alarm).values()
+    assert found["named"][:2] == ("AWS/ApiGateway", metric)
+    api = RESOURCES["Api"]["Properties"]
+    assert found["of"] == {
+        "ApiName": plain(api["Name"]).replace("AWS::StackName", "Application"),
+        "Stage": api["StageName"],
+    }
+    assert ALARMS[alarm]["Threshold"] == threshold
 
 
 def rules() -> list[dict[str, Any]]:

@@ -5,9 +5,10 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,8 @@ from tests.unit.api_gateway import ApiGateway, served
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
 from tests.unit.opened import open_run
+from thumbnails.blog.text import Page
+from thumbnails.errors import Problem
 from thumbnails.runs.budget import Budget
 
 PROJECT = Path(__file__).parents[2]
@@ -255,6 +258,59 @@ def test_a_page_elsewhere_may_use_the_api(api: ApiGateway) -> None:
     assert status == 204
     assert "DELETE" in headers["Access-Control-Allow-Methods"]
     assert "Idempotency-Key" in headers["Access-Control-Allow-Headers"]
+
+
+PAGE = {"models": ["gpt-image-1"], "blog_url": "https://blog.example/post"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "body", "asked"),
+    [("off", PAGE, False), ("pages", PAGE, True), ("pages", BATCH, False), ("on", PAGE, True), ("on", BATCH, True)],
+)
+def test_a_strangers_page_is_moderated_unless_that_is_off(
+    api: ApiGateway, monkeypatch: pytest.MonkeyPatch, mode: str, body: Any, asked: bool
+) -> None:
+    judged: list[str | None] = []
+
+    def judge(texts: Mapping[str, str], key: str | None, _base_url: str) -> list[Problem]:
+        judged.append(key)
+        return [Problem(place, "flagged") for place in texts]
+
+    monkeypatch.setenv("MODERATION", mode)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-given")
+    settings.cache_clear()
+    monkeypatch.setattr(run_routes, "moderate", judge)
+    monkeypatch.setattr(run_routes, "read_page", lambda _url: Page("A page's title", "Its text."))
+    status, _ = api("POST", "/batches", body if isinstance(body, str) else json.dumps(body))
+    assert (status, judged) == ((400, ["sk-given"]) if asked else (202, []))
+
+
+def test_a_page_that_cannot_be_moderated_is_a_problem_of_its_url(
+    api: ApiGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODERATION", "pages")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    settings.cache_clear()
+    monkeypatch.setattr(run_routes, "read_page", lambda _url: Page("A page's title", "Its text."))
+    status, answer = api("POST", "/batches", json.dumps(PAGE))
+    assert (status, [problem["field"] for problem in answer["problems"]]) == (422, ["blog_url"])
+    assert "OPENAI_API_KEY" in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/images", 200),
+        ("GET", "/health", 200),
+        ("GET", "/runs/none", 404),
+        ("GET", "/nothing", 404),
+        ("OPTIONS", "/runs", 204),
+    ],
+)
+def test_no_answer_may_be_kept_or_taken_for_another_type(api: ApiGateway, method: str, path: str, status: int) -> None:
+    assert api(method, path)[0] == status
+    headers = api.answer["multiValueHeaders"]
+    assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == (["no-store"], ["nosniff"])
 
 
 def test_the_document_is_current(api: ApiGateway) -> None:

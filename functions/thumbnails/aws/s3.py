@@ -284,12 +284,15 @@ class Store:
 
     @_as_storage_error
     def copy(self, source: S3Object, key: str) -> None:
-        """Copy an object of this or another bucket to a key of this one; one that is gone is passed over."""
+        """Copy an object of this or another bucket to a key of this one; one that is gone is passed over.
+
+        Its tags stay behind: to read and to write them are permissions of their own.
+        """
         which: Any = {"Bucket": source.bucket, "Key": source.key}
         if source.version:
             which["VersionId"] = source.version
         try:
-            self._client.copy_object(Bucket=self._bucket, Key=key, CopySource=which)
+            self._client.copy_object(Bucket=self._bucket, Key=key, CopySource=which, TaggingDirective="REPLACE")
         except ClientError as error:
             if not _is_missing(error):
                 raise

@@ -22,8 +22,8 @@ from thumbnails.runs.remembered import remembered
 
 #: Reads a page; raises PageUnreadable.
 ReadPage = Callable[[str], Page]
-#: Text by place → what moderation flags.
-Moderate = Callable[[Mapping[str, str]], list[Problem]]
+#: (text by place, whether some of it is a page's) → what moderation flags.
+Moderate = Callable[[Mapping[str, str], bool], list[Problem]]
 
 
 class RunExists(ThumbnailError):
@@ -49,6 +49,8 @@ class Checked:
     request: Request
     estimate: Estimate
     warnings: list[str]
+    #: Whether some of its text is a page's, and so a stranger's.
+    from_page: bool = False
 
     @property
     def texts(self) -> dict[str, str]:
@@ -126,14 +128,17 @@ def check(task: Task, value: object, cap: int, read_page: ReadPage) -> Checked:
         warnings = [] if page.text or given.get("context") else ["blog_url: the page holds no text"]
     except PageUnreadable as problem:
         page, warnings = Page("", ""), [f"blog_url: the page could not be read: {problem}"]
+    from_page = False
     if not given.get(shape.first):
         if len(page.title) < TITLE_CHARACTERS[0]:
             reason = warnings[0] if warnings else "blog_url: the page has no title"
             raise InvalidBatch(f"{reason}; give a title of your own", [Problem("blog_url", reason)])
         given[shape.first] = shape.as_first(page.title)
-    given["context"] = given.get("context") or page.text
+        from_page = True
+    if page.text and not given.get("context"):
+        given["context"], from_page = page.text, True
     request = parse_request(task, given, cap)
-    return Checked(request, estimate(request), warnings)
+    return Checked(request, estimate(request), warnings, from_page)
 
 
 def submit(
@@ -175,7 +180,7 @@ def submit(
         checked = check(task, value, cap, read_page)
         if budget.is_set:
             budget.check(unpaid_usd(run_id, checked.request, store, begun=False))
-        if flagged := moderate(checked.texts):
+        if flagged := moderate(checked.texts, checked.from_page):
             raise ContentFlagged(flagged)
         claim = {
             "asked": asked,

@@ -32,6 +32,7 @@ def generate_picture(
     key_for: Callable[[str], str | None],
     seconds: float,
     base_urls: Mapping[str, str] | None = None,
+    renewed_key_for: Callable[[str], str | None] = lambda _: None,
 ) -> bytes:
     """Have one picture made by the model's provider; this is the call that costs money.
 
@@ -41,6 +42,7 @@ def generate_picture(
         key_for: the key stored under a name of ``KEY_NAMES``, or None.
         seconds: how long the provider may take.
         base_urls: by provider, another endpoint than its own.
+        renewed_key_for: the key as it is stored now, where the one before is rejected: it may have been rotated.
 
     Returns:
         The picture as the provider encoded it.
@@ -50,10 +52,20 @@ def generate_picture(
         PermanentError: none would.
     """
     name = KEY_NAMES[model.provider]
-    key = key_for(name)
+    key = key_for(name) or renewed_key_for(name)
     if not key:
         raise ProviderMisconfigured(f"{model.id} needs a key and there is none: set {name}")
     base_url = (base_urls or {}).get(model.provider, "")
+    try:
+        return _call(model, prompt, key, base_url, seconds)
+    except ProviderMisconfigured:
+        renewed = renewed_key_for(name)
+        if not renewed or renewed == key:
+            raise
+    return _call(model, prompt, renewed, base_url, seconds)
+
+
+def _call(model: Model, prompt: str, key: str, base_url: str, seconds: float) -> bytes:
     try:
         picture: bytes = _adapter(model.provider).generate(model, prompt, key, base_url, seconds)
     except ThumbnailError as error:
