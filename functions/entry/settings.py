@@ -68,10 +68,12 @@ class ApiSettings(CheckSettings, ProviderSettings):
 
 
 class CorsSettings(Environment):
-    """What the HTTP API needs to know when it is imported."""
+    """Who may use the HTTP API; it needs to know when it is imported."""
 
     #: The origin whose pages may use it.
     cors_origin: str = "*"
+    #: Set by ``sam local``.
+    aws_sam_local: bool = False
 
 
 S = TypeVar("S", bound=Environment)

@@ -1,6 +1,7 @@
 """LocalStack's open-source core as a plain process, with a Lambda executor that needs no Docker.
 
 __main__.py          boots localstack-core in this process
+gate.py              who may talk to LocalStack, and what a browser may have of it
 fixes.py             what is fixed in LocalStack
 speedups.py          what makes it faster
 executor.py          the plugin: LocalStack's execution environments, run as processes

@@ -164,6 +164,7 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
         return {
             "PublicEndpointUrl": stack.endpoint,
             "ApiAccess": "open",
+            "CorsOrigin": stack.endpoint,
             "OpenAIBaseUrl": f"{stack.image_api_url}/v1",
             "GeminiBaseUrl": f"{stack.image_api_url}",
             "OpenAIApiKey": "offline",
@@ -172,6 +173,7 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
     return {
         "PublicEndpointUrl": stack.endpoint,
         "ApiAccess": "open",
+        "CorsOrigin": stack.endpoint,
         "OpenAIBaseUrl": os.environ.get("OPENAI_BASE_URL", ""),
         "GeminiBaseUrl": os.environ.get("GOOGLE_GEMINI_BASE_URL", ""),
         **real_keys(),
