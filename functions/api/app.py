@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from api import image_routes, openapi, responses, run_routes
+from api import image_routes, openapi, page_routes, responses, run_routes, winner_routes
 from api.http import BODY_BYTES, Refusal
 from api.origin import refuse_foreign_page
 from entry.observability import logger, observed
@@ -20,6 +20,7 @@ from thumbnails.requests.models import CONTEXT_CHARACTERS, EXTRA_PROMPT_CHARACTE
 from thumbnails.runs.resume import NothingToRedrive, RunNeverAccepted, RunUnderWay
 from thumbnails.runs.stop import RunHasEnded
 from thumbnails.runs.submit import ContentFlagged, IdempotencyKeyReused
+from thumbnails.runs.winners import ChoiceContended, NoSuchWinner, NoWinners
 
 #: What the domain refuses because of how a run stands: 409, and the stable name of each.
 CONFLICTS: dict[type[ThumbnailError], str] = {
@@ -28,6 +29,8 @@ CONFLICTS: dict[type[ThumbnailError], str] = {
     RunUnderWay: "run_under_way",
     RunNeverAccepted: "run_never_accepted",
     NothingToRedrive: "nothing_to_redrive",
+    NoWinners: "no_winners",
+    ChoiceContended: "choice_contended",
 }
 
 app = APIGatewayRestResolver(
@@ -39,6 +42,8 @@ app = APIGatewayRestResolver(
 )
 app.include_router(run_routes.router)
 app.include_router(image_routes.router)
+app.include_router(winner_routes.router)
+app.include_router(page_routes.router)
 
 
 def _only_own_pages(app: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[Any]:
@@ -95,6 +100,11 @@ def _invalid(refusal: InvalidBatch) -> Response[Any]:
 @app.exception_handler(ContentFlagged)
 def _flagged(refusal: ContentFlagged) -> Response[Any]:
     return Refusal(400, "content_flagged", str(refusal), refusal.problems).answer()
+
+
+@app.exception_handler(NoSuchWinner)
+def _not_to_choose(refusal: NoSuchWinner) -> Response[Any]:
+    return Refusal(422, "invalid_request", str(refusal), [refusal.problem]).answer()
 
 
 @app.exception_handler(list(CONFLICTS))

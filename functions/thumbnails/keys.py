@@ -14,6 +14,7 @@
     campaigns/<id>/results/<execution>/…     what Step Functions writes about every row
     campaigns/<id>/images.jsonl              every image with its key, and every failure, a line each
     campaigns/<id>/manifest.json             the campaign's result
+    winners/<run_id>/…                       what was chosen of a run, in copies that stay
     originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came
 
 A campaign's row is a run of its own, ``<id>-<row>``. The digest is taken over everything that decides the picture. A

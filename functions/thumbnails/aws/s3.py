@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
 from typing import IO, TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
@@ -36,10 +36,11 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Stored:
-    """An object's body and its metadata: names in lower case, values as given."""
+    """An object's body and its metadata: names in lower case, values as given; ``etag`` changes with its bytes."""
 
     body: bytes
     metadata: dict[str, str]
+    etag: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,30 @@ class Store:
     @_as_storage_error
     def put_new(self, key: str, body: bytes, content_type: str) -> bool:
         """Store an object where there is none yet; False where there is one, which stays as it is."""
+        return self._put_if(key, body, content_type, {"IfNoneMatch": "*"})
+
+    @_as_storage_error
+    def put_over(self, key: str, body: bytes, content_type: str, etag: str) -> bool:
+        """Store an object over the one that was read; False where another one is there now, which stays as it is.
+
+        Args:
+            key: the object's key.
+            body: its bytes.
+            content_type: what they are.
+            etag: of the object that was read; empty where there was none.
+        """
+        return self._put_if(key, body, content_type, {"IfMatch": etag} if etag else {"IfNoneMatch": "*"})
+
+    def _put_if(self, key: str, body: bytes, content_type: str, condition: Any) -> bool:
         try:
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, **condition)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in ("PreconditionFailed", "ConditionalRequestConflict"):
+            # The last is the answer of an If-Match to an object that was deleted meanwhile.
+            if error.response.get("Error", {}).get("Code") in (
+                "PreconditionFailed",
+                "ConditionalRequestConflict",
+                "NoSuchKey",
+            ):
                 return False
             raise
         return True
@@ -176,7 +197,7 @@ class Store:
             if _is_missing(error):
                 return None
             raise
-        return Stored(answer["Body"].read(limit), _unquoted(answer["Metadata"]))
+        return Stored(answer["Body"].read(limit), _unquoted(answer["Metadata"]), answer["ETag"])
 
     @_as_storage_error
     def download(self, key: str, file: IO[bytes], limit: int | None = None) -> int | None:

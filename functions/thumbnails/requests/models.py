@@ -43,10 +43,15 @@ def _blank(character: str) -> str:
 
 
 Text = Annotated[StrictStr, AfterValidator(_plain_text)]
+#: A run's id, or nothing.
+RunId = Annotated[StrictStr, Field(pattern=f"{RUN_ID}|^$")]
 
 
 class Options(BaseModel):
-    """What one request says once for all of its images."""
+    """What one request says once for all of its images.
+
+    ``redraw`` names a run whose pictures are drawn on again, row by row and model by model, whatever the titles say.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,6 +62,7 @@ class Options(BaseModel):
     context: Text = ""
     extra_prompt: Text = ""
     reuse: StrictBool = False
+    redraw: RunId = ""
 
 
 class Batch(Options):
@@ -186,6 +192,7 @@ class Cell(BaseModel):
     context: Text = ""
     extra_prompt: Text = ""
     reuse: StrictBool = False
+    redraw: RunId = ""
     run_id: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     execution: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     row: Annotated[StrictInt, Field(ge=0, lt=MOST_PLACES)] = 0

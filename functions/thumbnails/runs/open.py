@@ -4,6 +4,7 @@ from typing import Any
 
 from thumbnails.aws.s3 import Store
 from thumbnails.errors import InvalidBatch
+from thumbnails.images.redraw import resolve_redraw
 from thumbnails.keys import INBOX, REJECTED, S3Object, request_key
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.events import file_in, request_in
@@ -49,7 +50,7 @@ def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int)
         value = dict(value)
         run_id = value.pop("resume")
         value = _resumed(task, run_id, value, store, cap)
-    request = parse_request(task, value, cap)
+    request = resolve_redraw(store, parse_request(task, value, cap))
     # The newest execution's name tells whoever looks at the run whose history is the run's.
     store.put_json(request_key(run_id), request.model_dump(), {"execution": execution})
     return run_id, request

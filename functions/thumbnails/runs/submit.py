@@ -10,6 +10,7 @@ from thumbnails.aws.step_functions import Executions
 from thumbnails.blog.page import PageUnreadable, url_problem
 from thumbnails.blog.text import Page
 from thumbnails.errors import InvalidBatch, Problem, ThumbnailError
+from thumbnails.images.redraw import resolve_redraw
 from thumbnails.keys import S3Object, digest, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.estimate import Estimate, estimate
@@ -156,6 +157,7 @@ def submit(
     claim = _claim(run_id, store) if key else None
     if claim is None:
         checked = check(task, value, cap, read_page)
+        resolve_redraw(store, checked.request)
         if flagged := moderate(checked.texts):
             raise ContentFlagged(flagged)
         claim = {
