@@ -97,7 +97,7 @@ def get_runs(
 
 
 @router.get("/runs/<run_id>", summary="A run and every one of its images, while it goes on and after", tags=["runs"])
-def get_run(run_id: str) -> Response[responses.Run]:
+def get_run(run_id: str) -> Response[responses.Run | None]:
     """A run as its newest execution and the bucket show it; 304 to whoever has it as it stands."""
     run = _run(found_run(run_id))
     half = settings(ApiSettings).url_seconds // 2

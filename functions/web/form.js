@@ -159,7 +159,7 @@ export function Form({query, options, examples, open, fail}) {
       <div class="sum">
         <p class="count" role="status">${images ? html`<strong>${rows}</strong> ${rows === 1 ? 'title' : 'titles'} × <strong>${draft.models.length}</strong> ${draft.models.length === 1 ? 'model' : 'models'} = <strong>${images}</strong> ${images === 1 ? 'image' : 'images'}` : 'Write a title and pick a model.'}
           ${images > 0 && html`<span class="cost">${cost ? `about ${money(cost)}` : ''}${prices.includes(null) ? `${cost ? ' and ' : ''}what models without a list price cost` : ''}</span>`}</p>
-        ${budget?.limit_usd != null && html`<p class="quiet">${money(budget.spent_usd ?? 0)} of ${money(budget.limit_usd)} spent today.</p>`}
+        ${budget?.limit_usd != null && html`<p class="quiet">${money(budget.limit_usd - (budget.left_usd ?? 0))} of ${money(budget.limit_usd)} spent today.</p>`}
         <button class="primary" type="submit" aria-keyshortcuts="Control+Enter" disabled=${busy}>${busy ? 'Starting…' : 'Make'}</button>
       </div>
     </aside>

@@ -3,7 +3,7 @@ import {html} from './preact.js';
 import {FONTS, STYLES, TEMPLATES} from './examples.js';
 
 /** A catalogue's name for people. @param {string} name */
-export const spoken = (name) => name.replace(/-/g, ' ').replace(/^./, (first) => first.toUpperCase());
+export const spoken = (name) => name.replace(/-/g, ' ').replace(/^\d?./, (first) => first.toUpperCase());
 
 /** @param {number} usd */
 export const money = (usd) => (usd < 0.1 && usd > 0 ? `$${usd.toFixed(3)}` : `$${usd.toFixed(2)}`);

@@ -30,12 +30,18 @@ export function Runs({fail}) {
       ${items.map((run) => { const own = images.filter((image) => image.run_id === run.run_id); return html`<li key=${run.run_id}>
         <a href=${`#/run/${encodeURIComponent(run.run_id)}`}>
           <span class="strip" aria-hidden="true">${own.slice(0, 4).map((image) => html`<img key=${image.key} src=${image.image_url} alt="" loading="lazy" />`)}${!own.length && html`<i />`}</span>
-          <span class="what"><strong>${own.length ? titleOf(own[own.length - 1].key) : run.run_id}</strong>
+          <span class="what"><strong>${titled(own) || run.run_id}</strong>
             <span class="quiet"><span class=${`status ${run.status}`}>${WORDS[run.status] ?? run.status}</span> · <time datetime=${run.started_at}>${new Date(run.started_at).toLocaleString(undefined, {dateStyle: 'medium', timeStyle: 'short'})}</time>${run.kind === 'generateCampaign' ? ' · campaign' : ''}</span></span>
         </a></li>`; })}
     </ul>`}
     ${more && html`<p><button onClick=${more}>Older runs</button></p>`}
   </section>`;
+}
+
+/** What a run's first row says of its title; a digest says nothing. @param {any[]} images */
+function titled(images) {
+  const words = images.length ? titleOf(images.reduce((least, one) => (one.row < least.row ? one : least)).key) : '';
+  return /^[0-9a-f]{12}$/i.test(words) ? '' : words;
 }
 
 /** What a key says of its title. @param {string} key */

@@ -10,7 +10,7 @@ export function Viewer({run, at, label, stars, onMove, onStar, onRemove, onBroke
   const box = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const [other, setOther] = useState(/** @type {string | null} */ (null));
   const [sure, setSure] = useState(false);
-  useEffect(() => { box.current?.showModal(); }, []);
+  useEffect(() => { box.current?.showModal(); box.current?.focus(); }, []);
   useEffect(() => setSure(false), [at]);
   const rows = run.titles.length, columns = run.models.length;
   const cell = run.cells[at[0] * columns + at[1]];
@@ -34,7 +34,7 @@ export function Viewer({run, at, label, stars, onMove, onStar, onRemove, onBroke
     act();
   }
 
-  return html`<dialog class="viewer" ref=${box} onClose=${onClose} onKeyDown=${keys} aria-label="Picture" onClick=${(/** @type {any} */ event) => { if (event.target === box.current) box.current?.close(); }}>
+  return html`<dialog class="viewer" tabindex="-1" ref=${box} onClose=${onClose} onKeyDown=${keys} aria-label="Picture" onClick=${(/** @type {any} */ event) => { if (event.target === box.current) box.current?.close(); }}>
     <div class="stage">
       ${second ? html`<${Compare} one=${cell} two=${second} label=${label} onBroken=${onBroken} />`
         : there ? html`<img key=${cell.key} src=${cell.image_url} alt=${`${cell.title}, drawn by ${label(cell.model)}`} width="1200" height="630" onError=${onBroken} />`
