@@ -1,4 +1,4 @@
-"""What the API does for the page: its files, previews, redraws, winners, and a run that is asked for again and again."""
+"""What the API does for the page: its files, previews, redraws, winners, and a run that is asked for over and over."""
 
 import base64
 import io
