@@ -51,7 +51,7 @@ def make(page: "Page", titles: list[str], *models: str) -> str:
     pick(page, *models)
     page.get_by_role("button", name="Make", exact=True).click()
     page.wait_for_url(re.compile("#/run/"))
-    return page.url.rpartition("/")[2]
+    return str(page.url).rpartition("/")[2]
 
 
 def finished(page: "Page", images: int) -> None:
@@ -148,7 +148,7 @@ def test_a_finished_run_is_redrawn_with_other_words_and_nothing_is_paid(
     desk.wait_for_url(re.compile(f"#/run/(?!{re.escape(run['run_id'])})"))
     finished(desk, 4)
     expect(desk.locator(".matrix tbody th").first).to_have_text("Another wording")
-    assert app.image_api.calls().total == 0
+    assert app.image_api.calls()["requests"] == 0
     again = api("GET", f"/runs/{desk.url.rpartition('/')[2]}")[1]
     shown = {"title": "Another wording", "template": "center-box", "run_id": again["run_id"], "row": 0, "column": 0}
     drawn = base64.b64decode(api("POST", "/preview", shown)[1]["image"])
@@ -378,7 +378,7 @@ def test_a_deployment_with_a_key_asks_for_it_once(page: "Page", api: HttpApi) ->
 
 
 def axe(page: "Page") -> list[str]:
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
     found = Axe().run(page)
     return [f"{one['id']}: {[node['html'][:90] for node in one['nodes'][:3]]}" for one in found.response["violations"]]

@@ -48,6 +48,7 @@ def up(
             f"containers reach it: sam local start-api --skip-pull-image --warm-containers EAGER {options}"
         )
     err.print(f"The stack is up: {stack.endpoint}. `thumbs start generateBatch --input-file examples/batch.json`")
+    err.print(f"The page:        {Application(stack.endpoint).api_url}/", soft_wrap=True)
 
 
 @app.command()
@@ -81,7 +82,8 @@ def status(as_json: AsJson = False) -> None:
         if environments and states[0]["running"]:
             out.print(f"{'environments':<14}at most {environments} at once; what comes beyond waits its turn")
         if deployed:
-            out.print(f"{'HTTP API':<14}{Application(stack.endpoint).api_url}", soft_wrap=True)
+            api = Application(stack.endpoint).api_url
+            out.print(f"{'page':<14}{api}/\n{'HTTP API':<14}{api}", soft_wrap=True)
         if lost := stack.lost():
             out.print(
                 f"{' and '.join(lost)} ended unexpectedly; `thumbs up` starts it again. Logs: {stack.logs}",
