@@ -2,6 +2,7 @@
 import {html, useEffect, useMemo, useRef, useState} from './preact.js';
 import {ApiError, get, kindly, post, sentence} from './api.js';
 import {keepDraft, loadDraft, titlesOf, titlesOfFile} from './draft.js';
+import {expectRun} from './live.js';
 import {FontPicker, ModelPicker, StylePicker, TemplatePicker, money} from './pickers.js';
 import {Preview} from './preview.js';
 
@@ -120,6 +121,7 @@ export function Form({query, options, examples, open, fail}) {
     try {
       const {run_id} = await post('batches', request, {'idempotency-key': sent.key});
       sent.request = '';
+      if (titles.length) expectRun(run_id, {prompts: titles, models: draft.models});
       open(`/run/${encodeURIComponent(run_id)}`);
     } catch (error) {
       const problems = error instanceof ApiError ? error.problems.filter((one) => one.field) : [];
@@ -140,7 +142,7 @@ export function Form({query, options, examples, open, fail}) {
         onSelect=${(/** @type {any} */ event) => setLine(titlesOf(event.target.value.slice(0, event.target.selectionStart)).length - 1)} />
       ${problems.titles && html`<p class="problem" id="titles-problem">${problems.titles}</p>`}
       <p class="quiet" id="titles-help">Paste a list, drop a CSV or text file, or
-        <label class="link"> choose one<input type="file" accept=".csv,.txt,.md,text/plain,text/csv" class="unseen"
+        <label class="link">choose one<input type="file" accept=".csv,.txt,.md,text/plain,text/csv" class="unseen"
           onChange=${(/** @type {any} */ event) => { if (event.target.files[0]) take(event.target.files[0]); event.target.value = ''; }} /></label>.
         ${draft.titles && html` <button type="button" class="link" onClick=${() => change({titles: ''})}>Clear</button>`}</p>
       <${Field} name="blog" label="From a blog post" type="url" value=${draft.blog} problem=${problems.blog} placeholder="https://blog.example/a-post"

@@ -14,9 +14,19 @@ export function settled(before, now, renew) {
   return {...now, cells: now.cells.map((/** @type {any} */ cell) => (cell.image_url && links.get(cell.key) ? {...cell, image_url: links.get(cell.key)} : cell))};
 }
 
+/** What was asked for a moment ago: its matrix is there before the API has said anything of it. @type {{id: string, run: any}} */
+const asked = {id: '', run: null};
+
+/** @param {string} id @param {{prompts: string[], models: string[]}} request */
+export function expectRun(id, {prompts, models}) {
+  const cells = prompts.flatMap((title, row) => models.map((model, column) => ({row, column, title, model, state: 'pending'})));
+  const counts = {total: cells.length, pending: cells.length, running: 0, succeeded: 0, failed: 0, deleted: 0};
+  Object.assign(asked, {id, run: {run_id: id, status: 'RUNNING', started_at: new Date().toISOString(), titles: prompts, models, counts, cells}});
+}
+
 /** @param {string} id */
 export function useRun(id) {
-  const [run, setRun] = useState(/** @type {any} */ (null));
+  const [run, setRun] = useState(/** @type {any} */ (asked.id === id ? asked.run : null));
   const [winners, setWinners] = useState(/** @type {any[]} */ ([]));
   const [error, setError] = useState(/** @type {ApiError | null} */ (null));
   const now = useRef({etag: '', stale: false, stop: false, timer: 0, misses: 0, run: /** @type {any} */ (null)});
@@ -32,7 +42,8 @@ export function useRun(id) {
       if (own.stop) return;
       own.misses = 0;
       setError(null);
-      if (status !== 304) {
+      // A run that has only just begun may not know its cells yet.
+      if (status !== 304 && (data.cells.length || data.status !== 'RUNNING' || asked.id !== id)) {
         own.etag = etag ?? '';
         own.run = settled(own.run, data, renew);
         setRun(own.run);

@@ -1,6 +1,7 @@
 // A finished run with another template, font or wording: drawn again over its own pictures, and nothing is paid.
 import {html, useEffect, useRef, useState} from './preact.js';
 import {ApiError, kindly, post} from './api.js';
+import {expectRun} from './live.js';
 import {FontPicker, TemplatePicker} from './pickers.js';
 import {Preview} from './preview.js';
 
@@ -22,6 +23,7 @@ export function Redraw({run, options, open, fail, close}) {
     setBusy(true);
     try {
       const {run_id} = await post('batches', {prompts: titles, models: run.models, template, font, redraw: run.run_id});
+      expectRun(run_id, {prompts: titles, models: run.models});
       open(`/run/${encodeURIComponent(run_id)}`);
     } catch (error) {
       const found = error instanceof ApiError ? error.problems.flatMap(({field, message}) => { const at = field.match(/^prompts\[(\d+)\]/); return at ? [[at[1], message.replace(/^prompts\[\d+\]: /, '')]] : []; }) : [];
