@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from api import image_routes, openapi, responses, run_routes
+from api import image_routes, openapi, page_routes, responses, run_routes, winner_routes
 from api.http import BODY_BYTES, Refusal
 from api.origin import refuse_foreign_page
 from entry.clients import budget
@@ -30,6 +30,7 @@ from thumbnails.requests.models import CONTEXT_CHARACTERS, EXTRA_PROMPT_CHARACTE
 from thumbnails.runs.resume import NothingToRedrive, RunNeverAccepted, RunUnderWay
 from thumbnails.runs.stop import RunHasEnded
 from thumbnails.runs.submit import ContentFlagged, IdempotencyKeyReused
+from thumbnails.runs.winners import ChoiceContended, NoSuchWinner, NoWinners
 
 #: What the domain refuses because of how a run stands: 409, and the stable name of each.
 CONFLICTS: dict[type[ThumbnailError], str] = {
@@ -38,6 +39,8 @@ CONFLICTS: dict[type[ThumbnailError], str] = {
     RunUnderWay: "run_under_way",
     RunNeverAccepted: "run_never_accepted",
     NothingToRedrive: "nothing_to_redrive",
+    NoWinners: "no_winners",
+    ChoiceContended: "choice_contended",
 }
 
 #: Of every answer: links open for whoever has them, so no cache keeps one, and nothing is taken for another type.
@@ -52,6 +55,8 @@ app = APIGatewayRestResolver(
 )
 app.include_router(run_routes.router)
 app.include_router(image_routes.router)
+app.include_router(winner_routes.router)
+app.include_router(page_routes.router)
 
 
 def _only_own_pages(app: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[Any]:
@@ -131,6 +136,11 @@ def _over_budget(refusal: DailyBudgetExceeded) -> Response[Any]:
     answer = Refusal(429, "daily_budget_exceeded", str(refusal)).answer()
     answer.headers["Retry-After"] = format_datetime(refusal.ends, usegmt=True)
     return answer
+
+
+@app.exception_handler(NoSuchWinner)
+def _not_to_choose(refusal: NoSuchWinner) -> Response[Any]:
+    return Refusal(422, "invalid_request", str(refusal), [refusal.problem]).answer()
 
 
 @app.exception_handler(list(CONFLICTS))

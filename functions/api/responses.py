@@ -55,6 +55,7 @@ class Plan(BaseModel):
     context: str
     extra_prompt: str
     reuse: bool
+    redraw: str
     images: int
     estimated_cost_usd: float | None
     unpriced_models: list[str]
@@ -73,7 +74,7 @@ class Counts(BaseModel):
 
 
 class Cell(BaseModel):
-    """One image: its URL once it is there, an error and a message where it failed."""
+    """One image: its URL once it is there, an error and a message where it failed; ``waits`` is between two tries."""
 
     row: int
     column: int
@@ -84,6 +85,7 @@ class Cell(BaseModel):
     image_url: str | None = None
     error: str | None = None
     message: str | None = None
+    waits: bool = False
 
 
 class Rows(BaseModel):
@@ -114,6 +116,7 @@ class Run(BaseModel):
     style: str | None
     template: str | None
     font: str | None
+    redraw: str | None
     counts: Counts
     cells: list[Cell]
     rows: Rows | None = None
@@ -169,6 +172,55 @@ class Archive(BaseModel):
 
     run_id: str
     archive_url: str
+
+
+class Preview(BaseModel):
+    """A thumbnail as a run would make it, a JPEG in base64, and what the writer should look at."""
+
+    image: str
+    warnings: list[str]
+
+
+class Winner(BaseModel):
+    """What was chosen in a row: its image, its alternative text, and the tags that show it."""
+
+    row: int
+    title: str
+    model: str
+    key: str
+    image_url: str
+    download_url: str
+    file: str
+    alt: str
+    tags: list[str]
+    chosen_at: datetime
+
+
+class Winners(BaseModel):
+    """What was chosen of a run, row by row."""
+
+    run_id: str
+    winners: list[Winner]
+
+
+class TakenWinners(Winners):
+    """The winners, copied to where they stay, and a ZIP of them."""
+
+    archive_url: str
+
+
+class WinRate(BaseModel):
+    """How often a model was chosen, of the rows in which it stood to choose from and something was."""
+
+    model: str
+    wins: int
+    rows: int
+
+
+class WinRates(BaseModel):
+    """Every model that ever stood to choose from, the one that wins most often first."""
+
+    models: list[WinRate]
 
 
 class ModelOut(BaseModel):

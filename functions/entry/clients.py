@@ -3,6 +3,7 @@
 from functools import cache
 
 from entry.settings import ApiSettings, EventSettings, ProviderSettings, Settings, settings
+from thumbnails.aws.bus import Bus
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.secrets import ProviderKeys
 from thumbnails.aws.step_functions import Executions
@@ -39,6 +40,12 @@ def executions() -> Executions:
 def batches() -> Executions:
     """The executions of ``generateBatch`` alone."""
     return Executions.connect({"generateBatch": settings(EventSettings).generate_batch_arn})
+
+
+@cache
+def bus() -> Bus:
+    """The account's default bus."""
+    return Bus.connect()
 
 
 def provider_keys(given: ProviderSettings) -> ProviderKeys:

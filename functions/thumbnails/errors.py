@@ -16,6 +16,7 @@ renaming a class here means renaming it in ``statemachine/``; a test holds the t
     │   └── StorageUnavailable       S3 could not be read or written
     ├── Unavailable                  what the API asks gave no answer; no state machine sees these
     │   ├── OrchestrationUnavailable Step Functions
+    │   ├── BusUnavailable           EventBridge
     │   └── ModerationUnavailable    the moderation endpoint
     └── PermanentError               another try would end the same way
         ├── ProviderTooSlow          the provider asks for longer waits than the request allows
@@ -135,6 +136,10 @@ class Unavailable(ThumbnailError):
 
 class OrchestrationUnavailable(Unavailable):
     """Step Functions could not be asked after its client's own retries."""
+
+
+class BusUnavailable(Unavailable):
+    """EventBridge did not take an event."""
 
 
 class ModerationUnavailable(Unavailable):

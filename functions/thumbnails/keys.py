@@ -18,6 +18,7 @@
     campaigns/<id>/manifest.json             the campaign's result
     campaigns/<id>/budget/<execution>.json   what an execution of it has reserved for all of its rows
     budget/<day>.json                        what runs have paid on a UTC day, and what those under way may pay
+    winners/<run_id>/…                       what was chosen of a run, in copies that stay
     originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came
 
 A campaign's row is a run of its own, ``<id>-<row>``. The digest is taken over everything that decides the picture. A

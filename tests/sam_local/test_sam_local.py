@@ -62,6 +62,17 @@ def test_a_batch_is_posted_followed_and_opened_over_http(api: str) -> None:
         assert_thumbnail(cell["image_url"])
 
 
+def test_the_page_and_its_files_are_served(api: str) -> None:
+    with build_opener(ProxyHandler({})).open(f"{api}/") as answer:
+        page = answer.read().decode()
+    assert '<base href="/">' in page
+    script = page.partition('module" src="')[2].partition('"')[0]
+    with build_opener(ProxyHandler({})).open(f"{api}/{script}") as answer:
+        assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    status, drawn = call("POST", f"{api}/preview", {"title": TITLE})
+    assert (status, drawn["warnings"]) == (200, [])
+
+
 def test_a_batch_that_breaks_the_contract_is_refused_over_http(api: str) -> None:
     status, refusal = call("POST", f"{api}/batches", {**BATCH, "font": "comic-sans"})
     assert (status, refusal["code"]) == (422, "invalid_request")

@@ -60,7 +60,9 @@ class MemoryStore(Store):
         return next((key for key in sorted(self.objects) if key.startswith(prefix)), None)
 
     def copy(self, source: S3Object, key: str) -> None:
-        if (source.bucket, source.key) in self.elsewhere:
+        if source.bucket == self._bucket and source.key in self.objects:
+            self.put(key, self.objects[source.key].body, self.content_types[source.key])
+        elif (source.bucket, source.key) in self.elsewhere:
             self.put(key, self.elsewhere[source.bucket, source.key].body, "application/json")
 
     def put_new(self, key: str, body: bytes, content_type: str) -> bool:

@@ -127,6 +127,7 @@ EXPECTED = {
     "GenerateThumbnailRole": of_a_function("GenerateThumbnailLogs")
     | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*", BUDGETS], "s3:GetObject", "s3:PutObject")
     | on(f"{BUCKET}/gallery/*", "s3:PutObject")
+    | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject")
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")
     | on(KMS_KEYS, "kms:Decrypt"),
@@ -146,6 +147,9 @@ EXPECTED = {
     | on(f"{STATES}:mapRun:${{GenerateCampaignStateMachine.Name}}/*:*", "states:DescribeMapRun")
     | on([f"{BUCKET}/runs/*", f"{CAMPAIGNS}/campaign.json", f"{CAMPAIGNS}/manifest.json", BUDGETS], "s3:GetObject")
     | on([f"{BUCKET}/runs/*/claim.json", f"{BUCKET}/runs/*/archive.zip"], "s3:PutObject")
+    | on(f"{BUCKET}/originals/*", "s3:GetObject")
+    | on(f"{BUCKET}/winners/*", "s3:GetObject", "s3:PutObject")
+    | on(DEFAULT_BUS, "events:PutEvents")
     | on(f"{BUCKET}/runs/*.jpg", "s3:DeleteObject")
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")

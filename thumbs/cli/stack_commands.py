@@ -55,6 +55,7 @@ def up(
             f"containers reach it: sam local start-api --skip-pull-image --warm-containers EAGER {options}"
         )
     err.print(f"The stack is up: {stack.endpoint}. `thumbs start generateBatch --input-file examples/batch.json`")
+    err.print(f"The page:        {Application(stack.endpoint).api_url}/", soft_wrap=True)
 
 
 @app.command()
@@ -103,7 +104,8 @@ def status(as_json: AsJson = False) -> None:
             out.print(f"{'environments':<14}at most {environments} at once; what comes beyond waits its turn")
         if deployed:
             application = Application(stack.endpoint)
-            out.print(f"{'HTTP API':<14}{application.api_url}", soft_wrap=True)
+            api = application.api_url
+            out.print(f"{'page':<14}{api}/\n{'HTTP API':<14}{api}", soft_wrap=True)
             tell_of_lost_events(application)
         if lost := stack.lost():
             out.print(

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from thumbnails.aws.s3 import Store
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
+from thumbnails.images.redraw import resolve_redraw
 from thumbnails.keys import INBOX, REJECTED, S3Object, campaign_budget_key, request_key
 from thumbnails.requests.checks import parse_request, with_every_problem
 from thumbnails.requests.events import file_in, request_in
@@ -61,7 +62,7 @@ def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int,
         value = dict(value)
         run_id = value.pop("resume")
         value, begins = _resumed(task, run_id, value, store, cap)
-    request = parse_request(task, value, cap)
+    request = resolve_redraw(store, parse_request(task, value, cap))
     stored = store.get(request_key(run_id)) if run_id == execution else None
     if stored and _as_stored(task, json.loads(stored.body)) != request:
         # Step Functions has forgotten it, or it would have refused the name.

@@ -10,6 +10,7 @@ from thumbnails.aws.step_functions import Executions, fits_an_execution
 from thumbnails.blog.page import PageUnreadable, url_problem
 from thumbnails.blog.text import Page
 from thumbnails.errors import InvalidBatch, Problem, ThumbnailError
+from thumbnails.images.redraw import resolve_redraw
 from thumbnails.keys import S3Object, digest, event_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.estimate import Estimate, estimate
@@ -178,6 +179,7 @@ def submit(
     claim = _claim(run_id, store) if key else None
     if claim is None:
         checked = check(task, value, cap, read_page)
+        resolve_redraw(store, checked.request)
         if budget.is_set:
             budget.check(unpaid_usd(run_id, checked.request, store, begun=False))
         if flagged := moderate(checked.texts, checked.from_page):
