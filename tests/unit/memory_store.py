@@ -111,4 +111,4 @@ class MemoryStore(Store):
 
 
 def _etag(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()

@@ -253,7 +253,7 @@ def test_over_http_a_request_is_refused_before_a_run_begins(
     store: MemoryStore, budget_of: Callable[[float], Budget]
 ) -> None:
     executions = MemoryExecutions()
-    ways: dict[str, Any] = {"cap": CAP, "read_page": None, "moderate": lambda _: [], "store": store}
+    ways: dict[str, Any] = {"cap": CAP, "read_page": None, "moderate": lambda *_: [], "store": store}
     with pytest.raises(DailyBudgetExceeded):
         submit("generateBatch", BATCH, "key", executions=executions, budget=budget_of(COST - 0.01), **ways)
     assert not executions.all
