@@ -43,7 +43,8 @@ CONFLICTS: dict[type[ThumbnailError], str] = {
     ChoiceContended: "choice_contended",
 }
 
-#: Of every answer: links open for whoever has them, so no cache keeps one, and nothing is taken for another type.
+#: Of every answer that says nothing else: links open for whoever has them, so no cache keeps one; and nothing is taken
+#: for another type.
 SEALED = {"Cache-Control": ["no-store"], "X-Content-Type-Options": ["nosniff"]}
 
 app = APIGatewayRestResolver(
@@ -184,5 +185,6 @@ def _not_found(_error: NotFoundError) -> Response[Any]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     answer = app.resolve({**event, "path": unquote(event["path"])}, context)
-    answer["multiValueHeaders"].update(SEALED)
+    # But for what an answer says itself: the page's own files hold no link.
+    answer["multiValueHeaders"] = {**SEALED, **answer["multiValueHeaders"]}
     return answer

@@ -21,7 +21,7 @@ import boto3
 import pytest
 from PIL import Image
 
-from tests.integration.application import ACCOUNT, BUCKET, Application, create_function
+from tests.integration.application import BUCKET, Application, create_function, machine_arn
 from tests.integration.attacks import ATTACKS, CREATE_STACK, JSON, NEXT, PAID, USES, Row, send
 from thumbs.cli.application import Application as Command
 from thumbs.stack.deploy import CREDENTIALS, REGION
@@ -71,7 +71,7 @@ class Fence:
 
     def state(self) -> dict[str, object]:
         """What an attack would change."""
-        machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:generateBatch"
+        machine = machine_arn("generateBatch")
         executions = self.app.listing.list_executions(stateMachineArn=machine)["executions"]
         session = boto3.session.Session(
             aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.application import ACCOUNT, DALLE, GPT, RUN_SECONDS, Application, wait_for
+from tests.integration.application import DALLE, GPT, RUN_SECONDS, Application, execution_arn, machine_arn, wait_for
 from tests.integration.fault_proxy import Effect, FaultProxy, Rule
 from thumbs.stack.processes import PROJECT
 
@@ -130,7 +130,7 @@ def watcher(app: Application, endpoint: str) -> Iterator[tuple[str, subprocess.P
         assert process.stdout
         assert "1/4" in process.stdout.readline()
         yield name, process
-    arn = f"arn:aws:states:us-east-1:{ACCOUNT}:execution:generateBatch:{name}"
+    arn = execution_arn(name)
     assert app.states.describe_execution(executionArn=arn)["status"] == "RUNNING"
     app.states.stop_execution(executionArn=arn)
 
@@ -228,7 +228,7 @@ def test_a_campaign_is_stopped_with_its_rows_and_redriven(app: Application, tmp_
     wait_for("a call", lambda: app.image_api.calls()["requests"] or None, RUN_SECONDS)
     assert f"{name} is stopped" in thumbs(app, "stop", name).stdout
     running = app.listing.list_executions(
-        stateMachineArn=f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:fan-out-thumbnails-generateThumbnails",
+        stateMachineArn=machine_arn("generateThumbnails"),
         statusFilter="RUNNING",
     )
     assert [run["name"] for run in running["executions"] if run["name"].startswith(name)] == []

@@ -313,6 +313,9 @@ def test_the_api_wants_a_key_or_a_signature_on_all_but_what_says_nothing_of_runs
     assert {route: security for route, security in asked.items() if security != wanted} == {
         ("/health", "x-amazon-apigateway-any-method"): None,
         ("/options", "x-amazon-apigateway-any-method"): None,
+        # The page, which asks its reader for the key.
+        ("/", "x-amazon-apigateway-any-method"): None,
+        ("/web/{proxy+}", "x-amazon-apigateway-any-method"): None,
         ("/{proxy+}", "options"): None,
     }
     assert body["components"]["securitySchemes"]["sigv4"]["x-amazon-apigateway-authtype"] == "awsSigv4"
