@@ -45,6 +45,7 @@ def there(deployed: Application) -> str:
 def expect(locator: Any) -> Any:
     from playwright.sync_api import expect
 
+    expect.set_options(timeout=SECONDS)
     return expect(locator)
 
 
@@ -103,6 +104,7 @@ def test_a_writer_makes_looks_chooses_and_takes_home(desk: "Page", app: Applicat
     assert desk.locator("[data-at='1,1'] .open").evaluate("e => e === document.activeElement")
     desk.keyboard.press("Enter")
     viewer = desk.locator("dialog.viewer")
+    expect(viewer).to_be_focused()
     for key in ("ArrowUp", "ArrowLeft", "c"):
         desk.keyboard.press(key)
     slider = viewer.get_by_role("slider")
@@ -191,7 +193,8 @@ def test_a_failed_cell_says_why_and_is_made_again_alone(desk: "Page", app: Appli
 
 
 def test_a_run_is_stopped(desk: "Page", app: Application) -> None:
-    app.image_api.set_latency(8)
+    # The call under way when a run is stopped is paid for, and its image is kept: this one never answers.
+    app.image_api.add_fault("hang")
     make(desk, ["A run that is stopped"], GPT)
     desk.get_by_role("button", name="Stop", exact=True).click()
     expect(desk.get_by_role("status").first).to_contain_text("stopped, 1 not made")
