@@ -7,6 +7,7 @@ export SAM_CLI_TELEMETRY = 0
 BIN = .venv/bin
 UV = $(BIN)/uv pip
 UV_VERSION = 0.13.9
+TYPESCRIPT_VERSION = 5.9.3
 # The system's own certificates, for a network that has some of its own.
 export UV_SYSTEM_CERTS = true
 # What uv fetches stays in the project too.
@@ -20,15 +21,20 @@ run: setup
 	@$(BIN)/thumbs up
 	@$(BIN)/thumbs start generateBatch --input-file examples/batch.json
 	@echo
-	@echo 'Open a picture: click its cell, or open its URL in a browser. All of them: .venv/bin/awslocal s3 sync s3://fan-out-thumbnails-000000000000-us-east-1/runs pictures'
+	@echo 'Open a picture: click its cell, or open its URL in a browser. All of them on one page: .venv/bin/thumbs open RUN'
 	@echo 'Another run:    .venv/bin/thumbs start generateBatch --input-file examples/batch.json'
 	@echo 'Stop the stack: make down'
+	@$(BIN)/thumbs status | sed -n 's/^page  */The page:       /p'
 
-# Processes that run tests side by side: two for the lanes of integration tests, which often wait, one for unit tests.
-WORKERS ?= 3
+# Processes that run tests side by side: three for the lanes of integration tests, which often wait, one for unit tests.
+WORKERS ?= 4
 
 test: setup
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 10
+
+# What takes too long for every run of the suite.
+test-nightly: setup
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) -m nightly --durations 10
 
 # Bad input by the thousand, other input each time, and how much of it was refused and accepted.
 fuzz: setup
@@ -37,6 +43,18 @@ fuzz: setup
 # What can go wrong in a batch, the slow rows too, and the table of it.
 test-faults: setup
 	@$(BIN)/python -m pytest tests/integration/test_faults.py -m '' -q --fault-table
+
+# What other sites and other hosts try against a stack, some of it in Chromium, and the table of it.
+test-attacks: setup
+	@$(BIN)/python -m pytest tests/integration/test_attacks.py -q --attack-table
+
+# What is killed in a batch of 25 × 2, a full disk too, and the table of it.
+test-crashes: setup
+	@$(BIN)/python -m pytest tests/integration/test_crashes.py -m '' -q --crash-table
+
+# What can happen to an event, and the table of it.
+test-lost-events: setup
+	@$(BIN)/python -m pytest tests/integration/test_lost_events.py -m '' -q --fault-table
 
 # Twenty batches of fifty with every fifth call failing, on a stack of its own: is anything lost, does anything leak?
 soak: setup
@@ -48,13 +66,22 @@ test-sam-local: setup
 
 check: check-static test
 
-check-static: setup
+check-static: setup check-page
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy functions thumbs tests
 	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive functions thumbs
 	@$(BIN)/cfn-lint template.yaml infra/*.yaml
 	@AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$$PATH" .venv-sam/bin/sam validate --lint
+
+# The page's types, where Node is there.
+check-page:
+	@if command -v npx > /dev/null; then npx --yes --package typescript@$(TYPESCRIPT_VERSION) tsc -p functions/web/jsconfig.json; \
+		else echo 'The types of the page are not checked: there is no Node.'; fi
+
+# What the page weighs, and how soon it paints, on the stack that is up.
+bench-page: setup
+	@$(BIN)/python -m tests.bench.bench_page $(OPTIONS)
 
 # What drawing a title costs, beside plain Pillow, ImageMagick and sharp where they are installed.
 bench-overlay: setup
@@ -72,12 +99,20 @@ bench-speed: setup
 bench-cold-start: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_cold_start
 
+# What it costs that objects are on the disk before S3 answers.
+bench-disk: setup
+	@$(BIN)/python -m tests.bench.bench_disk
+
 bench-docs: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch --docs
 
 # What a campaign costs the embedded stack: wall time, and the memory of all its processes.
 bench-campaign: setup
 	@$(BIN)/python -m tests.bench.bench_campaign $(OPTIONS)
+
+# Few environments and a slow provider, on the stack that is up: ten minutes and more. OPTIONS=--paper needs none.
+bench-limits: setup
+	@$(BIN)/python -m tests.bench.bench_limits $(OPTIONS)
 
 # What a page of the gallery costs, over what the bucket holds.
 bench-gallery: setup
@@ -86,6 +121,10 @@ bench-gallery: setup
 # Draw the golden pictures anew, to be looked at before they are kept.
 golden: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_golden
+
+# What the page shows of styles, templates and fonts, drawn anew to be looked at before it is kept.
+examples: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_examples
 
 # The API's document, from its code.
 openapi: setup
@@ -124,5 +163,5 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-gallery \
-	golden openapi up down setup python pins
+.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
+	check-page bench-page examples golden openapi up down setup python pins

@@ -55,6 +55,7 @@ class Plan(BaseModel):
     context: str
     extra_prompt: str
     reuse: bool
+    redraw: str
     images: int
     estimated_cost_usd: float | None
     unpriced_models: list[str]
@@ -73,7 +74,7 @@ class Counts(BaseModel):
 
 
 class Cell(BaseModel):
-    """One image: its URL once it is there, an error and a message where it failed."""
+    """One image: its URL once it is there, an error and a message where it failed; ``waits`` is between two tries."""
 
     row: int
     column: int
@@ -84,6 +85,7 @@ class Cell(BaseModel):
     image_url: str | None = None
     error: str | None = None
     message: str | None = None
+    waits: bool = False
 
 
 class Rows(BaseModel):
@@ -96,7 +98,10 @@ class Rows(BaseModel):
 
 
 class Run(BaseModel):
-    """A run, while it goes on and after; no cells where its request was never accepted, rows only of a campaign."""
+    """A run, while it goes on and after; no cells where its request was never accepted, rows only of a campaign.
+
+    One that is ``forgotten`` has no history any more: it is what the bucket holds.
+    """
 
     run_id: str
     kind: Kind
@@ -105,18 +110,20 @@ class Run(BaseModel):
     ended_at: datetime | None
     error: str | None
     message: str | None
+    forgotten: bool = False
     titles: list[str]
     models: list[str]
     style: str | None
     template: str | None
     font: str | None
+    redraw: str | None
     counts: Counts
     cells: list[Cell]
     rows: Rows | None = None
 
 
 class RunSummary(BaseModel):
-    """A run in a list, as its newest execution shows it."""
+    """A run in a list, as its newest execution shows it, or as the bucket does where that is forgotten."""
 
     run_id: str
     kind: Kind
@@ -124,6 +131,7 @@ class RunSummary(BaseModel):
     started_at: datetime
     ended_at: datetime | None
     status_url: str
+    forgotten: bool = False
 
 
 class Runs(BaseModel):
@@ -166,6 +174,55 @@ class Archive(BaseModel):
     archive_url: str
 
 
+class Preview(BaseModel):
+    """A thumbnail as a run would make it, a JPEG in base64, and what the writer should look at."""
+
+    image: str
+    warnings: list[str]
+
+
+class Winner(BaseModel):
+    """What was chosen in a row: its image, its alternative text, and the tags that show it."""
+
+    row: int
+    title: str
+    model: str
+    key: str
+    image_url: str
+    download_url: str
+    file: str
+    alt: str
+    tags: list[str]
+    chosen_at: datetime
+
+
+class Winners(BaseModel):
+    """What was chosen of a run, row by row."""
+
+    run_id: str
+    winners: list[Winner]
+
+
+class TakenWinners(Winners):
+    """The winners, copied to where they stay, and a ZIP of them."""
+
+    archive_url: str
+
+
+class WinRate(BaseModel):
+    """How often a model was chosen, of the rows in which it stood to choose from and something was."""
+
+    model: str
+    wins: int
+    rows: int
+
+
+class WinRates(BaseModel):
+    """Every model that ever stood to choose from, the one that wins most often first."""
+
+    models: list[WinRate]
+
+
 class ModelOut(BaseModel):
     """An image model with its list price per picture and the day it was noted; null where none is published."""
 
@@ -194,6 +251,17 @@ class Defaults(BaseModel):
     style: str
     template: str
     font: str
+
+
+class Budget(BaseModel):
+    """A UTC day's money in US dollars; every field null where no budget is set."""
+
+    day: str | None = None
+    limit_usd: float | None = None
+    paid_usd: float | None = None
+    reserved_usd: float | None = None
+    left_usd: float | None = None
+    starts_anew: datetime | None = None
 
 
 class Options(BaseModel):

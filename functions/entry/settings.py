@@ -22,6 +22,10 @@ class Settings(Environment):
     url_seconds: int
     #: The S3 endpoint that people's browsers reach; empty for AWS's own.
     public_endpoint_url: str = ""
+    #: Where the bucket is on this machine's disk; the embedded stack says so to its functions.
+    bucket_folder: str = ""
+    #: What all runs together may pay in a UTC day, in US dollars; 0 for no limit.
+    daily_budget_usd: float = 0.0
 
 
 class CheckSettings(Settings):
@@ -29,6 +33,13 @@ class CheckSettings(Settings):
 
     #: The most images that one run may make.
     batch_cap: int
+
+
+class RunSettings(CheckSettings):
+    """Of the function that opens a run."""
+
+    #: The most images that a run makes at once.
+    image_concurrency: int
 
 
 class ProviderSettings(Settings):
@@ -66,10 +77,12 @@ class ApiSettings(CheckSettings, ProviderSettings):
 
 
 class CorsSettings(Environment):
-    """What the HTTP API needs to know when it is imported."""
+    """Who may use the HTTP API; it needs to know when it is imported."""
 
     #: The origin whose pages may use it.
     cors_origin: str = "*"
+    #: Set by ``sam local``.
+    aws_sam_local: bool = False
 
 
 S = TypeVar("S", bound=Environment)

@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from tests.bench.burst import bursts
 from tests.integration.application import BUCKET, GEMINI, GPT, Application, opened
 from tests.integration.conftest import remove
 from thumbs.stack.deploy import deploy
@@ -53,7 +54,7 @@ class Count:
     Attributes:
         sockets: descriptors, by kind, of LocalStack and the functions together; ``events`` are epoll and its kin,
             ``temporary`` files without a name.
-        on_disk: files in the stack's temporary folder, but for the objects of S3.
+        on_disk: files in the stack's temporary folder.
         localstack_mb: memory of LocalStack itself; ``functions_mb`` of all that it started.
         bucket_mb: the bucket's objects, on disk.
     """
@@ -144,7 +145,7 @@ def count(app: Application) -> Count:
         events=kinds["anon_inode"],
         files=kinds["file"],
         temporary=kinds["temporary"],
-        on_disk=sum(1 for file in folder.rglob("*") if file.is_file() and folder / "s3" not in file.parents),
+        on_disk=sum(1 for file in folder.rglob("*") if file.is_file()),
         localstack_mb=megabytes(root),
         functions_mb=sum(map(megabytes, functions)),
         bucket_mb=stored_bytes(app) / MEGABYTE,
@@ -242,7 +243,13 @@ def main() -> int:
         stack.start(print)
         deploy(stack, print)
         app = Application(stack)
-        return 0 if soak(app, options.batches) else 1
+        holds = soak(app, options.batches)
+        app.close()
+        # On a stack that has nothing behind it.
+        stack.stop(print)
+        stack.start(print)
+        deploy(stack, print)
+        return 0 if bursts(Application(stack)) and holds else 1
     finally:
         remove(stack)
 

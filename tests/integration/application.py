@@ -70,6 +70,16 @@ def wait_for(what: str, look: Callable[[], T | None], seconds: float) -> T:
     return found
 
 
+def machine_arn(task: str) -> str:
+    """Of a state machine that the template deploys."""
+    return f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STACK_NAME}-{task}"
+
+
+def execution_arn(name: str, task: str = "generateBatch") -> str:
+    """Of an execution of one."""
+    return f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{STACK_NAME}-{task}:{name}"
+
+
 class Application:
     """A deployed stack: its AWS clients, its offline image API, and what tests do with them."""
 
@@ -99,7 +109,7 @@ class Application:
 
     def start(self, task: str, request: object, name: str | None = None) -> str:
         """Start a state machine; the execution's ARN."""
-        arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STACK_NAME}-{task}"
+        arn = machine_arn(task)
         named = {"name": name} if name else {}
         return self.states.start_execution(stateMachineArn=arn, input=json.dumps(request), **named)["executionArn"]
 

@@ -34,7 +34,8 @@ TASKS: tuple[Task, ...] = ("generateBatch", "generateThumbnails")
 #: Everything that the application ever writes, and what writers drop.
 KNOWN = re.compile(
     rf"runs/{RUN_ID.strip('^$')}/(request\.json|manifest\.json|claim\.json|archive\.zip|\d+-[a-z0-9-]+/[a-z0-9.-]+\.jpg)"
-    rf"|originals/[0-9a-f]{{64}}/{RUN_ID.strip('^$')}/\d+-\d+|rejected/[A-Za-z0-9_.-]+/[^/\\]+|(inbox|scheduled)/.*",
+    rf"|originals/[0-9a-f]{{64}}/{RUN_ID.strip('^$')}/\d+-\d+|rejected/[A-Za-z0-9_.-]+/[^/\\]+"
+    rf"|gallery/\d{{13}}/{RUN_ID.strip('^$')}|(inbox|scheduled)/.*",
     re.DOTALL,
 )
 
@@ -80,7 +81,8 @@ def as_json(values: list[Any]) -> list[Any]:
 
 
 def is_sentence(message: str) -> None:
-    assert 0 < len(message) <= 500
+    # An execution names every problem of its request.
+    assert 0 < len(message) <= 1013
     assert message.isprintable()
     assert "Traceback" not in message and 'File "' not in message
 

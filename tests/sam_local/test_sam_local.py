@@ -7,11 +7,11 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
+import pytest
 from PIL import Image
 
-from tests.integration.application import ACCOUNT, GPT, RUN_SECONDS, Application, opened, wait_for
+from tests.integration.application import GPT, RUN_SECONDS, Application, execution_arn, opened, wait_for
 from tests.sam_local.conftest import SamLocal
-from thumbs.stack.deploy import REGION
 from thumbs.stack.processes import PROJECT
 
 EVENTS = PROJECT / "events"
@@ -19,10 +19,11 @@ TITLE = "Why fan-out beats sequential"
 BATCH = {"prompts": [TITLE, "Three retries with backoff"], "models": ["gemini-3-pro-image-preview", GPT]}
 
 
-def call(method: str, url: str, body: object = None) -> tuple[int, Any]:
+def call(method: str, url: str, body: object = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
     """Status and JSON of an HTTP call."""
     data = None if body is None else json.dumps(body).encode()
-    request = Request(url, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310 - our own URL
+    named = {"Content-Type": "application/json", **(headers or {})}
+    request = Request(url, data, named, method=method)  # noqa: S310 - our own URL
     try:
         with build_opener(ProxyHandler({})).open(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
@@ -38,7 +39,7 @@ def assert_thumbnail(url: str) -> None:
 
 def run_of(app: Application, task: str, name: str) -> str:
     """The status of a run at its end."""
-    return app.wait(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:fan-out-thumbnails-{task}:{name}").status
+    return app.wait(execution_arn(name, task)).status
 
 
 def test_a_batch_is_posted_followed_and_opened_over_http(api: str) -> None:
@@ -60,10 +61,32 @@ def test_a_batch_is_posted_followed_and_opened_over_http(api: str) -> None:
         assert_thumbnail(cell["image_url"])
 
 
+def test_the_page_and_its_files_are_served(api: str) -> None:
+    with build_opener(ProxyHandler({})).open(f"{api}/") as answer:
+        page = answer.read().decode()
+    assert '<base href="/">' in page
+    script = page.partition('module" src="')[2].partition('"')[0]
+    with build_opener(ProxyHandler({})).open(f"{api}/{script}") as answer:
+        assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    status, drawn = call("POST", f"{api}/preview", {"title": TITLE})
+    assert (status, drawn["warnings"]) == (200, [])
+
+
 def test_a_batch_that_breaks_the_contract_is_refused_over_http(api: str) -> None:
     status, refusal = call("POST", f"{api}/batches", {**BATCH, "font": "comic-sans"})
     assert (status, refusal["code"]) == (422, "invalid_request")
     assert "comic-sans" in refusal["message"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "evil.example:3000"}, {"Origin": "https://evil.example"}, {"Origin": "null"}],
+    ids=["DNS rebinding", "foreign origin", "null origin"],
+)
+def test_pages_of_other_sites_are_refused_over_http(api: str, headers: dict[str, str]) -> None:
+    status, refusal = call("POST", f"{api}/batches", BATCH, headers)
+    assert status == 403
+    assert refusal["code"] == ("foreign_host" if "Host" in headers else "foreign_origin")
 
 
 def test_a_batch_is_checked_and_collected(sam_local: SamLocal, app: Application) -> None:

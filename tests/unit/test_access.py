@@ -44,6 +44,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+def alternatives(value: Any) -> list[Any]:
+    """What a property may be, over the conditions."""
+    return [plain(one) for one in (value["Fn::If"][1:] if isinstance(value, dict) and "Fn::If" in value else [value])]
+
+
 def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
@@ -95,9 +100,16 @@ EXECUTION_ARNS = [
     f"arn:${{AWS::Partition}}:states:${{AWS::Region}}:${{AWS::AccountId}}:execution:${{{name}.Name}}:*"
     for name in ("GenerateBatchStateMachine", "GenerateThumbnailsStateMachine", "GenerateCampaignStateMachine")
 ]
-IMAGE_FUNCTIONS = ["${ValidateBatchFunction.Arn}", "${GenerateThumbnailFunction.Arn}", "${CollectBatchFunction.Arn}"]
+#: Any version of the one that SnapStart is for: an execution goes on with the one that it began with.
+VERSIONS = "${GenerateThumbnailFunction.Arn}:*"
+IMAGE_FUNCTIONS = [
+    "${ValidateBatchFunction.Arn}",
+    "${GenerateThumbnailFunction.Arn}",
+    VERSIONS,
+    "${CollectBatchFunction.Arn}",
+]
 DEFAULT_BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
-CAMPAIGNS = f"{BUCKET}/campaigns/*"
+CAMPAIGNS, BUDGETS = f"{BUCKET}/campaigns/*", f"{BUCKET}/budget/*"
 STATES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 # By name: the Map's rows are executions of the state machine that has this role.
 CAMPAIGN_MACHINE, CAMPAIGN_ROWS = (
@@ -114,28 +126,42 @@ KMS_KEYS = "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*"
 
 EXPECTED = {
     "ValidateBatchRole": of_a_function("ValidateBatchLogs")
-    | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject", "s3:PutObject")
+    | on([f"{BUCKET}/runs/*/request.json", BUDGETS], "s3:GetObject", "s3:PutObject")
     | on(f"{BUCKET}/gallery/*", "s3:PutObject")
-    | on([f"{BUCKET}/inbox/*", f"{BUCKET}/scheduled/*"], "s3:GetObject", "s3:GetObjectVersion")
+    | on(
+        [f"{BUCKET}/inbox/*", f"{BUCKET}/scheduled/*", f"{BUCKET}/runs/*/event.json"],
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+    )
+    | on(f"{CAMPAIGNS}/budget/*", "s3:GetObject")
     | on(f"{BUCKET}/rejected/*", "s3:PutObject")
     | on(BUCKET, "s3:ListBucket"),
     "GenerateThumbnailRole": of_a_function("GenerateThumbnailLogs")
-    | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject", "s3:PutObject")
+    | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*", BUDGETS], "s3:GetObject", "s3:PutObject")
     | on(f"{BUCKET}/gallery/*", "s3:PutObject")
+    | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject")
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")
     | on(KMS_KEYS, "kms:Decrypt"),
     "CollectBatchRole": of_a_function("CollectBatchLogs")
-    | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject")
+    | on(BUDGETS, "s3:GetObject", "s3:PutObject")
+    | on([f"{BUCKET}/runs/*/request.json", f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject")
+    | on(BUCKET, "s3:ListBucket")
     | on(f"{BUCKET}/runs/*/manifest.json", "s3:PutObject"),
-    "StartBatchRole": of_a_function("StartBatchLogs") | on("${GenerateBatchStateMachine}", "states:StartExecution"),
+    "StartBatchRole": of_a_function("StartBatchLogs")
+    | on("${GenerateBatchStateMachine}", "states:StartExecution")
+    | on(f"{BUCKET}/runs/*/event.json", "s3:PutObject")
+    | on("${LostEvents.Arn}", "sqs:SendMessage"),
     "ApiRole": of_a_function("ApiLogs")
     | on(MACHINE_ARNS, "states:StartExecution", "states:ListExecutions")
     | on(EXECUTION_ARNS, "states:DescribeExecution", "states:GetExecutionHistory", "states:StopExecution")
     | on(EXECUTION_ARNS[2], "states:ListMapRuns")
     | on(f"{STATES}:mapRun:${{GenerateCampaignStateMachine.Name}}/*:*", "states:DescribeMapRun")
-    | on([f"{BUCKET}/runs/*", f"{CAMPAIGNS}/campaign.json", f"{CAMPAIGNS}/manifest.json"], "s3:GetObject")
+    | on([f"{BUCKET}/runs/*", f"{CAMPAIGNS}/campaign.json", f"{CAMPAIGNS}/manifest.json", BUDGETS], "s3:GetObject")
     | on([f"{BUCKET}/runs/*/claim.json", f"{BUCKET}/runs/*/archive.zip"], "s3:PutObject")
+    | on(f"{BUCKET}/originals/*", "s3:GetObject")
+    | on(f"{BUCKET}/winners/*", "s3:GetObject", "s3:PutObject")
+    | on(DEFAULT_BUS, "events:PutEvents")
     | on(f"{BUCKET}/runs/*.jpg", "s3:DeleteObject")
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")
@@ -147,19 +173,21 @@ EXPECTED = {
     "ValidateCampaignRole": of_a_function("ValidateCampaignLogs")
     | on([f"{CAMPAIGNS}.csv", f"{CAMPAIGNS}.json", f"{CAMPAIGNS}/images.jsonl"], "s3:GetObject")
     | on(
-        [f"{CAMPAIGNS}/campaign.json", f"{CAMPAIGNS}/requests.json", f"{CAMPAIGNS}/rows/*.json"],
+        [f"{CAMPAIGNS}/{file}" for file in ("campaign.json", "requests.json", "rows/*.json", "budget/*")],
         "s3:PutObject",
         "s3:AbortMultipartUpload",
     )
+    | on(BUDGETS, "s3:GetObject", "s3:PutObject")
     | on(BUCKET, "s3:ListBucket"),
     "CollectCampaignRole": of_a_function("CollectCampaignLogs")
     | on(
         [
-            *(f"{CAMPAIGNS}/{file}" for file in ("campaign.json", "images.jsonl", "results/*")),
+            *(f"{CAMPAIGNS}/{file}" for file in ("campaign.json", "images.jsonl", "results/*", "budget/*")),
             f"{BUCKET}/runs/*/manifest.json",
         ],
         "s3:GetObject",
     )
+    | on(BUDGETS, "s3:GetObject", "s3:PutObject")
     | on([f"{CAMPAIGNS}/images.jsonl", f"{CAMPAIGNS}/manifest.json"], "s3:PutObject", "s3:AbortMultipartUpload")
     | on(BUCKET, "s3:ListBucket"),
     "CampaignRole": WITHOUT_RESOURCES
@@ -227,9 +255,10 @@ def test_a_role_is_assumed_by_one_service_for_one_function_or_state_machine(name
 def test_a_state_machine_invokes_the_functions_of_its_definition_and_no_other(name: str) -> None:
     machine = MACHINES[name]
     text = (PROJECT / machine["DefinitionUri"]).read_text()
-    filled = {key: plain(value) for key, value in machine["DefinitionSubstitutions"].items()}
-    used = {filled[key] for key in re.findall(r"\$\{(\w+)\}", text)}
+    filled = {key: alternatives(value) for key, value in machine["DefinitionSubstitutions"].items()}
+    used = {arn for key in re.findall(r"\$\{(\w+)\}", text) for arn in filled[key]}
     functions = {arn for arn in used if arn.removeprefix("${").removesuffix(".Arn}") in FUNCTIONS}
+    functions |= {VERSIONS} if "${GenerateThumbnailRelease}" in used else set()
     role = plain(machine["Role"]).removeprefix("${").removesuffix(".Arn}")
     assert functions
     assert {resource for action, resource in grants(role) if action == "lambda:InvokeFunction"} == functions
@@ -297,6 +326,9 @@ def test_the_api_wants_a_key_or_a_signature_on_all_but_what_says_nothing_of_runs
     assert {route: security for route, security in asked.items() if security != wanted} == {
         ("/health", "x-amazon-apigateway-any-method"): None,
         ("/options", "x-amazon-apigateway-any-method"): None,
+        # The page, which asks its reader for the key.
+        ("/", "x-amazon-apigateway-any-method"): None,
+        ("/web/{proxy+}", "x-amazon-apigateway-any-method"): None,
         ("/{proxy+}", "options"): None,
     }
     assert body["components"]["securitySchemes"]["sigv4"]["x-amazon-apigateway-authtype"] == "awsSigv4"
@@ -408,7 +440,7 @@ def test_the_bucket_is_encrypted_and_versioned_and_outlives_its_stack() -> None:
     assert RESOURCES["ImageBucket"]["UpdateReplacePolicy"] == "Retain"
 
 
-@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/", "gallery/"])
+@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/", "gallery/", "budget/"])
 def test_what_runs_leave_in_the_bucket_ends_with_its_lifetime(prefix: str) -> None:
     (rule,) = [rule for rule in rules() if rule.get("Prefix") == prefix]
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "ImageLifetimeDays"})
@@ -422,6 +454,7 @@ def test_a_scheduled_file_stays_and_old_versions_and_broken_uploads_go() -> None
         "rejected/",
         "campaigns/",
         "gallery/",
+        "budget/",
     }
     versions, uploads = [rule for rule in rules() if "Prefix" not in rule]
     assert versions["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "ImageLifetimeDays"}}
@@ -445,6 +478,7 @@ def test_the_nested_stack_is_given_what_its_parameters_are_called_after() -> Non
     assert given.keys() == MONITORING["Parameters"].keys()
     assert given.pop("Application") == "${AWS::StackName}"
     assert given.pop("TopicKeyArn") == "${LogKey.Arn}"
+    assert given.pop("LostEvents") == "${LostEvents.QueueName}"
     assert given == {name: f"${{{name}}}" for name in given}
     assert given.keys() == {*FUNCTIONS, *MACHINES, "AlarmEmail", "DailySpendLimitUsd"}
 
@@ -506,6 +540,74 @@ def test_an_alarm_rings_when_too_many_tries_for_an_image_fail() -> None:
     assert [metric["of"] for metric in metrics.values()] == [{"FunctionName": "${GenerateThumbnailFunction}"}] * 2
     assert expression_of("FailureRateAlarm") == "IF(FILL(tries, 0) >= 5, 100 * errors / tries, 0)"
     assert ALARMS["FailureRateAlarm"]["Threshold"] == 20
+
+
+def test_an_alarm_rings_when_an_event_is_lost_or_cannot_be_started() -> None:
+    lost = metrics_of("LostEventsAlarm")
+    assert {metric["named"] for metric in lost.values()} == {
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", 300),
+        ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "Maximum", 300),
+    }
+    assert [metric["of"] for metric in lost.values()] == [{"QueueName": "${LostEvents}"}] * 2
+    failed = summed("FailedStartsAlarm", ("AWS/Lambda", "Errors"), ("AWS/Lambda", "DestinationDeliveryFailures"))
+    assert failed == ["${StartBatchFunction}"] * 2
+    assert [ALARMS[name]["Threshold"] for name in ("LostEventsAlarm", "FailedStartsAlarm")] == [0, 0]
+
+
+LOST_EVENTS = "${LostEvents.Arn}"
+START_BATCH: dict[str, Any] = FUNCTIONS["StartBatchFunction"]
+
+
+@pytest.mark.parametrize("name", START_BATCH["Events"])
+def test_an_event_that_cannot_be_delivered_for_a_day_is_kept(name: str) -> None:
+    rule = START_BATCH["Events"][name]["Properties"]
+    assert rule["RetryPolicy"] == {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+    assert {key: plain(value) for key, value in rule["DeadLetterConfig"].items()} == {"Arn": LOST_EVENTS}
+
+
+def test_an_event_that_cannot_be_started_is_tried_thrice_and_kept() -> None:
+    invoked = START_BATCH["EventInvokeConfig"]
+    assert (invoked["MaximumEventAgeInSeconds"], invoked["MaximumRetryAttempts"]) == (21600, 2)
+    failed = invoked["DestinationConfig"]["OnFailure"]
+    assert (failed["Type"], plain(failed["Destination"])) == ("SQS", LOST_EVENTS)
+
+
+def test_lost_events_are_kept_as_long_as_can_be_and_only_the_functions_rules_may_add_to_them() -> None:
+    (queue,) = of_type("AWS::SQS::Queue").values()
+    assert queue == {"MessageRetentionPeriod": 14 * 86400, "SqsManagedSseEnabled": True}
+    (policy,) = of_type("AWS::SQS::QueuePolicy").values()
+    assert [plain(one) for one in policy["Queues"]] == ["${LostEvents}"]
+    rules, tls = policy["PolicyDocument"]["Statement"]
+    assert (rules["Effect"], rules["Principal"], rules["Action"], plain(rules["Resource"])) == (
+        "Allow",
+        {"Service": "events.amazonaws.com"},
+        "sqs:SendMessage",
+        LOST_EVENTS,
+    )
+    ((comparison, condition),) = rules["Condition"].items()
+    # CloudFormation calls a rule after the stack and the rule's logical id, which SAM makes of the function's.
+    made = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}-StartBatchFunction*"
+    assert (comparison, plain(condition["aws:SourceArn"])) == ("ArnLike", made)
+    assert (tls["Effect"], tls["Action"], tls["Condition"]) == (
+        "Deny",
+        "sqs:*",
+        {"Bool": {"aws:SecureTransport": "false"}},
+    )
+
+
+def test_the_bus_takes_requests_from_named_sources_of_this_account_alone() -> None:
+    pattern = START_BATCH["Events"]["BatchRequested"]["Properties"]["Pattern"]
+    assert [plain(account) for account in pattern["account"]] == ["${AWS::AccountId}"]
+    # The bus is every stack's: where no source is named, its own name says whose event it is.
+    named, own = pattern["source"]["Fn::If"][1:]
+    assert (plain(named), [plain(one) for one in own]) == ("${RequestSources}", ["${AWS::StackName}"])
+    assert TEMPLATE["Parameters"]["RequestSources"]["Type"] == "CommaDelimitedList"
+
+
+def test_runs_are_refused_above_a_days_budget_unless_somebody_says_otherwise() -> None:
+    assert TEMPLATE["Parameters"]["DailyBudgetUsd"]["Default"] > 0
+    everywhere = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert plain(everywhere["DAILY_BUDGET_USD"]) == "${DailyBudgetUsd}"
 
 
 def prices(expression: str) -> dict[str, float]:

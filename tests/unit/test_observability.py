@@ -24,7 +24,7 @@ def test_an_image_is_logged_by_its_place_and_not_by_its_key(
     def made(cell: Cell, *_: Any) -> Image:
         return Image(cell, KEY, "https://bucket.example/" + KEY, 1, 0.5, ())
 
-    monkeypatch.setattr(app, "make_thumbnail", made)
+    monkeypatch.setattr(app, "make_or_wait", made)
     monkeypatch.setattr(app, "store", MemoryStore)
     written: list[str] = []
     monkeypatch.setattr(entry.observability.metrics.provider, "namespace", "any")

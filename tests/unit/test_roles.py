@@ -129,6 +129,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
             "BUCKET": BUCKET,
             "URL_SECONDS": "60",
             "BATCH_CAP": "50",
+            "IMAGE_CONCURRENCY": "10",
             "SCHEDULED_KEY": "scheduled/batch.json",
             "PROVIDER_TIMEOUT_SECONDS": "5",
             "PROVIDER_KEYS_SECRET": found.secret,
@@ -246,7 +247,7 @@ def test_collect_batch_may_do_what_it_does(account: Account) -> None:
         },
         {"row": 1, "column": 0, "failure": {"Error": "PictureRefused", "Cause": "{}"}},
     ]
-    event = {"task": "generateBatch", "run_id": "run-1", "cells": cells}
+    event = {"task": "generateBatch", "run_id": "run-1", "execution": "run-1", "cells": cells}
     assert call(collect_batch.app.handler, event)["images"]["succeeded"] == 1
     assert refused("CollectBatchRole", account) == set()
 
@@ -294,7 +295,7 @@ def test_the_api_may_do_what_it_does(account: Account, monkeypatch: pytest.Monke
         event = {
             "httpMethod": method,
             "path": path,
-            "headers": {"host": "api.example", **headers},
+            "headers": {"host": "api.example", "content-type": "application/json", **headers},
             "multiValueHeaders": {name: [value] for name, value in headers.items()},
             "queryStringParameters": None,
             "multiValueQueryStringParameters": {},

@@ -19,7 +19,9 @@ import collect_campaign.app
 import validate_batch.app
 import validate_campaign.app
 from thumbnails import errors
+from thumbnails.images.pace import Pause
 from thumbnails.requests.models import Cell
+from thumbnails.runs.status import RECORD
 
 PROJECT = Path(__file__).parents[2]
 #: Those that draw, and the one that starts them by the row.
@@ -51,6 +53,8 @@ OURS = {
     for name, found in inspect.getmembers(errors, inspect.isclass)
     if issubclass(found, errors.ThumbnailError)
 }
+#: What a validation refuses with, which one state hands on for all.
+REFUSALS = ("InvalidBatch", "DailyBudgetExceeded")
 VERBS = {
     "Announce",
     "Check",
@@ -64,7 +68,10 @@ VERBS = {
     "Record",
     "Refuse",
     "Validate",
+    "Wait",
 }
+#: What a cell has only after it has waited.
+OF_WAITING = {"waits", "waited_seconds"}
 
 
 #: What each handler reads of its payload.
@@ -85,6 +92,7 @@ ANNOUNCEMENTS = {
     },
     "generate_campaign": {
         "Describe Completion": ("CampaignCompleted", CAMPAIGN | HOW | {"rows"}),
+        "Describe Pause": ("CampaignFailed", CAMPAIGN | HOW | {"rows", "error", "cause"}),
         "Describe Cutoff": ("CampaignFailed", CAMPAIGN | HOW | {"rows", "error", "cause"}),
         "Describe Refusal": ("CampaignFailed", CAMPAIGN | {"error", "cause"}),
         "Describe Failure": ("CampaignFailed", CAMPAIGN | {"manifest_key", "error", "cause"}),
@@ -168,26 +176,61 @@ def test_retriers_have_a_ceiling_and_jitter(state: dict[str, Any]) -> None:
         assert retrier["BackoffRate"] == 2
 
 
+@every_lambda_task
+def test_a_throttle_is_waited_out_for_a_day(state: dict[str, Any]) -> None:
+    retrier = state["Retry"][0]
+    assert retrier["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
+    # With full jitter a wait is half as long, by and large.
+    assert retrier["MaxAttempts"] * retrier["MaxDelaySeconds"] / 2 >= 86_400
+
+
 @every_drawing_machine
 def test_a_failed_image_is_caught_inside_the_innermost_map(machine: str) -> None:
-    processor = inner_map(machine)["ItemProcessor"]
-    (catcher,) = processor["States"]["Generate Thumbnail"]["Catch"]
-    assert catcher["ErrorEquals"] == ["States.ALL"]
-    assert processor["States"][catcher["Next"]]["Type"] == "Pass"
-    assert processor["States"][catcher["Next"]]["End"] is True
+    states = inner_map(machine)["ItemProcessor"]["States"]
+    ours, others = states["Generate Thumbnail"]["Catch"]
+    assert others["ErrorEquals"] == ["States.ALL"]
+    # Ours are those that are taken apart: what the function raises, and nothing that has another's cause.
+    leaves = {name for name, error in OURS.items() if not error.__subclasses__() or error is errors.UnusableAnswer}
+    elsewhere = {"AllImagesFailed", "CampaignCutShort", "OrchestrationUnavailable", "ModerationUnavailable"}
+    # A run reserves for all of its images before it makes one, and a choice of winners is told of when it is made.
+    elsewhere |= {"DailyBudgetExceeded", "BusUnavailable"}
+    assert set(ours["ErrorEquals"]) == leaves - elsewhere
+    for catcher in (ours, others):
+        name, state = catcher["Next"], states[catcher["Next"]]
+        while "Next" in state:
+            assert state["Type"] == "Pass"
+            name, state = state["Next"], states[state["Next"]]
+        assert name in RECORD
+        assert (state["Type"], state["End"]) == ("Pass", True)
+
+
+@every_drawing_machine
+def test_the_providers_pace_is_waited_for_in_a_wait_state(machine: str) -> None:
+    states = inner_map(machine)["ItemProcessor"]["States"]
+    judge = states[states["Generate Thumbnail"]["Next"]]
+    (waits,) = judge["Choices"]
+    assert (waits["Variable"], waits["IsPresent"]) == ("$.wait_seconds", True)
+    wait = states[waits["Next"]]
+    assert (wait["Type"], wait["SecondsPath"], wait["OutputPath"]) == ("Wait", "$.wait_seconds", "$.cell")
+    assert wait["Next"] == "Generate Thumbnail"
+    paused = Pause(1, Cell(title="A title", model="gpt-image-1")).as_json()
+    assert set(paused) == {"wait_seconds", "cell"}
+    kept = states[judge["Default"]]
+    assert kept["End"] is True
+    assert "image_url.$" not in kept["Parameters"]
 
 
 @every_task
 def test_a_task_says_what_it_is_for_and_ends_in_time(state: dict[str, Any]) -> None:
     assert state["Comment"].endswith(".")
-    # A function has a quarter of an hour at most, a run of one title an hour.
-    assert 0 < state["TimeoutSeconds"] <= (3600 if state["Resource"].endswith("startExecution.sync:2") else 900)
+    # A function has a quarter of an hour at most; a run of one title may wait for room and for its providers.
+    assert 0 < state["TimeoutSeconds"] <= (86_400 if state["Resource"].endswith("startExecution.sync:2") else 900)
 
 
 @every_map
 def test_a_map_says_its_mode_and_its_concurrency(state: dict[str, Any]) -> None:
     mode = state["ItemProcessor"]["ProcessorConfig"]["Mode"]
-    assert ("MaxConcurrency" if mode == "INLINE" else "MaxConcurrencyPath") in state
+    assert "MaxConcurrencyPath" in state
     assert mode in ("INLINE", "DISTRIBUTED")
     assert state["Comment"]
 
@@ -233,17 +276,20 @@ def reader_of(machine: str, error: str) -> dict[str, Any]:
 
 
 @every_machine
-@pytest.mark.parametrize("error", ["InvalidBatch", "AllImagesFailed"])
+@pytest.mark.parametrize("error", [*REFUSALS, "AllImagesFailed"])
 def test_the_cause_of_a_failed_run_is_the_sentence_in_the_lambdas_error(machine: str, error: str) -> None:
     states, reader = DEFINITIONS[machine]["States"], reader_of(machine, error)
     parsed = reader["Parameters"]["cause.$" if machine not in ANNOUNCING else "thrown.$"]
     assert re.fullmatch(r"States\.StringToJson\(\$\.(failure\.)?Cause\)", parsed)
     following = states[reader["Next"]]
     if machine not in ANNOUNCING:
-        assert (following["Type"], following["Error"]) == ("Fail", error)
+        named = {"Error": error} if error not in REFUSALS else {"ErrorPath": "$.error"}
+        assert following.items() >= {"Type": "Fail", **named}.items()
+        assert reader["Parameters"].get("error.$") == ("$.Error" if error in REFUSALS else None)
         assert following["CausePath"] == "$.cause.errorMessage"
         return
-    assert reader["Parameters"]["announcement"]["detail"]["error"] == error
+    detail = reader["Parameters"]["announcement"]["detail"]
+    assert detail.get("error.$" if error in REFUSALS else "error") == ("$.Error" if error in REFUSALS else error)
     assert following["InputPath"] == "$.thrown.errorMessage"
     assert following["ResultPath"] == "$.announcement.detail.cause"
     assert following["Next"] == "Announce Run"
@@ -269,8 +315,9 @@ def test_every_end_is_announced_by_one_task_and_is_what_was_announced(machine: s
     assert (kept["Type"], kept["OutputPath"], kept["End"]) == ("Pass", "$.result", True)
     for state in described.values():
         detail = state["Parameters"]["announcement"]["detail"]
-        assert ("error" in detail) != ("result.$" in state["Parameters"])
-        assert ("cause.$" in detail) == ("error" in detail and state["Next"] == "Announce Run")
+        fails = "error" in fields_of(detail)
+        assert fails != ("result.$" in state["Parameters"])
+        assert ("cause.$" in detail) == (fails and state["Next"] == "Announce Run")
 
 
 @every_announcing_machine
@@ -292,6 +339,16 @@ def test_a_campaign_that_was_cut_short_fails_with_its_maps_error() -> None:
     assert detail["cause.$"] == "States.Format('{}: {}', $.failure.Error, $.failure.Cause)"
 
 
+def test_a_campaign_that_the_days_budget_did_not_hold_pauses() -> None:
+    states = DEFINITIONS["generate_campaign"]["States"]
+    pauses, _ = states["Judge Campaign"]["Choices"]
+    # A result without a failure has no error that could be compared.
+    assert pauses["And"][0] == {"Variable": "$.failure", "IsPresent": True}
+    assert pauses["And"][1] == {"Variable": "$.failure.Error", "StringEquals": "DailyBudgetExceeded"}
+    detail = states[pauses["Next"]]["Parameters"]["announcement"]["detail"]
+    assert (detail["error.$"], detail["cause.$"]) == ("$.failure.Error", "$.failure.Cause")
+
+
 def fields_of(template: dict[str, Any]) -> set[str]:
     return {name.removesuffix(".$") for name in template}
 
@@ -305,13 +362,13 @@ def test_a_payload_has_the_fields_that_its_handler_reads_and_no_other(state: dic
     # A cell is what the Map selects.
     assert state["Parameters"] == {"FunctionName": "${GenerateThumbnailFunctionArn}", "Payload.$": "$"}
     for machine in DRAWING:
-        assert fields_of(inner_map(machine)["ItemSelector"]) == set(Cell.model_fields)
+        assert fields_of(inner_map(machine)["ItemSelector"]) == set(Cell.model_fields) - OF_WAITING
 
 
 def test_a_row_has_the_fields_that_its_own_map_reads_and_no_other() -> None:
     row = dict(states_of(DEFINITIONS["generate_batch"]))["Generate Batch"]["ItemSelector"]
     inner = inner_map("generate_batch")
-    read = [inner["ItemsPath"], *inner["ItemSelector"].values()]
+    read = [inner["ItemsPath"], inner["MaxConcurrencyPath"], *inner["ItemSelector"].values()]
     assert fields_of(row) == {path.removeprefix("$.") for path in read if path.startswith("$.")}
 
 

@@ -9,10 +9,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from thumbnails.runs.listing import ListedRun
+from thumbnails.runs.lost import Lost
 from thumbnails.runs.status import CellStatus, RunStatus
 
 STATES = {
@@ -25,6 +27,9 @@ STATES = {
 }
 STATUSES = {"SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "TIMED_OUT": "red", "ABORTED": "yellow"}
 ENDED = ("succeeded", "failed")
+#: Wider than any table of runs.
+TABLE_CHARACTERS = 1000
+FORGOTTEN = "its history is gone, and the bucket shows what it holds"
 
 
 def follow(console: Console, updates: Iterator[RunStatus]) -> RunStatus:
@@ -61,13 +66,25 @@ class _Told:
             if cell.state in ENDED and (cell.row, cell.column) not in self._cells:
                 self._cells.add((cell.row, cell.column))
                 seconds = time.monotonic() - self._started
-                self._console.print(_line(run, cell, len(self._cells), seconds), highlight=False)
+                self._console.print(_line(run, cell, len(self._cells), seconds), soft_wrap=True)
 
 
 def seconds(run: RunStatus | ListedRun) -> float:
     """Wall time of a run's newest execution, up to now while it runs."""
     timed = run.execution if isinstance(run, RunStatus) else run
     return ((timed.stopped or datetime.now(UTC)) - timed.started).total_seconds()
+
+
+def lost_table(lost: Iterable[Lost]) -> Table:
+    """Events that started no run."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("event", overflow="fold")
+    table.add_column("since", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    table.add_column("would start", overflow="fold")
+    for one in lost:
+        table.add_row(escape(one.what), f"{one.since:%Y-%m-%d %H:%M:%S}", escape(one.reason), one.run_id or "nothing")
+    return table
 
 
 def progress_line(run: RunStatus) -> str:
@@ -107,7 +124,7 @@ def print_cells(
     table.add_column("prompt", ratio=3)
     models, titles = _heads(run)
     for model in models:
-        table.add_column(model, justify="center")
+        table.add_column(model, justify="center", overflow="fold")
     links: list[Text] = []
     failures: list[Text] = []
     for row, title in enumerate(titles):
@@ -158,15 +175,39 @@ def summary(run: RunStatus, result: dict[str, Any]) -> str:
     )
 
 
-def runs_table(runs: list[ListedRun], *, with_executions: bool) -> Table:
-    """Runs, newest first; with the execution that each line is of, where a run may have several."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name in ("run", *(["execution"] if with_executions else []), "task", "status", "started", "seconds"):
-        table.add_column(name, justify="right" if name == "seconds" else "left", no_wrap=True)
-    for run in runs:
-        names = [run.run_id, run.execution] if with_executions else [run.run_id]
-        table.add_row(*map(escape, names), run.task, status(run.status), local_time(run.started), f"{seconds(run):.1f}")
-    return table
+def print_runs(console: Console, runs: list[ListedRun], *, with_executions: bool) -> None:
+    """Runs, newest first; with the execution that each is of, where a run may have several.
+
+    Nothing is ever cut: what is no terminal gets a line for each run, however long, and a terminal that is too narrow
+    for the table gets the names on lines of their own, whole for whoever copies them.
+    """
+    # With ids of the command's own and runs of less than a quarter of an hour it has 79 characters.
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name in ("run", *(["execution"] if with_executions else []), "task", "status", "started", "sec"):
+        table.add_column(name, justify="right" if name == "sec" else "left", no_wrap=True)
+    rows = [
+        (
+            [run.run_id, run.execution] if with_executions else [run.run_id],
+            [
+                run.task,
+                status(run.status) + (" *" if run.forgotten else ""),
+                local_time(run.started),
+                f"{seconds(run):.1f}",
+            ],
+        )
+        for run in runs
+    ]
+    for names, facts in rows:
+        table.add_row(*map(escape, names), *facts)
+    table.width = Measurement.get(console, console.options.update(max_width=TABLE_CHARACTERS), table).maximum
+    if table.width <= console.width or not console.is_terminal:
+        console.print(table, crop=False)
+        return
+    for names, facts in rows:
+        # A name that the console broke into lines would be copied with the breaks.
+        for name in dict.fromkeys(names):
+            console.print(Text(name), soft_wrap=True)
+        console.print(f"  {'  '.join(facts)} s", soft_wrap=True)
 
 
 def status(name: str) -> str:

@@ -3,17 +3,20 @@
 import json
 import os
 import re
+import signal
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, Never
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from thumbnails.aws.s3 import REQUEST_BYTES
-from thumbnails.errors import quoted
+from thumbnails.errors import ThumbnailError, quoted
 from thumbnails.requests.models import CAMPAIGN
 from thumbnails.runs.listing import ListedRun, list_runs
 from thumbnails.runs.resume import NothingToRedrive, redrive
@@ -21,7 +24,8 @@ from thumbnails.runs.status import RunStatus, get_manifest, get_result
 from thumbnails.strict_json import NotJson, read_json
 from thumbs.cli import render
 from thumbs.cli.app import AsJson, Run, Watch, app, err, out
-from thumbs.cli.application import MACHINES, Application
+from thumbs.cli.application import MACHINES, Application, broken_connection
+from thumbs.cli.event_commands import replay, tell_of_lost_events
 from thumbs.command_error import CommandError
 from thumbs.stack.processes import Stack
 
@@ -103,14 +107,26 @@ def campaign(
 
 @app.command()
 def drop(
-    file: Annotated[Path, typer.Argument(help="A batch file; what is in it is checked by the run.")],
+    file: Annotated[Path | None, typer.Argument(help="A batch file; what is in it is checked by the run.")] = None,
+    lost: Annotated[
+        bool,
+        typer.Option("--replay", help="Start the runs of the events that `thumbs lost` lists, in place of a file."),
+    ] = False,
     watch: Watch = True,
     as_json: AsJson = False,
 ) -> None:
     """Drop a batch file into the bucket's inbox, and follow the run that this starts."""
+    if (file is None) != lost:
+        raise CommandError("there is nothing to drop, or too much", "give a FILE, or --replay to start lost events")
+    if file is None:
+        replay(_with_models(), as_json)
+        return
     body = _read(file)
     application = _with_models()
-    _follow_or_tell(application, application.drop(file.name, body), watch, as_json)
+    run_id = application.drop(file.name, body)
+    with _watched(application, run_id):
+        run = application.wait_for_start(run_id)
+    _follow_or_tell(application, run, watch, as_json)
 
 
 @app.command()
@@ -122,13 +138,17 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List the runs, newest first."""
-    found, _ = list_runs(Application.from_environment().executions, most, every_execution=every)
+    application = Application.from_environment()
+    found, _ = list_runs(application.executions, application.store, most, every_execution=every)
     if as_json:
         print(json.dumps([_listed_as_json(run) for run in found]))
     elif found:
-        out.print(render.runs_table(found, with_executions=every))
+        render.print_runs(out, found, with_executions=every)
+        if any(run.forgotten for run in found):
+            out.print(f"* {render.FORGOTTEN}")
     else:
         out.print("there are no runs yet; `thumbs start generateBatch --input-file examples/batch.json` makes one")
+    tell_of_lost_events(application)
 
 
 @app.command()
@@ -153,7 +173,7 @@ def redrive_run(run: Run, as_json: AsJson = False) -> None:
     application = _with_models()
     found = application.find(run)
     try:
-        redrive(found, application.executions, application.store)
+        redrive(found, application.executions, application.store, application.budget)
     except NothingToRedrive as reason:
         if as_json:
             print(json.dumps(get_manifest(found, application.store)))
@@ -185,12 +205,36 @@ def _follow_or_tell(application: Application, run: RunStatus, watch: bool, as_js
 
 def _watch(application: Application, run: RunStatus, as_json: bool) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True) if as_json else out
-    try:
+    with _watched(application, run.run_id):
         ended = render.follow(console, application.follow(run))
-    except KeyboardInterrupt:
-        err.print(f"{run.run_id} goes on; `thumbs show {run.run_id}` shows it, `thumbs stop {run.run_id}` ends it")
-        raise typer.Exit(130) from None
     _show(application, ended, as_json)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a watcher as Ctrl-C does."""
+
+
+@contextmanager
+def _watched(application: Application, run_id: str) -> Iterator[None]:
+    """Tell a person whose command ends before the run does what becomes of the run, and how to look at it."""
+
+    def end(_signal: int, _frame: FrameType | None) -> Never:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    name = escape(run_id)
+    try:
+        yield
+    except KeyboardInterrupt as ended:
+        err.print(f"{name} goes on; `thumbs show {name}` shows it, `thumbs stop {name}` ends it")
+        raise typer.Exit(143 if isinstance(ended, _Terminated) else 130) from None
+    except ThumbnailError as error:
+        # It ran through the client's own retries: this is no hiccup.
+        if broken := broken_connection(error.__cause__, application.endpoint):
+            raise CommandError(f"{run_id} is out of sight", str(broken)) from None
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show(application: Application, run: RunStatus, as_json: bool) -> None:
@@ -215,9 +259,13 @@ def _print_run(application: Application, run: RunStatus, result: dict[str, Any] 
         render.print_campaign(out, get_manifest(run, application.store) or {**result, "failures": []})
     elif run.cells:
         render.print_cells(out, run, application.store.url, (result or {}).get("warnings", ()))
+    if execution.forgotten:
+        out.print(f"{name}: {render.FORGOTTEN}")
     whole = bool(run.cells) and run.count("succeeded") == len(run.cells)
     if result:
         out.print(f"{name}: {render.summary(run, result)}")
+        if result["images"]["succeeded"]:
+            out.print(f"`thumbs open {name}` saves them and shows them on one page")
         whole = whole or (run.is_campaign and result["images"]["succeeded"] == result["images"]["total"])
     if not whole and (result or run.cells):
         out.print(f"`thumbs redrive {name}` makes the missing images and pays for no other")
@@ -239,6 +287,7 @@ def _as_json(run: RunStatus) -> dict[str, Any]:
         "stopped": execution.stopped.isoformat() if execution.stopped else None,
         "error": execution.error or None,
         "cause": execution.cause or None,
+        "forgotten": execution.forgotten,
     }
 
 
@@ -250,6 +299,7 @@ def _listed_as_json(run: ListedRun) -> dict[str, Any]:
         "status": run.status,
         "started": run.started.isoformat(),
         "stopped": run.stopped.isoformat() if run.stopped else None,
+        "forgotten": run.forgotten,
     }
 
 

@@ -1,22 +1,20 @@
 """What is fixed in LocalStack, and why.
 
 Each function fixes one thing: its server listens where it is told to and nowhere else, Step Functions keeps a stopped
-execution stopped and a Distributed Map's results, CloudFormation can change an API, S3's events name their objects,
-its objects are files of the stack's own, of what has ended no more is kept than someone may ask for, and a service's
-parser is built once. What makes it faster is in ``speed``.
+execution stopped and a Distributed Map's results, CloudFormation can change an API, S3's events name their objects, a
+rule's undelivered events go to its dead-letter queue, conditional writes are atomic, of what has ended no more is kept
+than someone may ask for, and a service's parser is built once. What makes it faster is in ``speed``.
 """
 
 import copy
 import json
-import os
 import pickle  # nosec B403 # of what this process itself packed
-import tempfile
 import threading
 import zlib
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
+from functools import partial, wraps
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -25,7 +23,6 @@ from localstack.aws import skeleton
 from localstack.aws.handlers import service as service_handlers
 from localstack.aws.protocol import parser
 from localstack.services.s3 import provider as s3
-from localstack.services.s3.storage import ephemeral
 from localstack.services.stepfunctions.asl.component.common.error_name.failure_event import (
     FailureEvent,
     FailureEventException,
@@ -206,68 +203,6 @@ def name_files_as_they_are() -> None:
     EventBridgeNotifier._get_event_payload = staticmethod(with_own_key)
 
 
-class ObjectFile(ephemeral.LockedFileMixin):
-    """An object's bytes, in a file that is open only while they are read or written: objects are many, descriptors few.
-
-    What S3's storage uses of a file: its callers hold ``position_lock`` around a seek and what follows it.
-
-    Args:
-        dir: the folder of the bucket.
-        max_size: how large the object may be before it leaves the memory; it is never in there.
-    """
-
-    def __init__(self, dir: str, max_size: int) -> None:  # noqa: ARG002 - as SpooledTemporaryFile has it
-        super().__init__()
-        descriptor, name = tempfile.mkstemp(dir=dir)
-        os.close(descriptor)
-        self._path = Path(name)
-        self._at = 0
-
-    def read(self, size: int = -1) -> bytes:
-        with self._path.open("rb") as file:
-            file.seek(self._at)
-            data = file.read(size)
-        self._at += len(data)
-        return data
-
-    def write(self, data: bytes) -> int:
-        with self._path.open("r+b") as file:
-            file.seek(self._at)
-            file.write(data)
-        self._at += len(data)
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_END:
-            offset += self._path.stat().st_size
-        elif whence == os.SEEK_CUR:
-            offset += self._at
-        self._at = offset
-        return offset
-
-    def tell(self) -> int:
-        return self._at
-
-    def truncate(self, size: int | None = None) -> int:
-        size = self._at if size is None else size
-        os.truncate(self._path, size)
-        return size
-
-    def close(self) -> None:
-        # With its bucket's folder it may be gone already.
-        self._path.unlink(missing_ok=True)
-
-
-def keep_objects_in_files() -> None:
-    """Keep S3's objects in the stack's temporary folder.
-
-    LocalStack has those of less than 512 kB in memory, where they add up, and larger ones in a folder of /tmp that all
-    of a machine's stacks share.
-    """
-    s3.DEFAULT_S3_TMP_DIR = str(Path(tempfile.gettempdir()) / "s3")
-    ephemeral.LockedSpooledTemporaryFile = ObjectFile
-
-
 def forget_ended_threads() -> None:
     """Let an execution's threads go once they have ended: LocalStack keeps each, with all that it worked on."""
     start = execution_worker.ExecutionWorker.start
@@ -312,6 +247,25 @@ def pack_ended_histories() -> None:
     execution_worker.ExecutionWorker._execution_logic = work_and_pack
 
 
+def look_for_environments_in_peace() -> None:
+    """Let a call look for an idle environment in a list of its own, while others end: LocalStack fails such a call."""
+    from localstack.services.lambda_.invocation.assignment import AssignmentService
+
+    class Environments(dict[str, Any]):
+        """By id; what is looked through is what was there at first."""
+
+        def values(self) -> Any:
+            return list(super().values())
+
+    initialise = AssignmentService.__init__
+
+    def initialise_with_lists(self: Any) -> None:
+        initialise(self)
+        self.environments = defaultdict(Environments)
+
+    AssignmentService.__init__ = initialise_with_lists
+
+
 def build_one_parser_at_a_time() -> None:
     """Let the first calls of a service, of which fifty may come at once, wait for the one that builds its parser.
 
@@ -327,6 +281,64 @@ def build_one_parser_at_a_time() -> None:
     parser.create_parser = skeleton.create_parser = service_handlers.create_parser = build_alone
 
 
+def write_conditionally_in_turn() -> None:
+    """Let no two conditional writes of one key see the same object.
+
+    LocalStack checks and writes under a lock of the object's version, and in a bucket with versions each write has one
+    of its own.
+    """
+    put = s3.S3Provider.put_object
+    # More than there are writers at a time; two keys that share a lock only wait.
+    locks = [threading.Lock() for _ in range(64)]
+
+    @wraps(put)
+    def put_in_turn(self: Any, context: Any, request: Any) -> Any:
+        if not (request.get("IfMatch") or request.get("IfNoneMatch")):
+            return put(self, context, request)
+        with locks[hash((request["Bucket"], request["Key"])) % len(locks)]:
+            return put(self, context, request)
+
+    s3.S3Provider.put_object = put_in_turn
+
+
+def keep_undelivered_events() -> None:
+    """Put an event that a rule cannot deliver into the rule's dead-letter queue, with the reason, as EventBridge does.
+
+    It is tried once: EventBridge's own retries go on for up to a day.
+    """
+    from localstack.aws.connect import connect_to
+    from localstack.services.events.target import TargetSender
+
+    process = TargetSender.process_event
+
+    def process_or_keep(self: Any, event: Any, trace_header: Any) -> None:
+        given = copy.deepcopy(event)
+        try:
+            process(self, event, trace_header)
+        except Exception as error:
+            arn = self.target.get("DeadLetterConfig", {}).get("Arn")
+            if arn:
+                given.pop("event-bus-name", None)
+                queues = connect_to(aws_access_key_id=self.account_id, region_name=self.region).sqs
+                response = getattr(error, "response", {}).get("Error", {})
+                said = {
+                    "RULE_ARN": self.rule_arn,
+                    "TARGET_ARN": self.target["Arn"],
+                    "ERROR_CODE": response.get("Code") or type(error).__name__,
+                    "ERROR_MESSAGE": response.get("Message") or str(error) or "no message",
+                }
+                queues.send_message(
+                    QueueUrl=queues.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"],
+                    MessageBody=json.dumps(given),
+                    MessageAttributes={
+                        name: {"DataType": "String", "StringValue": value} for name, value in said.items()
+                    },
+                )
+            raise
+
+    TargetSender.process_event = process_or_keep
+
+
 def apply() -> None:
     """Apply all, before LocalStack runs."""
     listen_on_named_addresses()
@@ -335,7 +347,9 @@ def apply() -> None:
     take_distributed_rows_in_turn()
     write_distributed_results()
     name_files_as_they_are()
-    keep_objects_in_files()
     forget_ended_threads()
     pack_ended_histories()
+    look_for_environments_in_peace()
     build_one_parser_at_a_time()
+    keep_undelivered_events()
+    write_conditionally_in_turn()

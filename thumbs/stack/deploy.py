@@ -170,6 +170,9 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
             "BucketName": BUCKET,
             "Runtime": f"python{PYTHON_VERSION}",
             "ApiAccess": "open",
+            "CorsOrigin": stack.endpoint,
+            # What is drawn offline costs nothing.
+            "DailyBudgetUsd": "0",
             "OpenAIBaseUrl": f"{stack.image_api_url}/v1",
             "GeminiBaseUrl": f"{stack.image_api_url}",
             "OpenAIApiKey": "offline",
@@ -180,6 +183,7 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
         "BucketName": BUCKET,
         "Runtime": f"python{PYTHON_VERSION}",
         "ApiAccess": "open",
+        "CorsOrigin": stack.endpoint,
         "OpenAIBaseUrl": os.environ.get("OPENAI_BASE_URL", ""),
         "GeminiBaseUrl": os.environ.get("GOOGLE_GEMINI_BASE_URL", ""),
         **real_keys(),

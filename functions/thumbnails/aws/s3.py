@@ -2,9 +2,10 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
 from typing import IO, TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
@@ -36,10 +37,11 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Stored:
-    """An object's body and its metadata: names in lower case, values as given."""
+    """An object's body and its metadata: names in lower case, values as given; ``etag`` changes with its bytes."""
 
     body: bytes
     metadata: dict[str, str]
+    etag: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,15 @@ class Listed:
     key: str
     size: int
     etag: str
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an object that is there."""
+
+    key: str
+    version: str
     modified: datetime
 
 
@@ -72,22 +83,25 @@ class Store:
             the endpoint that they reach and never rewritten.
         bucket: its name.
         url_seconds: how long a URL opens, in seconds.
+        folder: where the bucket is on this machine's disk; empty where it is not.
     """
 
-    def __init__(self, client: "S3Client", signer: "S3Client", bucket: str, url_seconds: int) -> None:
+    def __init__(self, client: "S3Client", signer: "S3Client", bucket: str, url_seconds: int, folder: str = "") -> None:
         self._client = client
         self._signer = signer
         self._bucket = bucket
         self._url_seconds = url_seconds
+        self._folder = folder
 
     @classmethod
-    def connect(cls, bucket: str, public_endpoint: str, url_seconds: int) -> Self:
+    def connect(cls, bucket: str, public_endpoint: str, url_seconds: int, folder: str = "") -> Self:
         """The bucket by the process's own credentials.
 
         Args:
             bucket: its name.
             public_endpoint: the endpoint that the people who open a URL reach; empty for AWS's own.
             url_seconds: how long a URL opens, in seconds.
+            folder: where the bucket is on this machine's disk; empty where it is not.
         """
         # One attempt more than the least that rides out a hiccup; what lasts longer is the state machine's to retry.
         config = Config(
@@ -99,12 +113,28 @@ class Store:
         )
         client: S3Client = boto3.client("s3", config=config)
         signer = boto3.client("s3", config=config, endpoint_url=public_endpoint) if public_endpoint else client
-        return cls(client, signer, bucket, url_seconds)
+        return cls(client, signer, bucket, url_seconds, folder)
 
     @property
     def bucket(self) -> str:
         """The bucket's name."""
         return self._bucket
+
+    def check_room(self, needed: int) -> None:
+        """Make sure, where that can be known, that as many bytes can be stored.
+
+        Raises:
+            StorageUnavailable: the bucket's disk has no room for them.
+        """
+        try:
+            free = shutil.disk_usage(self._folder).free if self._folder else needed
+        except OSError:
+            return  # Another machine's folder, seen from a container.
+        if free < needed:
+            there, wanted = f"{free / 1e6:.1f} MB", f"{needed / 1e6:.0f} MB"
+            raise StorageUnavailable(
+                f"{there} are free on the disk that holds {self._folder}, and images need {wanted}"
+            )
 
     @_as_storage_error
     def put(self, key: str, body: bytes, content_type: str, metadata: dict[str, str] | None = None) -> None:
@@ -130,10 +160,30 @@ class Store:
     @_as_storage_error
     def put_new(self, key: str, body: bytes, content_type: str) -> bool:
         """Store an object where there is none yet; False where there is one, which stays as it is."""
+        return self._put_if(key, body, content_type, {"IfNoneMatch": "*"})
+
+    @_as_storage_error
+    def put_over(self, key: str, body: bytes, content_type: str, etag: str) -> bool:
+        """Store an object over the one that was read; False where another one is there now, which stays as it is.
+
+        Args:
+            key: the object's key.
+            body: its bytes.
+            content_type: what they are.
+            etag: of the object that was read; empty where there was none.
+        """
+        return self._put_if(key, body, content_type, {"IfMatch": etag} if etag else {"IfNoneMatch": "*"})
+
+    def _put_if(self, key: str, body: bytes, content_type: str, condition: Any) -> bool:
         try:
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, **condition)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in ("PreconditionFailed", "ConditionalRequestConflict"):
+            # The last is the answer of an If-Match to an object that was deleted meanwhile.
+            if error.response.get("Error", {}).get("Code") in (
+                "PreconditionFailed",
+                "ConditionalRequestConflict",
+                "NoSuchKey",
+            ):
                 return False
             raise
         return True
@@ -153,6 +203,18 @@ class Store:
         """The first keys under a prefix that come after a key, in order; one call, so a thousand at most."""
         answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=most)
         return [item["Key"] for item in answer.get("Contents", ())]
+
+    @_as_storage_error
+    def versions(self, prefix: str) -> list[Version]:
+        """Every version of the objects under a prefix, but for those of objects that were deleted since."""
+        pages = list(self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix))
+        deleted = {item["Key"] for page in pages for item in page.get("DeleteMarkers", ()) if item["IsLatest"]}
+        return [
+            Version(item["Key"], item["VersionId"], item["LastModified"])
+            for page in pages
+            for item in page.get("Versions", ())
+            if item["Key"] not in deleted
+        ]
 
     @_as_storage_error
     def delete(self, key: str) -> None:
@@ -182,7 +244,7 @@ class Store:
             if _is_missing(error):
                 return None
             raise
-        return Stored(answer["Body"].read(limit), _unquoted(answer["Metadata"]))
+        return Stored(answer["Body"].read(limit), _unquoted(answer["Metadata"]), answer["ETag"])
 
     @_as_storage_error
     def download(self, key: str, file: IO[bytes], limit: int | None = None) -> int | None:

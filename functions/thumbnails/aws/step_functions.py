@@ -33,7 +33,11 @@ _REFUSED_INPUT = ("InvalidExecutionInput", "ValidationException")
 
 @dataclass(frozen=True)
 class Execution:
-    """An execution as Step Functions describes it; a listing has neither input, nor output, nor error."""
+    """An execution as Step Functions describes it; a listing has neither input, nor output, nor error.
+
+    Attributes:
+        forgotten: Step Functions no longer knows it: it is put together from what the bucket holds, and has no history.
+    """
 
     name: str
     task: Kind
@@ -44,6 +48,7 @@ class Execution:
     output: Any = None
     error: str = ""
     cause: str = ""
+    forgotten: bool = False
 
     @property
     def is_running(self) -> bool:
@@ -71,10 +76,22 @@ def input_of(request: object) -> str:
     Raises:
         InvalidBatch: it is larger than an execution takes.
     """
-    text = json.dumps(request)
-    if len(text) > INPUT_BYTES:
-        raise InvalidBatch(f"the request has {len(text)} bytes; an execution takes at most {INPUT_BYTES}")
+    # As it is, because an escaped letter of most scripts has twice the bytes.
+    text = json.dumps(request, ensure_ascii=False)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        # Half a character has no other form; the request's checks say so.
+        text = json.dumps(request)
+        size = len(text)
+    if size > INPUT_BYTES:
+        raise InvalidBatch(f"the request has {size} bytes; an execution takes at most {INPUT_BYTES}")
     return text
+
+
+def fits_an_execution(request: object) -> bool:
+    """Whether a request is small enough to be an execution's input."""
+    return len(json.dumps(request)) <= INPUT_BYTES
 
 
 def _as_own_error(call: Callable[P, R]) -> Callable[P, R]:

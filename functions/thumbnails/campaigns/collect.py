@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import cycle, islice
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -13,7 +13,9 @@ import ijson
 
 from thumbnails.aws.s3 import Store
 from thumbnails.errors import AllImagesFailed, StorageUnavailable
-from thumbnails.keys import campaign_prefix, image_key, manifest_key, results_prefix
+from thumbnails.keys import campaign_budget_key, campaign_prefix, image_key, manifest_key, results_prefix
+from thumbnails.requests.price import picture_usd
+from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.failures import MEANINGS, total_failure_words
 
 #: How many failures the manifest names; ``images.jsonl`` has all.
@@ -32,6 +34,7 @@ class Tally:
     made: bytearray
     failed: bytearray
     paid_calls: int = 0
+    paid_usd: float = 0.0
     failures: list[Record] = field(default_factory=list)
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     messages: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -80,7 +83,12 @@ class Tally:
 
 
 def collect_campaign(
-    campaign_id: str, execution: str, rows: int, failure: dict[str, str] | None, store: Store
+    campaign_id: str,
+    execution: str,
+    rows: int,
+    failure: dict[str, str] | None,
+    store: Store,
+    budget: Budget = NO_BUDGET,
 ) -> dict[str, Any]:
     """Put together what became of every row, and store it.
 
@@ -90,6 +98,7 @@ def collect_campaign(
         rows: how many rows it had to make.
         failure: ``Error`` and ``Cause`` of the Map, where it failed.
         store: the bucket.
+        budget: the day's, which it settles with.
 
     Raises:
         AllImagesFailed: the campaign has no image; the manifest is stored all the same.
@@ -115,6 +124,8 @@ def collect_campaign(
     }
     asked = {name: checked[name] for name in ("file", "max_images")}
     store.put_json(prefix + "manifest.json", {**result, **asked, "failures": tally.failures})
+    if budget.is_set and (reserved := store.get(campaign_budget_key(campaign_id, execution))):
+        budget.settle(json.loads(reserved.body)["date"], execution, tally.paid_usd)
     if not result["images"]["pending"]:
         tally.raise_if_all_failed()
     return result
@@ -158,6 +169,7 @@ def _of_rows(written: Iterator[tuple[str, dict[str, Any]]], tally: Tally, store:
         while some := list(islice(written, 100 * READERS)):
             for paid_calls, records in pool.map(lambda one: _of_row(one, store), some):
                 tally.paid_calls += paid_calls
+                tally.paid_usd += _usd(paid_calls, records)
                 yield from records
 
 
@@ -180,6 +192,13 @@ def _of_row(written: tuple[str, dict[str, Any]], store: Store) -> tuple[int, lis
         manifest = json.loads(stored.body)
         return manifest["images"]["paid_calls"], _with_failures(records, manifest["failures"])
     return 0, [{**record, "error": error, "message": cause} for record in records]
+
+
+def _usd(paid_calls: int, records: list[Record]) -> float:
+    """What a row's calls have cost at most, in US dollars; exact where it paid for all of its models or for none."""
+    # A row says how many calls it paid for, not of which models: the dearest, and a model once before any twice.
+    prices = sorted((picture_usd(record["model"], "") for record in records), reverse=True)
+    return sum(islice(cycle(prices), paid_calls)) if prices else 0.0
 
 
 def _with_failures(records: list[Record], failures: Iterable[dict[str, Any]]) -> list[Record]:

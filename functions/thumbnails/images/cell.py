@@ -16,9 +16,12 @@ from thumbnails.images.digests import image_digest, picture_digest
 from thumbnails.images.overlay.compose import draw_overlay, prepare_title
 from thumbnails.images.overlay.picture import open_picture
 from thumbnails.images.prompt import provider_prompt
+from thumbnails.images.redraw import drawn_title
 from thumbnails.keys import image_key, original_key
 from thumbnails.requests.models import Cell
 
+#: What has to be free before a picture is paid for: fifty at a time of 2 MB, of which each one knows the disk alone.
+ROOM_BYTES = 100_000_000
 #: Calls a provider: (model, prompt) → the picture as it came.
 Generate = Callable[[Model, str], bytes]
 
@@ -60,8 +63,9 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     """Make one image, or find it.
 
     What this cell already has is taken in this order: its finished image, its own original, and, where the request says
-    ``reuse``, any run's original of the same picture. Only then is the model called, and its picture is stored before
-    anything is drawn on it. The title is set while the model draws.
+    ``reuse`` or ``redraw``, any run's original of the same picture. Only then, and where there is room for a picture,
+    is the model called, and its picture is stored before anything is drawn on it. The title is set while the model
+    draws.
 
     Args:
         cell: what to draw.
@@ -72,7 +76,8 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
         ThumbnailError: of any kind in ``thumbnails.errors``.
     """
     model = MODELS[cell.model]
-    prompt = provider_prompt(cell.title, cell.style, cell.context, cell.extra_prompt)
+    title = drawn_title(store, cell.redraw, cell.row) if cell.redraw else cell.title
+    prompt = provider_prompt(title, cell.style, cell.context, cell.extra_prompt)
     of_picture = picture_digest(model, prompt)
     of_image = image_digest(of_picture, cell)
     key = image_key(cell.run_id, cell.row, cell.title, cell.model)
@@ -84,13 +89,14 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
 
     own = original_key(of_picture, cell.run_id, cell.row, cell.column)
     original = store.get(own)
-    if original is None and cell.reuse and (other := store.first_key(f"originals/{of_picture}/")):
+    if original is None and (cell.reuse or cell.redraw) and (other := store.first_key(f"originals/{of_picture}/")):
         original = store.get(other)
     if original is not None and original.metadata.get("paid-by") != cell.execution and not _opens(original.body):
         # What nobody can open fails its own execution; a later one has it made again.
         original = None
     seconds = None
     if original is None:
+        store.check_room(ROOM_BYTES)
         with ThreadPoolExecutor(1) as meanwhile:
             meanwhile.submit(prepare_title, cell.title, cell.template, cell.font)
             started = time.perf_counter()

@@ -3,8 +3,13 @@
 import json
 from typing import Any
 
-from thumbnails.errors import UnusableAnswer
+from thumbnails.errors import UnusableAnswer, cut
 
+#: Of a failed image's message: two hundred of them fit into a state, in any script.
+MESSAGE_BYTES = 600
+#: Of the words on a run without an image: Step Functions cuts a cause after 32 KiB, where a letter may take three times
+#: its bytes.
+CAUSE_BYTES = 8000
 #: Failures after a provider answered with something other than a picture: it may have billed them.
 BILLED = {UnusableAnswer.__name__, *(error.__name__ for error in UnusableAnswer.__subclasses__())}
 
@@ -30,7 +35,7 @@ def failure_of(cell: dict[str, Any]) -> dict[str, str]:
 
 
 def total_failure_words(reasons: dict[tuple[str, str], int]) -> str:
-    """Why not one image could be made, a line a model.
+    """Why not one image could be made, a line a model; of many reasons the first.
 
     Args:
         reasons: how often each (model, reason) was met, in the order in which they are to be said.
@@ -38,4 +43,5 @@ def total_failure_words(reasons: dict[tuple[str, str], int]) -> str:
     by_model: dict[str, list[str]] = {}
     for (model, reason), count in reasons.items():
         by_model.setdefault(model, []).append(f"{reason} ({count}×)" if count > 1 else reason)
-    return "\n".join(f"{model}: {'; '.join(words)}" for model, words in by_model.items())
+    room = CAUSE_BYTES // max(1, len(by_model))
+    return "\n".join(cut(f"{model}: {'; '.join(words)}", room) for model, words in by_model.items())

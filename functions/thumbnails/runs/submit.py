@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from thumbnails.aws.s3 import Store
-from thumbnails.aws.step_functions import Executions
+from thumbnails.aws.step_functions import Executions, fits_an_execution
 from thumbnails.blog.page import PageUnreadable, url_problem
 from thumbnails.blog.text import Page
 from thumbnails.errors import InvalidBatch, Problem, ThumbnailError
-from thumbnails.keys import S3Object, digest, run_prefix
+from thumbnails.images.redraw import resolve_redraw
+from thumbnails.keys import S3Object, digest, event_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.estimate import Estimate, estimate
-from thumbnails.requests.events import run_for
+from thumbnails.requests.events import reference_to, request_in, run_for
 from thumbnails.requests.models import SHAPES, TITLE_CHARACTERS, Kind, Request, Task, stored_request
+from thumbnails.runs.budget import NO_BUDGET, Budget
+from thumbnails.runs.costs import unpaid_usd
 from thumbnails.runs.naming import check_run_id, new_run_id, run_id_for_key
+from thumbnails.runs.remembered import remembered
 
 #: Reads a page; raises PageUnreadable.
 ReadPage = Callable[[str], Page]
@@ -66,7 +70,7 @@ class Submitted:
     warnings: list[str]
 
 
-def start_run(task: Kind, request: object, run_id: str, executions: Executions) -> None:
+def start_run(task: Kind, request: object, run_id: str, executions: Executions, store: Store) -> None:
     """Start a run under a name; the state machine checks its request.
 
     Raises:
@@ -74,17 +78,24 @@ def start_run(task: Kind, request: object, run_id: str, executions: Executions) 
         RunExists: the name is taken.
     """
     check_run_id(run_id)
-    if not executions.start(task, run_id, request):
+    # One that Step Functions has forgotten keeps its name: its images would be taken for this one's.
+    forgotten = executions.find(run_id) is None and remembered(run_id, store)
+    if forgotten or not executions.start(task, run_id, request):
         raise RunExists(f"there is already a run called {run_id!r}")
 
 
-def start_for_event(event: dict[str, Any], scheduled: S3Object, executions: Executions) -> tuple[str, bool]:
+def start_for_event(
+    event: dict[str, Any], scheduled: S3Object, executions: Executions, store: Store
+) -> tuple[str, bool]:
     """Start the run that an event asks for, however often it is delivered.
+
+    An event that is larger than an execution's input is kept in the bucket, and its run reads it there.
 
     Args:
         event: an EventBridge envelope.
         scheduled: the request file that the schedule runs.
         executions: where it is started.
+        store: where a large event's request is kept.
 
     Returns:
         The run's id, and whether it was started now.
@@ -93,6 +104,10 @@ def start_for_event(event: dict[str, Any], scheduled: S3Object, executions: Exec
         InvalidBatch: Step Functions takes no such request.
     """
     run_id, request = run_for(event, scheduled)
+    if not fits_an_execution(request):
+        key = event_key(run_id)
+        store.put(key, json.dumps(request_in(request), ensure_ascii=False).encode(), "application/json")
+        request = reference_to(S3Object(store.bucket, key, None))
     return run_id, executions.start("generateBatch", run_id, request)
 
 
@@ -137,6 +152,7 @@ def submit(
     moderate: Moderate,
     store: Store,
     executions: Executions,
+    budget: Budget = NO_BUDGET,
 ) -> Submitted:
     """Start a run for a request; with an idempotency key, one run however often it is sent.
 
@@ -149,9 +165,11 @@ def submit(
         moderate: asks the moderation endpoint, where that is wanted.
         store: the bucket.
         executions: where runs are started.
+        budget: the day's. What it clearly does not hold is refused here; the run itself has the last word.
 
     Raises:
         InvalidBatch: the request breaks the contract.
+        DailyBudgetExceeded: the day's budget has less left than the run may pay.
         ContentFlagged: moderation flags it.
         IdempotencyKeyReused: the key came with another request before.
     """
@@ -161,6 +179,9 @@ def submit(
     claim = _claim(run_id, store) if key else None
     if claim is None:
         checked = check(task, value, cap, read_page)
+        resolve_redraw(store, checked.request)
+        if budget.is_set:
+            budget.check(unpaid_usd(run_id, checked.request, store, begun=False))
         if flagged := moderate(checked.texts, checked.from_page):
             raise ContentFlagged(flagged)
         claim = {

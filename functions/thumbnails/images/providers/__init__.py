@@ -9,6 +9,9 @@ import importlib
 import re
 import ssl
 from collections.abc import Callable, Mapping
+from copy import copy
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from types import ModuleType
 
@@ -66,8 +69,10 @@ def _call(model: Model, prompt: str, key: str, base_url: str, seconds: float) ->
     try:
         picture: bytes = _adapter(model.provider).generate(model, prompt, key, base_url, seconds)
     except ThumbnailError as error:
-        # Without its cause: that is the SDK's error, which holds the request and its key.
-        raise type(error)(one_line(error, key)) from None
+        # A copy, without the cause: that is the SDK's error, which holds the request and its key.
+        bare = copy(error)
+        bare.args = (one_line(error, key),)
+        raise bare from None
     except Exception as error:
         # The SDK's own fault; what it says may quote the request.
         raise RuntimeError(one_line(f"{type(error).__name__}: {error}", key)).with_traceback(
@@ -87,6 +92,25 @@ def warm_up_adapters() -> None:
 def tls_context() -> ssl.SSLContext:
     """The one context of all clients: reading the certificates is most of what making a client costs."""
     return httpx2.create_ssl_context()
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait as an answer's headers have it, None where they do not say.
+
+    ``Retry-After`` (RFC 9110, section 10.2.3) is a number of seconds or a date; OpenAI adds ``retry-after-ms``.
+    """
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        return max(0.0, float(headers["retry-after"]))
+    except KeyError:
+        return None
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(headers["retry-after"]) - datetime.now(UTC)).total_seconds())
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _adapter(provider: str) -> ModuleType:

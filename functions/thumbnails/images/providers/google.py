@@ -1,5 +1,6 @@
 """Gemini's generateContent (https://ai.google.dev/api/generate-content)."""
 
+import re
 from functools import lru_cache
 
 import httpx2
@@ -97,9 +98,21 @@ def _error(model: Model, error: errors.APIError) -> ThumbnailError:
     if status == 404:
         return ProviderMisconfigured(f"{model.id} is not open to this Gemini key: {words}")
     if status == 429:
-        return ProviderRateLimited(f"Gemini has too many requests for {model.id}: {words}")
+        return ProviderRateLimited(f"Gemini has too many requests for {model.id}: {words}", _retry_delay(error.details))
     if status in (408, 504):
         return ProviderTimeout(f"Gemini gave up waiting for {model.id}: {words}")
     if status >= 500:
         return ProviderUnavailable(f"Gemini failed on {model.id} (HTTP {status}): {words}")
     return ProviderRejectedRequest(f"Gemini rejects the request for {model.id} (HTTP {status}): {words}")
+
+
+def _retry_delay(details: object) -> float | None:
+    """The seconds of a ``google.rpc.RetryInfo`` (https://cloud.google.com/apis/design/errors), None without one."""
+    error = details.get("error") if isinstance(details, dict) else None
+    given = error.get("details") if isinstance(error, dict) else None
+    for one in given if isinstance(given, list) else ():
+        delay = one.get("retryDelay") if isinstance(one, dict) else None
+        # A Duration in JSON: seconds with an "s" behind them.
+        if isinstance(delay, str) and re.fullmatch(r"\d+(\.\d+)?s", delay):
+            return float(delay[:-1])
+    return None

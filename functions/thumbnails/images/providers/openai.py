@@ -19,7 +19,7 @@ from thumbnails.errors import (
     ThumbnailError,
     UnusableAnswer,
 )
-from thumbnails.images.providers import tls_context
+from thumbnails.images.providers import retry_after, tls_context
 
 BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 10.0
@@ -102,7 +102,8 @@ def _error(model: Model, error: openai.OpenAIError, seconds: float) -> Thumbnail
     if status == 404:
         return ProviderMisconfigured(f"{model.id} is not open to this OpenAI account: {words}")
     if status == 429:
-        return ProviderRateLimited(f"OpenAI has too many requests for {model.id}: {words}")
+        wait = retry_after(error.response.headers)
+        return ProviderRateLimited(f"OpenAI has too many requests for {model.id}: {words}", wait)
     if status == 408:
         return ProviderTimeout(f"OpenAI gave up waiting for {model.id}: {words}")
     if status >= 500:
