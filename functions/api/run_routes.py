@@ -49,7 +49,8 @@ def post_batch(
     """Start a run of several titles, or say what it would make."""
     if not dry_run:
         return Response(202, content_types.APPLICATION_JSON, _submit("generateBatch", idempotency_key))
-    checked = check("generateBatch", json_body(router.current_event), settings(ApiSettings).batch_cap, read_page)
+    given = settings(ApiSettings)
+    checked = check("generateBatch", json_body(router.current_event), given.batch_cap, read_page, given.real)
     request = checked.request
     plan = responses.Plan(
         kind=request.task,
@@ -63,7 +64,6 @@ def post_batch(
         reuse=request.reuse,
         images=checked.estimate.images,
         estimated_cost_usd=checked.estimate.usd,
-        unpriced_models=checked.estimate.unpriced,
         warnings=checked.warnings,
     )
     return Response(200, content_types.APPLICATION_JSON, plan)
@@ -136,6 +136,7 @@ def _submit(task: Task, key: str | None) -> responses.Accepted:
         key or "",
         cap=settings(ApiSettings).batch_cap,
         read_page=read_page,
+        real=settings(ApiSettings).real,
         moderate=_moderate,
         store=store(),
         executions=executions(),
@@ -145,7 +146,6 @@ def _submit(task: Task, key: str | None) -> responses.Accepted:
         kind=run.task,
         status_url=_status_url(run.run_id),
         estimated_cost_usd=run.estimate.usd,
-        unpriced_models=run.estimate.unpriced,
         warnings=run.warnings,
     )
 

@@ -4,10 +4,22 @@ from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 logger = Logger()
 tracer = Tracer(patch_modules=["botocore"])
 metrics = Metrics()
+
+#: US dollars paid to providers: by model, and together, which is what the alarm on a day's spending looks at.
+SPENT = "SpentUsd"
+
+
+def count_spending(usd: float) -> None:
+    """Count what a call cost."""
+    metrics.add_metric(SPENT, MetricUnit.NoUnit, usd)
+    with single_metric(SPENT, MetricUnit.NoUnit, usd, default_dimensions={"service": metrics.provider.service}):
+        pass
+
 
 #: A Lambda handler: (event, context) → answer.
 Handler = Callable[[Any, Any], Any]

@@ -7,9 +7,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from snapshot_restore_py import register_before_snapshot
 
 from entry.clients import provider_keys, store
-from entry.observability import logger, metrics, observed, tracer
+from entry.observability import count_spending, logger, metrics, observed, tracer
 from entry.settings import CellSettings, settings
-from thumbnails.catalog import Model
+from thumbnails.catalog import MODELS, Order
+from thumbnails.catalog.prices import picture_usd
 from thumbnails.errors import ThumbnailError
 from thumbnails.images.cell import Image, make_thumbnail, warm_up
 from thumbnails.images.providers import generate_picture, warm_up_adapters
@@ -26,7 +27,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         ThumbnailError: of any kind in ``thumbnails.errors``; its class name is what the state machine matches.
     """
     try:
-        cell = parse_cell(event, run_id=context.aws_request_id)
+        cell = parse_cell(event, run_id=context.aws_request_id, real=settings(CellSettings).real)
         logger.append_keys(run_id=cell.run_id, row=cell.row, column=cell.column, model=cell.model)
         metrics.add_dimension("model", cell.model)
         image = make_thumbnail(cell, store(), _generate)
@@ -48,11 +49,12 @@ def prepare() -> None:
     warm_up()
 
 
-def _generate(model: Model, prompt: str) -> bytes:
+def _generate(order: Order, prompt: str) -> bytes:
     given = settings(CellSettings)
-    base_urls = {"openai": given.openai_base_url, "google": given.google_gemini_base_url}
     with tracer.provider.in_subsegment("## provider call"):
-        return generate_picture(model, prompt, provider_keys(given).get, given.provider_timeout_seconds, base_urls)
+        return generate_picture(
+            order, prompt, provider_keys(given).get, given.provider_timeout_seconds, given.base_urls
+        )
 
 
 def _report(image: Image) -> None:
@@ -60,5 +62,6 @@ def _report(image: Image) -> None:
     metrics.add_metric("PaidCalls", MetricUnit.Count, int(image.provider_seconds is not None))
     if image.provider_seconds is not None:
         metrics.add_metric("ProviderLatency", MetricUnit.Seconds, image.provider_seconds)
+        count_spending(picture_usd(MODELS[image.cell.model].order()))
     called = image.provider_seconds is not None
     logger.info("image stored", extra={"key": image.key, "model_called": called, "warnings": image.warnings})

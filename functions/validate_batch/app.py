@@ -30,7 +30,7 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
         StorageUnavailable: the bucket could not be read or written.
     """
     logger.append_keys(run_id=event.execution, task=event.task)
-    cap = settings(CheckSettings).batch_cap
-    run_id, request = open_run(event.task, event.execution, event.request, store(), cap)
+    given = settings(CheckSettings)
+    run_id, request = open_run(event.task, event.execution, event.request, store(), given.batch_cap, given.real)
     logger.info("request accepted", extra={"titles": len(request.titles), "models": request.models})
     return {"run_id": run_id, "execution": event.execution, **request.for_map()}

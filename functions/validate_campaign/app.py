@@ -28,6 +28,7 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
         StorageUnavailable: the bucket could not be read or written.
     """
     logger.append_keys(run_id=event.execution)
-    campaign = open_campaign(event.execution, event.request, store(), settings(CheckSettings).batch_cap)
+    given = settings(CheckSettings)
+    campaign = open_campaign(event.execution, event.request, store(), given.batch_cap, given.real)
     logger.info("campaign accepted", extra={"rows": campaign["rows"], "campaign_id": campaign["campaign_id"]})
     return campaign

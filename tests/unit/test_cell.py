@@ -8,7 +8,7 @@ import pytest
 from PIL import Image as Canvas
 
 from tests.unit.memory_store import MemoryStore
-from thumbnails.catalog import MODELS, Model
+from thumbnails.catalog import MODELS, Order
 from thumbnails.errors import ProviderRateLimited, StorageUnavailable, UnusablePicture
 from thumbnails.images.cell import Image, make_thumbnail
 from thumbnails.images.overlay.layout import measure
@@ -35,8 +35,8 @@ class Provider:
         self._answers = list(answers)
         self.calls: list[tuple[str, str]] = []
 
-    def __call__(self, model: Model, prompt: str) -> bytes:
-        self.calls.append((model.id, prompt))
+    def __call__(self, order: Order, prompt: str) -> bytes:
+        self.calls.append((order.model.id, prompt))
         answer = self._answers.pop(0) if self._answers else PICTURES["JPEG"]
         if isinstance(answer, Exception):
             raise answer
@@ -250,7 +250,7 @@ def test_every_model_of_the_catalogue_can_be_drawn(make: Make, model: str) -> No
 def test_the_title_is_set_while_the_model_draws(store: MemoryStore) -> None:
     measure.cache_clear()
 
-    def waits_for_the_title(_model: Model, _prompt: str) -> bytes:
+    def waits_for_the_title(_order: Order, _prompt: str) -> bytes:
         deadline = time.monotonic() + 5
         while not measure.cache_info().currsize and time.monotonic() < deadline:
             time.sleep(0.005)

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from thumbnails import errors
-from thumbnails.catalog import MODELS
+from thumbnails.catalog import MODELS, Provider
 from thumbnails.images.providers import generate_picture, google, one_line, openai, warm_up_adapters
 
 KEYS = {"OPENAI_API_KEY": "sk-proj-Secret0123456789", "GEMINI_API_KEY": "AIzaSecret0123456789"}
@@ -53,7 +53,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
 
 
 def ask(model: str, seconds: float = 30) -> bytes:
-    return generate_picture(MODELS[model], "A prompt", KEYS.get, seconds)
+    return generate_picture(MODELS[model].order(), "A prompt", KEYS.get, seconds)
 
 
 def answer(status: int, body: object) -> Answer:
@@ -95,7 +95,7 @@ def test_openai_is_asked_once_for_one_picture_with_the_models_own_parameters(wir
     (request,) = wire.requests
     assert str(request.url) == "https://api.openai.com/v1/images/generations"
     assert request.headers["authorization"] == f"Bearer {KEYS['OPENAI_API_KEY']}"
-    assert wire.json() == {"model": model, "prompt": "A prompt", "n": 1, **MODELS[model].parameters}
+    assert wire.json() == {"model": model, "prompt": "A prompt", "n": 1, **MODELS[model].order().parameters}
 
 
 def test_gemini_is_asked_once_for_one_wide_picture(wire: Wire) -> None:
@@ -118,11 +118,11 @@ def test_gemini_is_asked_once_for_one_wide_picture(wire: Wire) -> None:
 )
 @pytest.mark.parametrize("value", ["set", "empty"])
 def test_another_base_url_is_used_unless_it_is_empty(
-    wire: Wire, model: str, provider: str, base: str, value: str
+    wire: Wire, model: str, provider: Provider, base: str, value: str
 ) -> None:
     wire.answer = answer(429, {})
     with pytest.raises(errors.ProviderRateLimited):
-        generate_picture(MODELS[model], "A prompt", KEYS.get, 5, {provider: base if value == "set" else ""})
+        generate_picture(MODELS[model].order(), "A prompt", KEYS.get, 5, {provider: base if value == "set" else ""})
     assert (wire.requests[0].url.host == "127.0.0.1") == (value == "set")
 
 
@@ -260,7 +260,7 @@ def test_every_answer_but_a_picture_is_one_error_of_the_tree_after_one_attempt(
 @pytest.mark.parametrize("key", [None, ""])
 def test_without_a_key_nothing_is_asked(wire: Wire, model: str, name: str, key: str | None) -> None:
     with pytest.raises(errors.ProviderMisconfigured, match=f"set {name}"):
-        generate_picture(MODELS[model], "A prompt", lambda _name: key, 30)
+        generate_picture(MODELS[model].order(), "A prompt", lambda _name: key, 30)
     assert wire.requests == []
 
 
@@ -301,7 +301,7 @@ def test_a_key_that_a_provider_quotes_comes_no_further(wire: Wire, model: str, k
     body = {"error": {"code": status, "message": f"What is {key}?", "status": "ODD", "type": "odd"}}
     wire.answer = answer(status, body)
     with pytest.raises(errors.ThumbnailError) as raised:
-        generate_picture(MODELS[model], "A prompt", ODD_KEYS.get, 30)
+        generate_picture(MODELS[model].order(), "A prompt", ODD_KEYS.get, 30)
     assert any(key in value for value in wire.requests[-1].headers.values())
     assert key not in shown_by(raised.value)
 
@@ -311,7 +311,7 @@ def test_a_key_that_a_provider_quotes_comes_no_further(wire: Wire, model: str, k
 def test_a_key_that_a_library_quotes_comes_no_further(wire: Wire, model: str, key: str, error: type[Exception]) -> None:
     wire.answer = failing(error(f"Illegal header value b'Bearer {key}'"))
     with pytest.raises(Exception, match=r"\[key\]") as raised:
-        generate_picture(MODELS[model], "A prompt", ODD_KEYS.get, 30)
+        generate_picture(MODELS[model].order(), "A prompt", ODD_KEYS.get, 30)
     assert key not in shown_by(raised.value)
 
 

@@ -5,12 +5,15 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thumbnails.catalog import MODELS as CATALOGUE
 from thumbnails.errors import AllImagesFailed
 from thumbnails.requests.models import Batch, Thumbnails
 from thumbnails.runs.collect import raise_if_all_failed, result_of
@@ -81,6 +84,16 @@ def test_warnings_say_where_they_belong() -> None:
     assert result["warnings"] == [
         {"row": 1, "column": 1, "prompt": "Second title", "model": "dall-e-3", "message": "cut"}
     ]
+
+
+def test_a_model_near_its_end_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = replace(CATALOGUE["gpt-image-2"], retired=date(2027, 1, 1), successor="gpt-image-2.5-flare")
+    monkeypatch.setitem(CATALOGUE, "dall-e-3", replace(ends, id="dall-e-3"))
+    request = Batch.model_validate(REQUEST)
+    assert result_of("run-1", request, cells(), date(2026, 12, 1))["warnings"] == []
+    (warning,) = result_of("run-1", request, cells(), date(2026, 12, 2))["warnings"]
+    assert (warning["row"], warning["column"], warning["model"]) == (0, 1, "dall-e-3")
+    assert warning["message"] == "dall-e-3 is shut down by its provider on 2027-01-01; use 'gpt-image-2.5-flare'"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from thumbnails.catalog import QUALITIES, Model
+from thumbnails.catalog.prices import picture_usd
 from thumbnails.runs.listing import ListedRun
 from thumbnails.runs.status import CellStatus, RunStatus
 
@@ -167,6 +169,38 @@ def runs_table(runs: list[ListedRun], *, with_executions: bool) -> Table:
         names = [run.run_id, run.execution] if with_executions else [run.run_id]
         table.add_row(*map(escape, names), run.task, status(run.status), local_time(run.started), f"{seconds(run):.1f}")
     return table
+
+
+def models_table(models: list[Model]) -> Table:
+    """The catalogue's models with what a picture costs at each quality, in US dollars."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for name in ("model", "provider", *QUALITIES, "batch", "size", "state", "checked"):
+        table.add_column(name, justify="right" if name in QUALITIES else "left", no_wrap=name != "state")
+    for model in models:
+        prices = (f"{picture_usd(model.order(quality)):.4f}" for quality in QUALITIES)
+        state = model.state()
+        words = f"{state} {model.retired}, use {model.successor}" if model.retired else state
+        style = {"living": "green", "ending": "yellow", "retired": "dim"}[state]
+        half = "half price" if model.batch and state != "retired" else ""
+        table.add_row(
+            model.id, model.provider, *prices, half, model.order().size, f"[{style}]{words}[/]", str(model.checked)
+        )
+    return table
+
+
+def model_as_json(model: Model) -> dict[str, Any]:
+    """A model as ``thumbs models --json`` shows it."""
+    days = {name: str(day) if (day := getattr(model, name)) else None for name in ("retired", "checked")}
+    return {
+        "id": model.id,
+        "provider": model.provider,
+        "state": model.state(),
+        **days,
+        "successor": model.successor,
+        "notice": model.notice(),
+        "batch": model.batch,
+        "prices_usd": {quality: round(picture_usd(model.order(quality)), 4) for quality in QUALITIES},
+    }
 
 
 def status(name: str) -> str:

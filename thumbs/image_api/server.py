@@ -1,8 +1,8 @@
 """The offline image API as an ASGI app, and how it is run.
 
-Providers' endpoints: ``POST /v1/images/generations`` and ``POST /v1/moderations`` (OpenAI),
-``POST /v1beta/models/{model}:generateContent`` and the same under ``/v1`` (Gemini). ``GET /health`` answers
-``{"status": "ok"}``.
+Providers' endpoints: ``POST /v1/images/generations``, ``POST /v1/moderations`` and ``GET /v1/models`` (OpenAI),
+``POST /v1beta/models/{model}:generateContent``, the same under ``/v1``, and ``GET /v1beta/models`` (Gemini).
+``GET /health`` answers ``{"status": "ok"}``.
 
 The control API, JSON in and out:
 
@@ -61,7 +61,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from thumbs.image_api import openai_dialect
+from thumbs.image_api import gemini_dialect, openai_dialect
 from thumbs.image_api.artist import Artist
 from thumbs.image_api.dialect import MEDIA_TYPES, Dialect, Order, ProviderError
 from thumbs.image_api.faults import Fault, FaultBook, InvalidFault, Ledger
@@ -128,6 +128,8 @@ class ImageApi:
             Route("/health", self._health),
             Route("/v1/images/generations", self._openai_picture, methods=["POST"]),
             Route("/v1/moderations", self._moderations, methods=["POST"]),
+            Route("/v1/models", self._openai_models),
+            Route("/v1beta/models", self._gemini_models),
             Route("/{version}/models/{model}:generateContent", self._gemini_picture, methods=["POST"]),
             Route("/_pictures/{digest}", self._picture_of_url),
             Route("/_control/settings", self._settings, methods=["GET", "PUT"]),
@@ -159,6 +161,19 @@ class ImageApi:
             return _refused(self._openai.bad_json())
         except ProviderError as error:
             return _refused(error)
+
+    async def _openai_models(self, request: Request) -> Response:
+        return self._listed(request, self._openai, openai_dialect.list_models)
+
+    async def _gemini_models(self, request: Request) -> Response:
+        return self._listed(request, self._gemini, gemini_dialect.list_models)
+
+    def _listed(self, request: Request, dialect: Dialect, models: Callable[[], dict[str, Any]]) -> Response:
+        try:
+            dialect.check_key(request.headers, self.settings.rejected_keys)
+        except ProviderError as error:
+            return _refused(error)
+        return _json(models())
 
     async def _picture_of_url(self, request: Request) -> Response:
         order = self._orders_by_url.get(request.path_params["digest"])

@@ -12,6 +12,7 @@ from typing import Any
 import ijson
 
 from thumbnails.aws.s3 import Store
+from thumbnails.catalog import notices
 from thumbnails.errors import AllImagesFailed, StorageUnavailable
 from thumbnails.keys import campaign_prefix, image_key, manifest_key, results_prefix
 from thumbnails.runs.failures import MEANINGS, total_failure_words
@@ -35,9 +36,11 @@ class Tally:
     failures: list[Record] = field(default_factory=list)
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     messages: dict[tuple[str, str], str] = field(default_factory=dict)
+    models: set[str] = field(default_factory=set)
 
     def count(self, record: Record) -> None:
         """Take account of an image or a failure."""
+        self.models.add(record["model"])
         if "key" in record:
             self.made[record["row"]] += 1
             return
@@ -113,8 +116,9 @@ def collect_campaign(
         "images_key": prefix + "images.jsonl",
         **({"failure": failure} if failure else {}),
     }
+    warnings = notices(sorted(tally.models))
     asked = {name: checked[name] for name in ("file", "max_images")}
-    store.put_json(prefix + "manifest.json", {**result, **asked, "failures": tally.failures})
+    store.put_json(prefix + "manifest.json", {**result, **asked, "failures": tally.failures, "warnings": warnings})
     if not result["images"]["pending"]:
         tally.raise_if_all_failed()
     return result

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -11,6 +11,7 @@ import ijson
 
 from thumbnails.aws.s3 import Store
 from thumbnails.campaigns.rows import FILE_MEBIBYTES, ROWS, read_rows
+from thumbnails.catalog import Provider
 from thumbnails.errors import InvalidBatch
 from thumbnails.keys import CAMPAIGNS, campaign_prefix, results_prefix
 from thumbnails.requests.checks import parse_campaign, parse_request
@@ -26,7 +27,9 @@ ID_CHARACTERS = 60
 NAMED_ROWS = 5
 
 
-def open_campaign(execution: str, event: object, store: Store, cap: int) -> dict[str, Any]:
+def open_campaign(
+    execution: str, event: object, store: Store, cap: int, real: Collection[Provider] = ()
+) -> dict[str, Any]:
     """Check a campaign and its file, store the checked copy, and say what is to be made.
 
     Args:
@@ -34,6 +37,7 @@ def open_campaign(execution: str, event: object, store: Store, cap: int) -> dict
         event: ``Campaign``'s fields, or ``{"resume": id}``; in an envelope or without.
         store: the bucket that holds the file.
         cap: the most images of one row.
+        real: the providers that are called themselves.
 
     Raises:
         InvalidBatch: the request or a row breaks the contract, or the rows ask for more than ``max_images``; nothing
@@ -43,7 +47,7 @@ def open_campaign(execution: str, event: object, store: Store, cap: int) -> dict
     if isinstance(asked, dict) and asked.get("resume") is not None:
         return _resume(execution, asked, store)
     _check_name(execution, ID_CHARACTERS, "a campaign's id, which is its execution's name,")
-    campaign = parse_campaign(asked)
+    campaign = parse_campaign(asked, real)
     if not campaign.file.startswith(CAMPAIGNS):
         raise InvalidBatch(f"file is the key of a file under {CAMPAIGNS} in the application's bucket")
     key = campaign_prefix(execution) + "requests.json"
@@ -52,7 +56,7 @@ def open_campaign(execution: str, event: object, store: Store, cap: int) -> dict
         closing(read_rows(campaign.file, file)) as read,
         TemporaryFile() as copy,
     ):
-        rows, images = _copy_rows(execution, campaign, read, copy, cap)
+        rows, images = _copy_rows(execution, campaign, read, copy, cap, real)
         copy.seek(0)
         store.upload(key, copy, "application/json")
     checked = {**campaign.model_dump(exclude_none=True), "rows": rows, "images": images}
@@ -73,7 +77,12 @@ def _file(key: str, store: Store) -> Iterator[IO[bytes]]:
 
 
 def _copy_rows(
-    campaign_id: str, campaign: Campaign, rows: Iterator[tuple[str, object]], copy: IO[bytes], cap: int
+    campaign_id: str,
+    campaign: Campaign,
+    rows: Iterator[tuple[str, object]],
+    copy: IO[bytes],
+    cap: int,
+    real: Collection[Provider],
 ) -> tuple[int, int]:
     """Check every row and write it as Step Functions reads it; how many rows and how many images there are."""
     defaults = campaign.defaults
@@ -85,7 +94,7 @@ def _copy_rows(
             if count > ROWS:
                 raise InvalidBatch(f"a campaign has at most {ROWS:,} rows")
             try:
-                request = _checked(given, defaults, cap)
+                request = _checked(given, defaults, cap, real)
             except InvalidBatch as refusal:
                 bad += 1
                 named += [f"{place}: {refusal}"] if bad <= NAMED_ROWS else []
@@ -102,11 +111,11 @@ def _copy_rows(
     return count, images
 
 
-def _checked(given: object, defaults: dict[str, Any], cap: int) -> dict[str, Any]:
+def _checked(given: object, defaults: dict[str, Any], cap: int, real: Collection[Provider]) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise InvalidBatch("a row is an object with title and models")
     said = {name: value for name, value in given.items() if value is not None}
-    return parse_request("generateThumbnails", {**defaults, **said}, cap).model_dump()
+    return parse_request("generateThumbnails", {**defaults, **said}, cap, real).model_dump()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image as Canvas
 
 from thumbnails.aws.s3 import Store
-from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, MODELS, Model
+from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, MODELS, Order
 from thumbnails.errors import UnusablePicture
 from thumbnails.images.digests import image_digest, picture_digest
 from thumbnails.images.overlay.compose import draw_overlay, prepare_title
@@ -19,8 +19,8 @@ from thumbnails.images.prompt import provider_prompt
 from thumbnails.keys import image_key, original_key
 from thumbnails.requests.models import Cell
 
-#: Calls a provider: (model, prompt) → the picture as it came.
-Generate = Callable[[Model, str], bytes]
+#: Calls a provider: (order, prompt) → the picture as it came.
+Generate = Callable[[Order, str], bytes]
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     Raises:
         ThumbnailError: of any kind in ``thumbnails.errors``.
     """
-    model = MODELS[cell.model]
+    order = MODELS[cell.model].order()
     prompt = provider_prompt(cell.title, cell.style, cell.context, cell.extra_prompt)
-    of_picture = picture_digest(model, prompt)
+    of_picture = picture_digest(order, prompt)
     of_image = image_digest(of_picture, cell)
     key = image_key(cell.run_id, cell.row, cell.title, cell.model)
 
@@ -94,10 +94,10 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
         with ThreadPoolExecutor(1) as meanwhile:
             meanwhile.submit(prepare_title, cell.title, cell.template, cell.font)
             started = time.perf_counter()
-            picture = generate(model, prompt)
+            picture = generate(order, prompt)
             seconds = time.perf_counter() - started
         paid_by = cell.execution
-        store.put(own, picture, _content_type(picture), {"model": model.id, "paid-by": paid_by})
+        store.put(own, picture, _content_type(picture), {"model": cell.model, "paid-by": paid_by})
     else:
         picture, paid_by = original.body, original.metadata.get("paid-by", "")
 

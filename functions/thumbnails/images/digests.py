@@ -1,13 +1,13 @@
 """What decides a picture, and what decides a finished image: everything that a digest is taken over."""
 
-from thumbnails.catalog import Model
+from thumbnails.catalog import Order
 from thumbnails.keys import digest
 from thumbnails.requests.models import Cell
 
 
-def picture_digest(model: Model, prompt: str) -> str:
+def picture_digest(order: Order, prompt: str) -> str:
     """Of the provider's own picture: the model, its parameters, the whole prompt and the size asked for."""
-    return digest(model.id, model.parameters, prompt, [model.width, model.height])
+    return digest(order.model.id, order.parameters, prompt, [order.width, order.height])
 
 
 def image_digest(of_picture: str, cell: Cell) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from thumbnails.catalog import MODELS
+from thumbnails.catalog.prices import estimate_usd
+from thumbnails.images.prompt import provider_prompt
 from thumbnails.requests.models import Request
 
 
@@ -12,22 +14,16 @@ class Estimate:
 
     Attributes:
         images: how many would be made.
-        usd: their list price; None where no model of the request has one.
-        unpriced: models that ``usd`` leaves out, because no price per picture is published for them.
+        usd: what they cost, in US dollars.
     """
 
     images: int
-    usd: float | None
-    unpriced: list[str]
+    usd: float
 
 
 def estimate(request: Request) -> Estimate:
     """Count the images and sum up their prices."""
-    prices = {model: MODELS[model].price_usd for model in request.models}
-    priced = [price for price in prices.values() if price is not None]
-    rows = len(request.titles)
-    return Estimate(
-        images=rows * len(prices),
-        usd=round(rows * sum(priced), 4) if priced else None,
-        unpriced=[model for model, price in prices.items() if price is None],
-    )
+    prompts = [provider_prompt(title, request.style, request.context, request.extra_prompt) for title in request.titles]
+    orders = [MODELS[model].order() for model in request.models]
+    usd = sum(estimate_usd(order, prompt) for order in orders for prompt in prompts)
+    return Estimate(images=len(prompts) * len(orders), usd=round(usd, 4))

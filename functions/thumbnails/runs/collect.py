@@ -1,8 +1,10 @@
 """A run's end: cells → the matrix, the failures and the manifest."""
 
+from datetime import date
 from typing import Any
 
 from thumbnails.aws.s3 import Store
+from thumbnails.catalog import notices
 from thumbnails.errors import AllImagesFailed
 from thumbnails.keys import manifest_key, request_key
 from thumbnails.requests.models import Request, Task, stored_request
@@ -22,13 +24,14 @@ def collect_run(task: Task, run_id: str, cells: list[dict[str, Any]], store: Sto
     return result
 
 
-def result_of(run_id: str, request: Request, cells: list[dict[str, Any]]) -> dict[str, Any]:
+def result_of(run_id: str, request: Request, cells: list[dict[str, Any]], day: date | None = None) -> dict[str, Any]:
     """The result of a run, as the contract has it.
 
     Args:
         run_id: the run's id.
         request: its checked request.
         cells: a finished image or a failure for each cell, in any order.
+        day: the day on which it is made; today where left out.
 
     Raises:
         ValueError: a cell is missing or there twice.
@@ -44,7 +47,13 @@ def result_of(run_id: str, request: Request, cells: list[dict[str, Any]]) -> dic
         for row, column in places
         if "failure" in at[row, column]
     ]
+    # Once for each column: what is said of a model is said of all its images.
     warnings = [
+        {"row": 0, "column": column, "prompt": titles[0], "model": model, "message": notice}
+        for column, model in enumerate(models)
+        for notice in notices([model], day)
+    ]
+    warnings += [
         {"row": row, "column": column, "prompt": titles[row], "model": models[column], "message": message}
         for row, column in places
         for message in at[row, column].get("warnings", ())

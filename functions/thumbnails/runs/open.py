@@ -1,8 +1,10 @@
 """A run's beginning: its request is found, checked and stored, or refused before anything is paid for."""
 
+from collections.abc import Collection
 from typing import Any
 
 from thumbnails.aws.s3 import Store
+from thumbnails.catalog import Provider
 from thumbnails.errors import InvalidBatch
 from thumbnails.keys import INBOX, REJECTED, S3Object, request_key
 from thumbnails.requests.checks import parse_request
@@ -15,7 +17,9 @@ REASON = "reason.txt"
 FILE_NAME_CHARACTERS = 200
 
 
-def open_run(task: Task, execution: str, event: object, store: Store, cap: int) -> tuple[str, Request]:
+def open_run(
+    task: Task, execution: str, event: object, store: Store, cap: int, real: Collection[Provider] = ()
+) -> tuple[str, Request]:
     """Check a request and store it: the run's id, and what is to be made.
 
     A request that names a run under ``resume`` is that run's own, taken from the bucket: its prefix and id stay, and
@@ -27,6 +31,7 @@ def open_run(task: Task, execution: str, event: object, store: Store, cap: int) 
         event: a request or an envelope around one.
         store: where requests are kept.
         cap: the most images that one run may make.
+        real: the providers that are called themselves.
 
     Raises:
         InvalidBatch: the request breaks the contract; nothing was paid. A file of the inbox that holds such a request
@@ -35,21 +40,23 @@ def open_run(task: Task, execution: str, event: object, store: Store, cap: int) 
     check_run_id(execution)
     source = file_in(event)
     try:
-        return _open_run(task, execution, source or request_in(event), store, cap)
+        return _open_run(task, execution, source or request_in(event), store, cap, real)
     except InvalidBatch as refusal:
         if source and source.key.startswith(INBOX):
             _reject(source, execution, refusal, store)
         raise
 
 
-def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int) -> tuple[str, Request]:
+def _open_run(
+    task: Task, execution: str, asked: object, store: Store, cap: int, real: Collection[Provider]
+) -> tuple[str, Request]:
     value = store.read_request(asked.key, asked.bucket, asked.version) if isinstance(asked, S3Object) else asked
     run_id = execution
     if isinstance(value, dict) and value.get("resume") is not None:
         value = dict(value)
         run_id = value.pop("resume")
         value = _resumed(task, run_id, value, store, cap)
-    request = parse_request(task, value, cap)
+    request = parse_request(task, value, cap, real)
     # The newest execution's name tells whoever looks at the run whose history is the run's.
     store.put_json(request_key(run_id), request.model_dump(), {"execution": execution})
     return run_id, request

@@ -1,7 +1,7 @@
 """Where runs are started: by name, for an event, or for a request over HTTP."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Executions
 from thumbnails.blog.page import PageUnreadable, url_problem
 from thumbnails.blog.text import Page
+from thumbnails.catalog import Provider, notices
 from thumbnails.errors import InvalidBatch, Problem, ThumbnailError
 from thumbnails.keys import S3Object, digest, run_prefix
 from thumbnails.requests.checks import parse_request
@@ -94,19 +95,26 @@ def start_for_event(event: dict[str, Any], scheduled: S3Object, executions: Exec
     return run_id, executions.start("generateBatch", run_id, request)
 
 
-def check(task: Task, value: object, cap: int, read_page: ReadPage) -> Checked:
+def check(task: Task, value: object, cap: int, read_page: ReadPage, real: Collection[Provider] = ()) -> Checked:
     """Check a request, and take from the page at its ``blog_url`` what it does not say itself.
+
+    Args:
+        task: which state machine.
+        value: the request as it came.
+        cap: the most images that one run may make.
+        read_page: reads the page at ``blog_url``.
+        real: the providers that are called themselves.
 
     Raises:
         InvalidBatch: with every problem; also where there is no title, because the page could not be read.
     """
     if not isinstance(value, dict) or value.get("blog_url") is None:
-        request = parse_request(task, value, cap)
-        return Checked(request, estimate(request), [])
+        request = parse_request(task, value, cap, real)
+        return Checked(request, estimate(request), notices(request.models))
     shape = SHAPES[task]
     given = {name: item for name, item in value.items() if name != "blog_url"}
     # The page is read only for a request that is right in everything else.
-    url = _checked_url(task, value["blog_url"], given, cap)
+    url = _checked_url(task, value["blog_url"], given, cap, real)
     try:
         page = read_page(url)
         warnings = [] if page.text or given.get("context") else ["blog_url: the page holds no text"]
@@ -118,8 +126,8 @@ def check(task: Task, value: object, cap: int, read_page: ReadPage) -> Checked:
             raise InvalidBatch(f"{reason}; give a title of your own", [Problem("blog_url", reason)])
         given[shape.first] = shape.as_first(page.title)
     given["context"] = given.get("context") or page.text
-    request = parse_request(task, given, cap)
-    return Checked(request, estimate(request), warnings)
+    request = parse_request(task, given, cap, real)
+    return Checked(request, estimate(request), [*warnings, *notices(request.models)])
 
 
 def submit(
@@ -129,6 +137,7 @@ def submit(
     *,
     cap: int,
     read_page: ReadPage,
+    real: Collection[Provider] = (),
     moderate: Moderate,
     store: Store,
     executions: Executions,
@@ -141,6 +150,7 @@ def submit(
         key: the idempotency key; empty for none.
         cap: the most images that one run may make.
         read_page: reads the page at ``blog_url``.
+        real: the providers that are called themselves.
         moderate: asks the moderation endpoint, where that is wanted.
         store: the bucket.
         executions: where runs are started.
@@ -155,7 +165,7 @@ def submit(
     # What a page says may change between two deliveries of one request: the first one decides.
     claim = _claim(run_id, store) if key else None
     if claim is None:
-        checked = check(task, value, cap, read_page)
+        checked = check(task, value, cap, read_page, real)
         if flagged := moderate(checked.texts):
             raise ContentFlagged(flagged)
         claim = {
@@ -188,7 +198,7 @@ def _keep(run_id: str, claim: dict[str, Any], store: Store) -> dict[str, Any]:
     return _claim(run_id, store) or claim
 
 
-def _checked_url(task: Task, url: object, rest: object, cap: int) -> str:
+def _checked_url(task: Task, url: object, rest: object, cap: int, real: Collection[Provider]) -> str:
     """The URL of the page.
 
     Raises:
@@ -197,7 +207,7 @@ def _checked_url(task: Task, url: object, rest: object, cap: int) -> str:
     problem = url_problem(url.strip()) if isinstance(url, str) else "blog_url must be a string"
     problems = [Problem("blog_url", problem)] if problem else []
     try:
-        parse_request(task, rest, cap, titles_follow=True)
+        parse_request(task, rest, cap, real, titles_follow=True)
     except InvalidBatch as refusal:
         problems += refusal.problems
     if problems:

@@ -1,6 +1,6 @@
 """The image providers: one module each, imported only when a cell needs it.
 
-Every adapter has one function, ``generate(model, prompt, key, base_url, seconds) -> bytes``: it calls the provider
+Every adapter has one function, ``generate(order, prompt, key, base_url, seconds) -> bytes``: it calls the provider
 once, without retries of its own, and raises the errors of ``thumbnails.errors`` with the provider's words as they came.
 Only ``generate_picture`` lets them out: as one short line in which no key is left.
 """
@@ -9,12 +9,13 @@ import importlib
 import re
 import ssl
 from collections.abc import Callable, Mapping
+from datetime import date
 from functools import lru_cache
 from types import ModuleType
 
 import httpx2
 
-from thumbnails.catalog import MODELS, Model
+from thumbnails.catalog import MODELS, Order, Provider
 from thumbnails.errors import ProviderMisconfigured, ThumbnailError
 
 #: The environment variable (and the field of the secret) that holds each provider's key.
@@ -24,16 +25,16 @@ LOOKS_LIKE_A_KEY = re.compile(r"\b(?:sk-|AIza)[\w*.…-]{2,}[\w*]")
 
 
 def generate_picture(
-    model: Model,
+    order: Order,
     prompt: str,
     key_for: Callable[[str], str | None],
     seconds: float,
-    base_urls: Mapping[str, str] | None = None,
+    base_urls: Mapping[Provider, str] | None = None,
 ) -> bytes:
     """Have one picture made by the model's provider; this is the call that costs money.
 
     Args:
-        model: which one.
+        order: which model, and the picture that it is asked for.
         prompt: the whole prompt.
         key_for: the key stored under a name of ``KEY_NAMES``, or None.
         seconds: how long the provider may take.
@@ -46,13 +47,14 @@ def generate_picture(
         TransientError: another try may succeed.
         PermanentError: none would.
     """
+    model = order.model
     name = KEY_NAMES[model.provider]
     key = key_for(name)
     if not key:
         raise ProviderMisconfigured(f"{model.id} needs a key and there is none: set {name}")
     base_url = (base_urls or {}).get(model.provider, "")
     try:
-        picture: bytes = _adapter(model.provider).generate(model, prompt, key, base_url, seconds)
+        picture: bytes = _adapter(model.provider).generate(order, prompt, key, base_url, seconds)
     except ThumbnailError as error:
         # Without its cause: that is the SDK's error, which holds the request and its key.
         raise type(error)(one_line(error, key)) from None
@@ -64,11 +66,36 @@ def generate_picture(
     return picture
 
 
+def listed_models(
+    provider: Provider, key_for: Callable[[str], str | None], seconds: float, base_url: str = ""
+) -> dict[str, date | None]:
+    """The models that a provider lists itself, with the day on which each is shut down where it names one.
+
+    Args:
+        provider: who is asked; asking costs nothing.
+        key_for: the key stored under a name of ``KEY_NAMES``, or None.
+        seconds: how long the provider may take.
+        base_url: another endpoint than its own.
+
+    Raises:
+        ThumbnailError: it gave no list.
+    """
+    name = KEY_NAMES[provider]
+    key = key_for(name)
+    if not key:
+        raise ProviderMisconfigured(f"{provider} is not asked: {name} is not set")
+    try:
+        listed: dict[str, date | None] = _adapter(provider).listed(key, base_url, seconds)
+    except ThumbnailError as error:
+        raise type(error)(one_line(error, key)) from None
+    return listed
+
+
 def warm_up_adapters() -> None:
     """Import and use every provider's SDK ahead of the first call, for a process that others are made from."""
     tls_context()
     for model in {model.provider: model for model in MODELS.values()}.values():
-        _adapter(model.provider).warm_up(model)
+        _adapter(model.provider).warm_up(model.order())
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,92 @@
+"""What a picture costs: by the catalogue before it is made, by the provider's ``usage`` afterwards.
+
+OpenAI bills tokens (https://platform.openai.com/docs/pricing): those of the prompt, and those of the picture, whose
+number follows from its size and quality. Google and Bedrock bill the picture.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+
+from thumbnails.catalog.models import Model, Order
+
+MILLION = 1_000_000
+#: Bytes of UTF-8 that one token of a prompt stands for, nearly, in any script.
+TOKEN_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one call, as its provider counted them."""
+
+    text_in: int = 0
+    image_in: int = 0
+    text_out: int = 0
+    image_out: int = 0
+
+    def as_json(self) -> dict[str, int]:
+        """By kind."""
+        return asdict(self)
+
+
+def cost_usd(model: Model, usage: Usage | None, pictures: int = 1, order: Order | None = None) -> float:
+    """What a call cost at list prices, in US dollars.
+
+    Args:
+        model: who was called.
+        usage: what the answer says; None where it says nothing.
+        pictures: how many it holds.
+        order: what was asked for; the cost of an answer without usage is that of the catalogue.
+    """
+    price = model.price
+    if price.picture is not None:
+        return price.picture * pictures
+    if usage is None:
+        image_out = picture_tokens(order or model.order()) * pictures
+        usage = Usage(image_out=image_out)
+    # Every token that an image model gives is billed as the picture's.
+    out = usage.image_out + usage.text_out
+    return (price.text_in * usage.text_in + price.image_in * usage.image_in + price.image_out * out) / MILLION
+
+
+def estimate_usd(order: Order, prompt: str, pictures: int = 1) -> float:
+    """What a call will cost by the catalogue, in US dollars.
+
+    Args:
+        order: what is asked for.
+        prompt: the whole provider prompt.
+        pictures: how many.
+    """
+    usage = None
+    if order.model.price.picture is None:
+        usage = Usage(text_in=prompt_tokens(prompt), image_out=picture_tokens(order) * pictures)
+    return cost_usd(order.model, usage, pictures)
+
+
+def picture_usd(order: Order) -> float:
+    """A picture's price by the catalogue, without its prompt, in US dollars."""
+    return cost_usd(order.model, None, 1, order)
+
+
+def prompt_tokens(prompt: str) -> int:
+    """Tokens of a text, nearly."""
+    return max(1, math.ceil(len(prompt.encode()) / TOKEN_BYTES))
+
+
+def picture_tokens(order: Order) -> int:
+    """Tokens of a picture, as OpenAI counts them; 0 for a model that is billed by the picture.
+
+    gpt-image-1 has a table. Its successors lay a grid over the picture, whose longer edge has a number of cells that
+    the quality decides, and count a cell dearer on a larger picture.
+    """
+    tokens = order.model.tokens
+    if "by_size" in tokens:
+        return int(tokens["by_size"][order.size][order.quality])
+    if "grid" not in tokens:
+        return 0
+    return grid_tokens(order.width, order.height, tokens["grid"][order.quality])
+
+
+def grid_tokens(width: int, height: int, cells: int) -> int:
+    """Tokens of a picture whose longer edge has so many cells."""
+    across = round(cells * min(width, height) / max(width, height))
+    return math.ceil(cells * across * (2_000_000 + width * height) / 4_000_000)
