@@ -83,6 +83,10 @@ bench-campaign: setup
 golden: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_golden
 
+# What every answer of a provider becomes, in docs/troubleshooting.md.
+error-table: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_provider_answers
+
 # The API's document, from its code.
 openapi: setup
 	@PYTHONPATH=functions POWERTOOLS_TRACE_DISABLED=1 $(BIN)/python -m api > docs/openapi.json
@@ -121,4 +125,4 @@ pins:
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
 .PHONY: run test test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign \
-	golden openapi up down setup python pins
+	golden error-table openapi up down setup python pins

@@ -14,6 +14,7 @@ from thumbnails.catalog.prices import picture_usd
 from thumbnails.errors import ThumbnailError
 from thumbnails.images.cell import Image, make_thumbnail, warm_up
 from thumbnails.images.providers import generate_picture, warm_up_adapters
+from thumbnails.images.providers.answers import Answer
 from thumbnails.requests.checks import parse_cell
 from thumbnails.runs.failures import BILLED
 
@@ -49,7 +50,7 @@ def prepare() -> None:
     warm_up()
 
 
-def _generate(order: Order, prompt: str) -> bytes:
+def _generate(order: Order, prompt: str) -> Answer:
     given = settings(CellSettings)
     with tracer.provider.in_subsegment("## provider call"):
         return generate_picture(

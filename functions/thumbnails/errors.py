@@ -17,8 +17,8 @@ renaming a class here means renaming it in ``statemachine/``; a test holds the t
     │   ├── OrchestrationUnavailable Step Functions
     │   └── ModerationUnavailable    the moderation endpoint
     └── PermanentError               another try would end the same way
-        ├── PictureRefused           content policy
-        ├── ProviderMisconfigured    key missing or rejected, model not open to the account, quota used up
+        ├── PictureRefused           the provider declines, by its policy or in words
+        ├── ProviderMisconfigured    the key, the account, its credit or its country
         ├── ProviderRejectedRequest  any other HTTP 4xx
         └── UnusableAnswer           the provider answered, and perhaps billed, but not with a picture
             └── UnusablePicture      bytes that are no picture, a truncated one, or one too large to open
@@ -109,11 +109,11 @@ class PermanentError(ThumbnailError):
 
 
 class PictureRefused(PermanentError):
-    """The provider's content policy refuses this picture."""
+    """The provider declines this picture, by its content policy or in words; it bills none."""
 
 
 class ProviderMisconfigured(PermanentError):
-    """The provider's key is missing or rejected, or the account may not use the model or has no quota left."""
+    """The key is missing or rejected, or the account may not use the model: unpaid, unverified, closed, no quota."""
 
 
 class ProviderRejectedRequest(PermanentError):

@@ -16,13 +16,14 @@ from tests.bench.batch_requests import MODELS, TITLES
 from thumbnails.catalog import Order
 from thumbnails.images.cell import make_thumbnail, warm_up
 from thumbnails.images.providers import generate_picture, warm_up_adapters
+from thumbnails.images.providers.answers import Answer
 from thumbnails.requests.checks import parse_cell
 
 
 def make(run: str, row: int, column: int) -> None:
     event = {"title": TITLES[row], "model": MODELS[column], "row": row, "column": column, "run_id": run}
 
-    def generate(order: Order, prompt: str) -> bytes:
+    def generate(order: Order, prompt: str) -> Answer:
         given = settings(CellSettings)
         keys = provider_keys(given).get
         return generate_picture(order, prompt, keys, given.provider_timeout_seconds, given.base_urls)

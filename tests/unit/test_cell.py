@@ -12,6 +12,7 @@ from thumbnails.catalog import MODELS, Order
 from thumbnails.errors import ProviderRateLimited, StorageUnavailable, UnusablePicture
 from thumbnails.images.cell import Image, make_thumbnail
 from thumbnails.images.overlay.layout import measure
+from thumbnails.images.providers.answers import Answer
 from thumbnails.requests.checks import parse_cell
 from thumbnails.requests.models import Cell
 
@@ -19,9 +20,9 @@ ORIGINAL = "originals/"
 RUNS = "runs/"
 
 
-def encoded(kind: str) -> bytes:
+def encoded(kind: str, size: tuple[int, int] = (1536, 1024)) -> bytes:
     buffer = io.BytesIO()
-    Canvas.new("RGB", (192, 108), "teal").save(buffer, kind)
+    Canvas.new("RGB", size, "teal").save(buffer, kind)
     return buffer.getvalue()
 
 
@@ -35,12 +36,12 @@ class Provider:
         self._answers = list(answers)
         self.calls: list[tuple[str, str]] = []
 
-    def __call__(self, order: Order, prompt: str) -> bytes:
+    def __call__(self, order: Order, prompt: str) -> Answer:
         self.calls.append((order.model.id, prompt))
         answer = self._answers.pop(0) if self._answers else PICTURES["JPEG"]
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return Answer((answer,))
 
 
 def cell(**changes: object) -> Cell:
@@ -250,12 +251,37 @@ def test_every_model_of_the_catalogue_can_be_drawn(make: Make, model: str) -> No
 def test_the_title_is_set_while_the_model_draws(store: MemoryStore) -> None:
     measure.cache_clear()
 
-    def waits_for_the_title(_order: Order, _prompt: str) -> bytes:
+    def waits_for_the_title(_order: Order, _prompt: str) -> Answer:
         deadline = time.monotonic() + 5
         while not measure.cache_info().currsize and time.monotonic() < deadline:
             time.sleep(0.005)
         assert measure.cache_info().currsize == 1
-        return PICTURES["JPEG"]
+        return Answer((PICTURES["JPEG"],))
 
     make_thumbnail(cell(), store, waits_for_the_title)
     assert measure.cache_info().misses == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ((1536, 1024), []),
+        ((1500, 1000), []),
+        ((1200, 800), []),
+        ((1024, 1024), ["more of the picture is cut off", "enlarged"]),
+        ((1536, 640), ["more of the picture is cut off", "enlarged"]),
+        ((2048, 1024), ["more of the picture is cut off"]),
+        ((768, 512), ["enlarged"]),
+        ((3072, 2048), []),
+    ],
+    ids=str,
+)
+def test_a_picture_of_another_shape_or_much_smaller_is_drawn_with_a_warning(
+    store: MemoryStore, size: tuple[int, int], words: list[str]
+) -> None:
+    warnings = make_thumbnail(cell(), store, Provider(encoded("JPEG", size))).warnings
+    assert len(warnings) == len(words)
+    for warning, word in zip(warnings, words, strict=True):
+        assert word in warning
+        assert f"gpt-image-1 drew {size[0]}x{size[1]} where 1536x1024 was asked for" in warning
+    assert make_thumbnail(cell(), store, Provider()).warnings == warnings

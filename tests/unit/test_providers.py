@@ -53,7 +53,8 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
 
 
 def ask(model: str, seconds: float = 30) -> bytes:
-    return generate_picture(MODELS[model].order(), "A prompt", KEYS.get, seconds)
+    (picture,) = generate_picture(MODELS[model].order(), "A prompt", KEYS.get, seconds).pictures
+    return picture
 
 
 def answer(status: int, body: object) -> Answer:
@@ -150,11 +151,11 @@ OPENAI_ANSWERS: list[tuple[str, Answer, type[errors.ThumbnailError], str]] = [
         "404",
         answer(404, openai_error("model_not_found")),
         errors.ProviderMisconfigured,
-        "not open to this OpenAI account",
+        "not open to this account",
     ),
-    ("no quota", answer(429, openai_error("insufficient_quota")), errors.ProviderMisconfigured, "no quota left"),
+    ("no quota", answer(429, openai_error("insufficient_quota")), errors.ProviderMisconfigured, "is not paid for"),
     ("429", answer(429, openai_error("rate_limit_exceeded")), errors.ProviderRateLimited, "too many requests"),
-    ("408", answer(408, openai_error(None)), errors.ProviderTimeout, "gave up waiting"),
+    ("408", answer(408, openai_error(None)), errors.ProviderTimeout, "given up by the provider"),
     ("500", answer(500, openai_error("server_error")), errors.ProviderUnavailable, "HTTP 500"),
     ("503 page", answer(503, b"<html>Bad gateway</html>"), errors.ProviderUnavailable, "HTTP 503"),
     ("moderation", answer(400, openai_error("moderation_blocked")), errors.PictureRefused, "refuses this picture"),
@@ -170,7 +171,7 @@ OPENAI_ANSWERS: list[tuple[str, Answer, type[errors.ThumbnailError], str]] = [
     ("null picture", answer(200, openai_picture(None)), errors.UnusableAnswer, "without a picture"),
     ("no base64", answer(200, openai_picture("no base64!")), errors.UnusableAnswer, "not base64"),
     ("no ASCII", answer(200, openai_picture("é")), errors.UnusableAnswer, "not base64"),
-    ("odd base64", answer(200, openai_picture("abc")), errors.UnusableAnswer, "not base64"),
+    ("odd base64", answer(200, openai_picture("abcde")), errors.UnusableAnswer, "not base64"),
     ("data of another shape", answer(200, {"created": 1, "data": {"b64_json": "x"}}), errors.UnusableAnswer, ""),
     ("page", answer(200, b"<html>Hello</html>"), errors.UnusableAnswer, ""),
     ("broken JSON", answer(200, b'{"created": 1, "da'), errors.UnusableAnswer, "not JSON"),
@@ -189,10 +190,10 @@ GOOGLE_ANSWERS: list[tuple[str, Answer, type[errors.ThumbnailError], str]] = [
         errors.ProviderMisconfigured,
         "GEMINI_API_KEY",
     ),
-    ("404", answer(404, google_error(404, "NOT_FOUND")), errors.ProviderMisconfigured, "not open to this Gemini key"),
+    ("404", answer(404, google_error(404, "NOT_FOUND")), errors.ProviderMisconfigured, "not open to this account"),
     ("429", answer(429, google_error(429, "RESOURCE_EXHAUSTED")), errors.ProviderRateLimited, "too many requests"),
-    ("408", answer(408, google_error(408, "CANCELLED")), errors.ProviderTimeout, "gave up waiting"),
-    ("504", answer(504, google_error(504, "DEADLINE_EXCEEDED")), errors.ProviderTimeout, "gave up waiting"),
+    ("408", answer(408, google_error(408, "CANCELLED")), errors.ProviderTimeout, "given up by the provider"),
+    ("504", answer(504, google_error(504, "DEADLINE_EXCEEDED")), errors.ProviderTimeout, "given up by the provider"),
     ("500", answer(500, google_error(500, "INTERNAL")), errors.ProviderUnavailable, "HTTP 500"),
     ("502 page", answer(502, b"<html>Bad gateway</html>"), errors.ProviderUnavailable, "HTTP 502"),
     ("400", answer(400, google_error(400, "INVALID_ARGUMENT")), errors.ProviderRejectedRequest, "HTTP 400"),
@@ -210,7 +211,12 @@ GOOGLE_ANSWERS: list[tuple[str, Answer, type[errors.ThumbnailError], str]] = [
         errors.PictureRefused,
         "PROHIBITED_CONTENT",
     ),
-    ("text alone", answer(200, candidate("STOP", {"text": "No."})), errors.UnusableAnswer, "without a picture: STOP"),
+    (
+        "text alone",
+        answer(200, candidate("STOP", {"text": "No."})),
+        errors.PictureRefused,
+        "in words and draws nothing (STOP): No.",
+    ),
     ("no candidate", answer(200, {}), errors.UnusableAnswer, "no reason given"),
     ("no content", answer(200, {"candidates": [{"finishReason": "MAX_TOKENS"}]}), errors.UnusableAnswer, "MAX_TOKENS"),
     (
@@ -273,8 +279,8 @@ def test_without_a_key_nothing_is_asked(wire: Wire, model: str, name: str, key: 
         ("Incorrect key sk-proj-abc_DEF-123: see", "Incorrect key [key]: see"),
         ("sk-abcd****wxyz and AIzaSyD-1234", "[key] and [key]"),
         ("a risk-free task", "a risk-free task"),
-        ("x" * 500, "x" * 399 + "…"),
-        ("x" * 395 + " my-own+key/1", "x" * 395 + " [ke…"),
+        ("x" * 800, "x" * 639 + "…"),
+        ("x" * 635 + " my-own+key/1", "x" * 635 + " [ke…"),
         (None, "None"),
     ],
 )

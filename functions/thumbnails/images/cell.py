@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +14,17 @@ from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, MODELS, Order
 from thumbnails.errors import UnusablePicture
 from thumbnails.images.digests import image_digest, picture_digest
 from thumbnails.images.overlay.compose import draw_overlay, prepare_title
-from thumbnails.images.overlay.picture import open_picture
+from thumbnails.images.overlay.picture import open_picture, size_of
 from thumbnails.images.prompt import provider_prompt
+from thumbnails.images.providers.answers import Answer
 from thumbnails.keys import image_key, original_key
 from thumbnails.requests.models import Cell
 
-#: Calls a provider: (order, prompt) → the picture as it came.
-Generate = Callable[[Order, str], bytes]
+#: Of the shape asked for, what a picture may be wider or narrower, and of the edges, how much of them it has to have.
+SHAPE, SMALLER = 0.05, 0.75
+
+#: Calls a provider: (order, prompt) → the picture as it came, and what it cost.
+Generate = Callable[[Order, str], Answer]
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
         with ThreadPoolExecutor(1) as meanwhile:
             meanwhile.submit(prepare_title, cell.title, cell.template, cell.font)
             started = time.perf_counter()
-            picture = generate(order, prompt)
+            (picture, *_) = generate(order, prompt).pictures
             seconds = time.perf_counter() - started
         paid_by = cell.execution
         store.put(own, picture, _content_type(picture), {"model": cell.model, "paid-by": paid_by})
@@ -102,9 +106,20 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
         picture, paid_by = original.body, original.metadata.get("paid-by", "")
 
     finished = draw_overlay(picture, cell.title, cell.template, cell.font)
-    metadata = {"digest": of_image, "paid-by": paid_by, "warnings": "\n".join(finished.warnings)}
+    warnings = (*_size_warnings(picture, order), *finished.warnings)
+    metadata = {"digest": of_image, "paid-by": paid_by, "warnings": "\n".join(warnings)}
     store.put(key, finished.jpeg, "image/jpeg", metadata)
-    return Image(cell, key, store.url(key), int(paid_by == cell.execution), seconds, finished.warnings)
+    return Image(cell, key, store.url(key), int(paid_by == cell.execution), seconds, warnings)
+
+
+def _size_warnings(picture: bytes, order: Order) -> Iterator[str]:
+    """What is lost because the provider drew another size than it was asked for."""
+    width, height = size_of(picture)
+    drawn = f"{order.model.id} drew {width}x{height} where {order.size} was asked for"
+    if not 1 - SHAPE <= width * order.height / (height * order.width) <= 1 + SHAPE:
+        yield f"{drawn}: more of the picture is cut off"
+    if min(width / order.width, height / order.height) < SMALLER:
+        yield f"{drawn}: the picture is enlarged and less sharp"
 
 
 def warm_up() -> None:

@@ -8,6 +8,9 @@ from thumbnails.errors import UnusableAnswer
 #: Failures after a provider answered with something other than a picture: it may have billed them.
 BILLED = {UnusableAnswer.__name__, *(error.__name__ for error in UnusableAnswer.__subclasses__())}
 
+#: Step Functions takes a cause of 32,768 characters.
+CAUSE_CHARACTERS = 32_000
+
 #: What Lambda's and Step Functions' own errors mean to a person.
 MEANINGS = {
     "States.Timeout": "the image took longer than the state machine waits for it",
@@ -38,4 +41,5 @@ def total_failure_words(reasons: dict[tuple[str, str], int]) -> str:
     by_model: dict[str, list[str]] = {}
     for (model, reason), count in reasons.items():
         by_model.setdefault(model, []).append(f"{reason} ({count}×)" if count > 1 else reason)
-    return "\n".join(f"{model}: {'; '.join(words)}" for model, words in by_model.items())
+    whole = "\n".join(f"{model}: {'; '.join(words)}" for model, words in by_model.items())
+    return whole if len(whole) <= CAUSE_CHARACTERS else whole[: CAUSE_CHARACTERS - 1] + "…"

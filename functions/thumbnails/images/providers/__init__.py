@@ -1,6 +1,6 @@
 """The image providers: one module each, imported only when a cell needs it.
 
-Every adapter has one function, ``generate(order, prompt, key, base_url, seconds) -> bytes``: it calls the provider
+Every adapter has one function, ``generate(order, prompt, key, base_url, seconds) -> Answer``: it calls the provider
 once, without retries of its own, and raises the errors of ``thumbnails.errors`` with the provider's words as they came.
 Only ``generate_picture`` lets them out: as one short line in which no key is left.
 """
@@ -17,6 +17,7 @@ import httpx2
 
 from thumbnails.catalog import MODELS, Order, Provider
 from thumbnails.errors import ProviderMisconfigured, ThumbnailError
+from thumbnails.images.providers.answers import Answer
 
 #: The environment variable (and the field of the secret) that holds each provider's key.
 KEY_NAMES = {"openai": "OPENAI_API_KEY", "google": "GEMINI_API_KEY"}
@@ -30,7 +31,7 @@ def generate_picture(
     key_for: Callable[[str], str | None],
     seconds: float,
     base_urls: Mapping[Provider, str] | None = None,
-) -> bytes:
+) -> Answer:
     """Have one picture made by the model's provider; this is the call that costs money.
 
     Args:
@@ -41,7 +42,7 @@ def generate_picture(
         base_urls: by provider, another endpoint than its own.
 
     Returns:
-        The picture as the provider encoded it.
+        The picture as the provider encoded it, and what it counted.
 
     Raises:
         TransientError: another try may succeed.
@@ -54,7 +55,7 @@ def generate_picture(
         raise ProviderMisconfigured(f"{model.id} needs a key and there is none: set {name}")
     base_url = (base_urls or {}).get(model.provider, "")
     try:
-        picture: bytes = _adapter(model.provider).generate(order, prompt, key, base_url, seconds)
+        answer: Answer = _adapter(model.provider).generate(order, prompt, key, base_url, seconds)
     except ThumbnailError as error:
         # Without its cause: that is the SDK's error, which holds the request and its key.
         raise type(error)(one_line(error, key)) from None
@@ -63,7 +64,7 @@ def generate_picture(
         raise RuntimeError(one_line(f"{type(error).__name__}: {error}", key)).with_traceback(
             error.__traceback__
         ) from None
-    return picture
+    return answer
 
 
 def listed_models(
@@ -108,7 +109,7 @@ def _adapter(provider: str) -> ModuleType:
     return importlib.import_module(f"thumbnails.images.providers.{provider}")
 
 
-def one_line(text: object, key: str, limit: int = 400) -> str:
+def one_line(text: object, key: str, limit: int = 640) -> str:
     """A provider's words as one short line without the key, or anything that looks like one."""
     line = " ".join(str(text).split()).replace(key, "[key]")
     # Before it is cut: half a key is no longer found.
