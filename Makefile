@@ -79,6 +79,14 @@ bench-docs: setup
 bench-campaign: setup
 	@$(BIN)/python -m tests.bench.bench_campaign $(OPTIONS)
 
+# Few environments and a slow provider, on the stack that is up: ten minutes and more. OPTIONS=--paper needs none.
+bench-limits: setup
+	@$(BIN)/python -m tests.bench.bench_limits $(OPTIONS)
+
+# What a page of the gallery costs, over what the bucket holds.
+bench-gallery: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_gallery $(OPTIONS)
+
 # Draw the golden pictures anew, to be looked at before they are kept.
 golden: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_golden
@@ -124,5 +132,5 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign \
+.PHONY: run test test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery \
 	golden error-table openapi up down setup python pins

@@ -6,11 +6,13 @@ from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from api import image_routes, openapi, responses, run_routes
 from api.http import BODY_BYTES, Refusal
+from api.origin import refuse_foreign_page
 from entry.observability import logger, observed
 from entry.settings import ApiSettings, CorsSettings, settings
 from thumbnails.catalog import (
@@ -49,6 +51,14 @@ app = APIGatewayRestResolver(
 )
 app.include_router(run_routes.router)
 app.include_router(image_routes.router)
+
+
+def _only_own_pages(app: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    refuse_foreign_page(app.current_event)
+    return next_middleware(app)
+
+
+app.use([_only_own_pages])
 
 
 @app.get("/health", summary="Whether the API answers", tags=["about"])

@@ -55,11 +55,11 @@ def json_body(event: BaseProxyEvent) -> Any:
     """The request's JSON value.
 
     Raises:
-        Refusal: it is too large, not JSON, or sent as a form.
+        Refusal: it is too large, not JSON, or not sent as JSON.
     """
-    named = (event.headers.get("content-type") or "").lower()
-    # What curl says of a body unless told otherwise; proxies take such bodies apart.
-    if named.startswith(("application/x-www-form-urlencoded", "multipart/")):
+    named = (event.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    # Any other type a page of another site may send without asking (https://fetch.spec.whatwg.org/#simple-header).
+    if named != "application/json":
         raise Refusal(415, "unsupported_media_type", "a request is JSON: send it with Content-Type: application/json")
     body = event.get("body") or ""
     # In base64 four characters are three bytes.

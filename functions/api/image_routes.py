@@ -10,28 +10,23 @@ from api import responses
 from api.http import invalid, not_found, read_cursor, write_cursor
 from entry.clients import store
 from thumbnails.errors import quoted
-from thumbnails.runs.gallery import finished_images, is_image_key
+from thumbnails.runs.gallery import images_of_run, is_image_key, newest_images
 from thumbnails.runs.naming import is_run_id
 
 router = APIGatewayRouter()  # type: ignore[no-untyped-call]
 
 
-@router.get("/images", summary="Finished images, newest first", tags=["images"])
+@router.get("/images", summary="Finished images, the newest run's first", tags=["images"])
 def get_images(
     limit: Annotated[int, Query(ge=1, le=100)] = 24,
     cursor: Annotated[str | None, Query(max_length=600)] = None,
     run_id: Annotated[str | None, Query(description="Only this run's.")] = None,
 ) -> responses.Images:
-    """A page of finished images, of all runs or of one."""
+    """A page of finished images, of all runs or of one; it may hold fewer than ``limit`` and not be the last one."""
     if run_id and not is_run_id(run_id):
         raise invalid("run_id", "run_id must be the id of a run")
     after = read_cursor(cursor)
-    images = finished_images(store(), run_id or "")
-    if after:
-        order = (-after[0], after[1])
-        images = [image for image in images if (-image.listed.modified.timestamp(), image.listed.key) > order]
-    page = images[:limit]
-    last = page[-1].listed if len(images) > limit else None
+    page, mark = images_of_run(store(), run_id, limit, after) if run_id else newest_images(store(), limit, after)
     return responses.Images(
         images=[
             responses.Image(
@@ -45,7 +40,7 @@ def get_images(
             )
             for image in page
         ],
-        next_cursor=write_cursor((last.modified.timestamp(), last.key) if last else None),
+        next_cursor=write_cursor(mark),
     )
 
 

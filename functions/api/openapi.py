@@ -14,8 +14,10 @@ from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FO
 from thumbnails.requests.models import (
     CONTEXT_CHARACTERS,
     EXTRA_PROMPT_CHARACTERS,
+    MOST_WAIT_SECONDS,
     POSITIONS,
     TITLE_CHARACTERS,
+    WAIT_SECONDS,
 )
 
 TITLE = "Fan-out thumbnails"
@@ -123,6 +125,13 @@ def _request(first: str) -> dict[str, Any]:
     }
     own = {
         "reuse": {"type": "boolean", "default": False, "description": "Draw on a picture that was paid for before."},
+        "max_wait_seconds": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": MOST_WAIT_SECONDS,
+            "default": WAIT_SECONDS,
+            "description": "How long one image may wait for its provider's pace.",
+        },
         "blog_url": {
             "type": "string",
             "format": "uri",

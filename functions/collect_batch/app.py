@@ -12,10 +12,11 @@ from thumbnails.runs.collect import collect_run
 
 
 class Event(BaseModel):
-    """What the state machines send: the task, the run and a finished image or a failure for each cell."""
+    """What the state machines send: task, run, execution, and a finished image or a failure for each cell."""
 
     task: Task
     run_id: str
+    execution: str
     cells: list[dict[str, Any]]
 
 
@@ -29,6 +30,6 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
         StorageUnavailable: the bucket could not be read or written.
     """
     logger.append_keys(run_id=event.run_id, task=event.task)
-    result = collect_run(event.task, event.run_id, event.cells, store())
+    result = collect_run(event.task, event.run_id, event.execution, event.cells, store())
     logger.info("run collected", extra=result["images"])
     return result

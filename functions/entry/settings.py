@@ -53,6 +53,13 @@ class CheckSettings(EndpointSettings):
     batch_cap: int
 
 
+class RunSettings(CheckSettings):
+    """Of the function that opens a run."""
+
+    #: The most images that a run makes at once.
+    image_concurrency: int
+
+
 class ProviderSettings(EndpointSettings):
     """Of a function that calls providers: their keys, or the secret that holds them."""
 
@@ -85,10 +92,12 @@ class ApiSettings(CheckSettings, ProviderSettings):
 
 
 class CorsSettings(Environment):
-    """What the HTTP API needs to know when it is imported."""
+    """Who may use the HTTP API; it needs to know when it is imported."""
 
     #: The origin whose pages may use it.
     cors_origin: str = "*"
+    #: Set by ``sam local``.
+    aws_sam_local: bool = False
 
 
 S = TypeVar("S", bound=Environment)

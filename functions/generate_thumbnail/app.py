@@ -11,35 +11,49 @@ from entry.observability import count_spending, logger, metrics, observed, trace
 from entry.settings import CellSettings, settings
 from thumbnails.catalog import MODELS, Order
 from thumbnails.catalog.prices import picture_usd
-from thumbnails.errors import ThumbnailError
-from thumbnails.images.cell import Image, make_thumbnail, warm_up
+from thumbnails.errors import ProgramFault, ThumbnailError, cut
+from thumbnails.images.cell import Image, warm_up
+from thumbnails.images.pace import Pause, make_or_wait
 from thumbnails.images.providers import generate_picture, warm_up_adapters
 from thumbnails.images.providers.answers import Answer
 from thumbnails.requests.checks import parse_cell
-from thumbnails.runs.failures import BILLED
+from thumbnails.runs.failures import BILLED, MESSAGE_BYTES
+from thumbnails.runs.gallery import show_in_gallery
 
 
 @observed
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Make one image, or find it.
+    """Make one image, or find it, or say how long its provider wants to be left alone.
 
     Raises:
-        ThumbnailError: of any kind in ``thumbnails.errors``; its class name is what the state machine matches.
+        ThumbnailError: of any kind in ``thumbnails.errors``; its class name is what the state machine matches, and its
+            message is one that the states of a whole run have room for.
     """
     try:
         cell = parse_cell(event, run_id=context.aws_request_id, real=settings(CellSettings).real)
         logger.append_keys(run_id=cell.run_id, row=cell.row, column=cell.column, model=cell.model)
         metrics.add_dimension("model", cell.model)
-        image = make_thumbnail(cell, store(), _generate)
+        answer = make_or_wait(cell, store(), _generate)
+        if cell.run_id == context.aws_request_id:  # An image of its own, which no state machine asked for.
+            show_in_gallery(cell.run_id, store())
     except ThumbnailError as error:
         name = type(error).__name__
         logger.warning("image failed", extra={"error": name, "reason": str(error)})
         metrics.add_metric("ImagesFailed", MetricUnit.Count, 1)
         metrics.add_metric("PaidCalls", MetricUnit.Count, int(name in BILLED))
+        error.args = (cut(str(error), MESSAGE_BYTES),)
         raise
-    _report(image)
-    return image.as_json()
+    except Exception as error:
+        logger.exception("the program failed")
+        metrics.add_metric("ImagesFailed", MetricUnit.Count, 1)
+        raise ProgramFault(cut(f"{type(error).__name__}: {error}", MESSAGE_BYTES)) from None
+    if isinstance(answer, Pause):
+        logger.info("provider wants a pause", extra={"seconds": answer.seconds, "waits": answer.cell.waits})
+        metrics.add_metric("ProviderWaits", MetricUnit.Count, 1)
+    else:
+        _report(answer)
+    return answer.as_json()
 
 
 @register_before_snapshot

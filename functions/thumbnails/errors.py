@@ -8,7 +8,7 @@ renaming a class here means renaming it in ``statemachine/``; a test holds the t
     ├── AllImagesFailed              no image of the run could be made
     ├── CampaignCutShort             more rows of a campaign failed than it tolerates; the state machine alone says so
     ├── TransientError               worth another try; the state machine retries it
-    │   ├── ProviderRateLimited      HTTP 429
+    │   ├── ProviderRateLimited      HTTP 429; where the provider says for how long, the state machine waits
     │   ├── ProviderUnavailable      HTTP 5xx
     │   ├── ProviderTimeout          no answer in time
     │   ├── ProviderUnreachable      no connection, or one cut off before the answer
@@ -17,9 +17,11 @@ renaming a class here means renaming it in ``statemachine/``; a test holds the t
     │   ├── OrchestrationUnavailable Step Functions
     │   └── ModerationUnavailable    the moderation endpoint
     └── PermanentError               another try would end the same way
+        ├── ProviderTooSlow          the provider asks for longer waits than the request allows
         ├── PictureRefused           the provider declines, by its policy or in words
         ├── ProviderMisconfigured    the key, the account, its credit or its country
         ├── ProviderRejectedRequest  any other HTTP 4xx
+        ├── ProgramFault             a fault of the program itself
         └── UnusableAnswer           the provider answered, and perhaps billed, but not with a picture
             └── UnusablePicture      bytes that are no picture, a truncated one, or one too large to open
 """
@@ -35,6 +37,12 @@ def quoted(text: str, most: int = 60) -> str:
     """
     start = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text[: most + 1])
     return f"'{start if len(start) <= most else start[: most - 1] + '…'}'"
+
+
+def cut(text: str, most: int) -> str:
+    """Text of at most ``most`` bytes in UTF-8; an ellipsis stands for what is left out."""
+    encoded = text.encode(errors="replace")
+    return text if len(encoded) <= most else encoded[: most - 3].decode(errors="ignore") + "…"
 
 
 class Problem(NamedTuple):
@@ -73,7 +81,15 @@ class TransientError(ThumbnailError):
 
 
 class ProviderRateLimited(TransientError):
-    """The provider answered 429: too many requests."""
+    """The provider answered 429: too many requests.
+
+    Attributes:
+        retry_after: the seconds after which the provider wants to be asked again; None where it does not say.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ProviderUnavailable(TransientError):
@@ -106,6 +122,14 @@ class ModerationUnavailable(Unavailable):
 
 class PermanentError(ThumbnailError):
     """Another try would end the same way."""
+
+
+class ProviderTooSlow(PermanentError):
+    """The provider asks for longer waits than the request allows under ``max_wait_seconds``."""
+
+
+class ProgramFault(PermanentError):
+    """Something that nobody foresaw; the function's log has its traceback."""
 
 
 class PictureRefused(PermanentError):

@@ -5,6 +5,7 @@
     runs/<run_id>/<row>-<slug>/<model>.jpg   a finished image
     runs/<run_id>/manifest.json              the run's result
     runs/<run_id>/archive.zip                its finished images, packed
+    gallery/<moment>/<run_id>                nothing: by its name the gallery finds the newest runs first
     inbox/…                                  request files that start a run when they are dropped
     rejected/…                               those that were refused, each with the reason beside it
     campaigns/<name>.csv or .json            what a person uploads
@@ -33,6 +34,9 @@ KEY_BYTES = 1024
 #: A file that is dropped here starts a run.
 INBOX = "inbox/"
 REJECTED = "rejected/"
+GALLERY = "gallery/"
+#: Milliseconds since 1970 count down from here, so that S3's order of keys is newest first.
+_LAST_MOMENT = 9_999_999_999_999
 CAMPAIGNS = "campaigns/"
 
 
@@ -52,6 +56,11 @@ def run_prefix(run_id: str) -> str:
 def request_key(run_id: str) -> str:
     """The key of a run's checked request; its metadata names the run's newest execution."""
     return run_prefix(run_id) + "request.json"
+
+
+def gallery_key(run_id: str, moment: float) -> str:
+    """The key by which the gallery finds a run that began at a moment, in seconds since 1970."""
+    return f"{GALLERY}{_LAST_MOMENT - int(moment * 1000):013d}/{run_id}"
 
 
 def manifest_key(run_id: str) -> str:

@@ -7,9 +7,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from entry.clients import store
 from entry.observability import logger, observed
-from entry.settings import CheckSettings, settings
+from entry.settings import RunSettings, settings
 from thumbnails.requests.models import Task
-from thumbnails.runs.open import open_run
+from thumbnails.runs.open import at_once, open_run
 
 
 class Event(BaseModel):
@@ -30,7 +30,12 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
         StorageUnavailable: the bucket could not be read or written.
     """
     logger.append_keys(run_id=event.execution, task=event.task)
-    given = settings(CheckSettings)
+    given = settings(RunSettings)
     run_id, request = open_run(event.task, event.execution, event.request, store(), given.batch_cap, given.real)
     logger.info("request accepted", extra={"titles": len(request.titles), "models": request.models})
-    return {"run_id": run_id, "execution": event.execution, **request.for_map()}
+    return {
+        "run_id": run_id,
+        "execution": event.execution,
+        **request.for_map(),
+        **at_once(request, given.image_concurrency),
+    }

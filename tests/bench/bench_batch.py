@@ -35,7 +35,7 @@ import psutil
 
 from tests.bench.batch_requests import MODELS, TITLES
 from thumbs.image_api.control import ImageApiControl
-from thumbs.stack.deploy import CREDENTIALS, REGION, deploy
+from thumbs.stack.deploy import CREDENTIALS, REGION, STACK_NAME, deploy
 from thumbs.stack.processes import PROJECT, Stack, free_port
 
 SHAPES = ((1, 1), (3, 2), (10, 2), (25, 2), (50, 1))
@@ -45,7 +45,7 @@ REPEATS = 3
 #: Step Functions Standard, us-east-1, USD for one state transition (list price, noted 2026-11).
 TRANSITION_USD = 0.025 / 1000
 FLOOR, LOOP, OURS, PLAIN = "floor", "loop", "this stack", "stock"
-MACHINE = f"arn:aws:states:{REGION}:000000000000:stateMachine:generateBatch"
+MACHINE = f"arn:aws:states:{REGION}:000000000000:stateMachine:{STACK_NAME}-generateBatch"
 
 
 @dataclass
@@ -271,7 +271,7 @@ class Floor:
     """The floor's process, with the environment of the deployed function."""
 
     def __init__(self, on: Stack) -> None:
-        variables = client(on, "lambda").get_function_configuration(FunctionName="generateThumbnail")
+        variables = client(on, "lambda").get_function_configuration(FunctionName=f"{STACK_NAME}-generateThumbnail")
         environment = {
             **os.environ,
             **CREDENTIALS,

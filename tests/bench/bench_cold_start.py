@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.bench.bench_batch import aligned, client, image_api, machine, stack
 from thumbs.localstack.runtime_packages import link_runtime_packages
-from thumbs.stack.deploy import CREDENTIALS
+from thumbs.stack.deploy import CREDENTIALS, STACK_NAME
 from thumbs.stack.processes import PROJECT, Stack
 
 LIMIT_MB = 60.0
@@ -43,7 +43,7 @@ print(json.dumps({"spent": [b - a for a, b in zip(spent, spent[1:])], "sdks": sd
 
 
 def environment(on: Stack) -> dict[str, str]:
-    found = client(on, "lambda").get_function_configuration(FunctionName="generateThumbnail")
+    found = client(on, "lambda").get_function_configuration(FunctionName=f"{STACK_NAME}-generateThumbnail")
     variables: dict[str, str] = found["Environment"]["Variables"]
     return {**variables, **CREDENTIALS, "AWS_ENDPOINT_URL": on.endpoint, "POWERTOOLS_TRACE_DISABLED": "1"}
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from tests.bench.burst import bursts
 from tests.integration.application import BUCKET, GEMINI, GPT, Application, opened
 from tests.integration.conftest import remove
 from thumbs.stack.deploy import deploy
@@ -242,7 +243,13 @@ def main() -> int:
         stack.start(print)
         deploy(stack, print)
         app = Application(stack)
-        return 0 if soak(app, options.batches) else 1
+        holds = soak(app, options.batches)
+        app.close()
+        # On a stack that has nothing behind it.
+        stack.stop(print)
+        stack.start(print)
+        deploy(stack, print)
+        return 0 if bursts(Application(stack)) and holds else 1
     finally:
         remove(stack)
 

@@ -14,8 +14,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from thumbs.cli.tool_commands import FUNCTIONS
 from thumbs.image_api.control import ImageApiControl
-from thumbs.stack.deploy import CREDENTIALS, REGION
+from thumbs.stack.deploy import BUCKET as BUCKET  # noqa: PLC0414 - the tests import it from here
+from thumbs.stack.deploy import CREDENTIALS, REGION, STACK_NAME
 from thumbs.stack.processes import Stack
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ACCOUNT = "000000000000"
-BUCKET = f"fan-out-thumbnails-{ACCOUNT}-{REGION}"
 GEMINI, GPT, GPT2, DALLE = "gemini-3-pro-image-preview", "gpt-image-1", "gpt-image-2", "dall-e-3"
 #: Longer than anything takes on a busy machine: three provider timeouts, the longest two waits between them, and more.
 RUN_SECONDS = 240.0
@@ -51,6 +52,11 @@ class Invocation:
 
     payload: Any
     function_error: str
+
+
+def deployed_name(function: str) -> str:
+    """The name that the stack gives to a function of the application; any other function's own."""
+    return f"{STACK_NAME}-{function}" if function in FUNCTIONS else function
 
 
 def wait_for(what: str, look: Callable[[], T | None], seconds: float) -> T:
@@ -92,7 +98,7 @@ class Application:
 
     def start(self, task: str, request: object, name: str | None = None) -> str:
         """Start a state machine; the execution's ARN."""
-        arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{task}"
+        arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STACK_NAME}-{task}"
         named = {"name": name} if name else {}
         return self.states.start_execution(stateMachineArn=arn, input=json.dumps(request), **named)["executionArn"]
 
@@ -122,7 +128,7 @@ class Application:
 
     def invoke(self, function: str, event: object) -> Invocation:
         """Invoke a Lambda function and wait for its answer."""
-        answer = self.functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        answer = self.functions.invoke(FunctionName=deployed_name(function), Payload=json.dumps(event).encode())
         return Invocation(json.loads(answer["Payload"].read()), answer.get("FunctionError", ""))
 
     def function_names(self) -> list[str]:
@@ -131,13 +137,13 @@ class Application:
 
     def set_variables(self, function: str, **variables: str) -> None:
         """Change variables of a function for good."""
-        before = self.functions.get_function_configuration(FunctionName=function)
+        before = self.functions.get_function_configuration(FunctionName=deployed_name(function))
         self._configure(function, before["Timeout"], {**before["Environment"]["Variables"], **variables})
 
     @contextmanager
     def configured(self, function: str, timeout: int | None = None, **variables: str) -> Iterator[None]:
         """Change a function's timeout or variables for a while; every one of its environments starts anew."""
-        before = self.functions.get_function_configuration(FunctionName=function)
+        before = self.functions.get_function_configuration(FunctionName=deployed_name(function))
         values = before["Environment"]["Variables"]
         self._configure(function, timeout or before["Timeout"], {**values, **variables})
         try:
@@ -147,7 +153,7 @@ class Application:
 
     def _configure(self, function: str, timeout: int, variables: dict[str, str]) -> None:
         self.functions.update_function_configuration(
-            FunctionName=function, Timeout=timeout, Environment={"Variables": variables}
+            FunctionName=deployed_name(function), Timeout=timeout, Environment={"Variables": variables}
         )
         self.wait_until_updated(function)
 
@@ -155,7 +161,7 @@ class Application:
         """Wait until a function has taken its new configuration."""
 
         def updated() -> bool | None:
-            found = self.functions.get_function_configuration(FunctionName=function)
+            found = self.functions.get_function_configuration(FunctionName=deployed_name(function))
             return True if found["LastUpdateStatus"] == "Successful" else None
 
         wait_for(f"the new configuration of {function}", updated, RUN_SECONDS)
@@ -196,7 +202,9 @@ class Application:
 
         def found() -> list[str] | None:
             try:
-                pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{function}")
+                pages = self.logs.get_paginator("filter_log_events").paginate(
+                    logGroupName=f"/aws/lambda/{deployed_name(function)}"
+                )
                 lines = [event["message"] for page in pages for event in page["events"]]
             except self.logs.exceptions.ResourceNotFoundException:
                 return None

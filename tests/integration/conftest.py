@@ -34,9 +34,11 @@ LANES = {
     ),
     "application": (
         *("test_api", "test_command", "test_one_domain", "test_secrets", "test_fuzz", "test_stack", "test_events"),
-        *("test_runs", "test_requests"),
+        *("test_runs", "test_requests", "test_attacks"),
     ),
 }
+#: What tests note a row of under this name.
+TABLES = ("fault", "attack")
 LANE_OF = {file: lane for lane, files in LANES.items() for file in files}
 
 
@@ -72,26 +74,31 @@ def _lane(nodeid: str) -> str | None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--fault-table`` prints what test_faults.py found, as docs/reliability.md has it."""
-    parser.addoption("--fault-table", action="store_true", help="print the table of faults at the end")
+    """``--fault-table`` and ``--attack-table`` print what those tests found, as docs/reliability.md has it."""
+    for row in TABLES:
+        parser.addoption(f"--{row}-table", action="store_true", help=f"print the table of {row}s at the end")
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The table of faults: a row per test that says what it found."""
-    if not config.getoption("fault_table"):
-        return
+    """The tables that were asked for: a row per test that says what it found."""
+    for row in TABLES:
+        if config.getoption(f"{row}_table"):
+            _print_table(terminalreporter, row)
+
+
+def _print_table(terminalreporter: Any, row: str) -> None:
     found = [
-        {**dict(report.user_properties)["fault"], "verdict": "holds" if outcome == "passed" else "BROKEN"}
+        {**dict(report.user_properties)[row], "verdict": "holds" if outcome == "passed" else "BROKEN"}
         for outcome in ("passed", "failed")
         for report in terminalreporter.stats.get(outcome, ())
-        if report.when == "call" and "fault" in dict(report.user_properties)
+        if report.when == "call" and row in dict(report.user_properties)
     ]
     if not found:
         return
     rows = [list(found[0]), *([str(value) for value in row.values()] for row in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:-1]), "-" * widths[-1]])
-    terminalreporter.section("faults")
+    terminalreporter.section(f"{row}s")
     for first, *numbers, last in rows:
         middle = [cell.rjust(width) for cell, width in zip(numbers, widths[1:-1], strict=True)]
         cells = [first.ljust(widths[0]), *middle, last.ljust(widths[-1])]

@@ -8,6 +8,8 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -217,9 +219,12 @@ def test_images_are_listed_newest_first_deleted_and_packed(app: Application, api
     assert [image["created_at"] for image in images] == sorted((image["created_at"] for image in images), reverse=True)
     assert opened(images[0]["image_url"]).startswith(b"\xff\xd8")
     gallery = api("GET", "/images?limit=100")[1]["images"]
-    assert [image["created_at"] for image in gallery] == sorted(
-        (image["created_at"] for image in gallery), reverse=True
-    )
+    by_run = [
+        (run, [image["created_at"] for image in images]) for run, images in groupby(gallery, key=itemgetter("run_id"))
+    ]
+    assert by_run[0][0] == run_id
+    assert len({run for run, _ in by_run}) == len(by_run)
+    assert all(created == sorted(created, reverse=True) for _, created in by_run)
     assert {image["key"] for image in images} <= {image["key"] for image in gallery}
 
     status, packed = api("GET", f"/runs/{run_id}/archive")

@@ -132,7 +132,8 @@ def test_a_campaign_is_stopped_with_its_rows_and_redriven(app: Application, tmp_
     wait_for("a call", lambda: app.image_api.calls()["requests"] or None, RUN_SECONDS)
     assert f"{name} is stopped" in thumbs(app, "stop", name).stdout
     running = app.listing.list_executions(
-        stateMachineArn=f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:generateThumbnails", statusFilter="RUNNING"
+        stateMachineArn=f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:fan-out-thumbnails-generateThumbnails",
+        statusFilter="RUNNING",
     )
     assert [run["name"] for run in running["executions"] if run["name"].startswith(name)] == []
     app.image_api.reset()

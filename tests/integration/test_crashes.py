@@ -199,7 +199,7 @@ def test_a_killed_localstack_takes_its_children_along_and_the_next_up_starts_ane
     sam = [
         one
         for one in psutil.process_iter(["cmdline"])
-        if str(machine.stack.built / "template.yaml") in (one.info["cmdline"] or ())
+        if str(machine.stack.built / "local.yaml") in (one.info["cmdline"] or ())
     ]
     localstack = machine.process("localstack")
     assert "✓ the application is deployed" in machine.up()

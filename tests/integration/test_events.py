@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from tests.integration.application import BUCKET, DALLE, GEMINI, GPT, RUN_SECONDS, Application, wait_for
-from thumbs.stack.deploy import CREDENTIALS, REGION
+from thumbs.stack.deploy import CREDENTIALS, REGION, STACK_NAME
 
 EVENT_SECONDS = RUN_SECONDS
 REQUEST = {"prompts": ["Dropped by a writer", "Read by a machine"], "models": [GPT, DALLE]}
@@ -33,7 +33,7 @@ def run_named(app: Application, name: str) -> str:
     machine = next(
         found["stateMachineArn"]
         for found in app.states.list_state_machines()["stateMachines"]
-        if found["name"] == "generateBatch"
+        if found["name"] == f"{STACK_NAME}-generateBatch"
     )
 
     def started() -> str | None:
@@ -51,7 +51,7 @@ def drop(app: Application, name: str, body: bytes) -> str:
 def ask(app: Application, request: object) -> str:
     """Put a request on the bus; the event's id."""
     events = client(app, "events")
-    entry = {"Source": "blog", "DetailType": "BatchRequested", "Detail": json.dumps(request)}
+    entry = {"Source": STACK_NAME, "DetailType": "BatchRequested", "Detail": json.dumps(request)}
     sent: str = events.put_events(Entries=[entry])["Entries"][0]["EventId"]
     events.close()
     return sent
@@ -63,7 +63,7 @@ def heard(app: Application) -> Iterator[Any]:
     events, queues, name = client(app, "events"), client(app, "sqs"), f"heard-{uuid.uuid4().hex[:8]}"
     url = queues.create_queue(QueueName=name)["QueueUrl"]
     arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_rule(Name=name, EventPattern=json.dumps({"source": ["fan-out-thumbnails"]}))
+    events.put_rule(Name=name, EventPattern=json.dumps({"source": [STACK_NAME]}))
     events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
 
     def event_of(execution: str) -> Any:

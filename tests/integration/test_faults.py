@@ -28,6 +28,7 @@ from tests.integration.application import (
     RUN_SECONDS,
     Application,
     FinishedRun,
+    deployed_name,
     opened,
     wait_for,
 )
@@ -175,7 +176,7 @@ def hanging_longer_than_the_function(scene: Scene) -> Iterator[None]:
 @contextmanager
 def reserved(scene: Scene, executions: int) -> Iterator[None]:
     """Lambda runs so many of the function at once and turns the others away."""
-    name = "generateThumbnail"
+    name = deployed_name("generateThumbnail")
     scene.app.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=executions)
     try:
         yield
@@ -221,6 +222,19 @@ def throttled(scene: Scene) -> FinishedRun:
     return done
 
 
+def freed(scene: Scene) -> FinishedRun:
+    """A batch that has room only after every cell was turned away."""
+    arn = scene.app.start("generateBatch", scene.request, scene.run_id)
+
+    def all_turned_away() -> bool | None:
+        history = scene.app.states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
+        return True if sum(event["type"] == "TaskFailed" for event in history) >= len(CELLS) else None
+
+    wait_for("every cell turned away", all_turned_away, RUN_SECONDS)
+    scene.app.functions.delete_function_concurrency(FunctionName="generateThumbnail")
+    return scene.app.wait(arn)
+
+
 def delivered_thrice(scene: Scene) -> FinishedRun:
     """A file of the inbox whose event S3 delivers, and which is delivered twice more while its run is under way."""
     app = scene.app
@@ -261,6 +275,7 @@ FAULTS = [
     # The provider, for a while.
     Fault("429 twice", provider("rate_limit", **FIRST_TWO), ROW, requests=3),
     Fault("429 with Retry-After", provider("rate_limit", **FIRST, retry_after=1), ROW, requests=2),
+    Fault("429 by pace", provider("rate_limit", pace=1, per=2), ROW, requests=None),
     Fault("500", provider("server_error", **FIRST), ROW, requests=2),
     Fault("503", provider("unavailable", **FIRST), ROW, requests=2),
     Fault("reset in mid-body", provider("reset", **FIRST), ROW, requests=2, paid=2),
@@ -341,18 +356,7 @@ FAULTS = [
         alone=True,
     ),
     Fault("Lambda runs two at once", lambda scene: reserved(scene, 2), [], run=throttled, alone=True),
-    Fault(
-        "Lambda runs none",
-        lambda scene: reserved(scene, 0),
-        CELLS,
-        "Lambda.TooManyRequestsException",
-        "Lambda had no room for the call",
-        requests=0,
-        paid=0,
-        owed=1,
-        status=("FAILED", "AllImagesFailed"),
-        alone=True,
-    ),
+    Fault("Lambda runs none for a while", lambda scene: reserved(scene, 0), [], run=freed, alone=True),
     # S3. Its client tries three times, and the state machine three times that.
     Fault("S3 503 at the look, twice", s3("slow_down", "HEAD", FINISHED, 2), ROW),
     Fault("S3 503 at the look, for good", s3("slow_down", "HEAD", FINISHED), ROW, UNAVAILABLE, "S3", 0, 0, 1),
@@ -401,7 +405,6 @@ FAULTS = [
 SLOW = {
     "hang for good",
     "connection refused",
-    "Lambda runs none",
     "S3 503 at the look, for good",
     "S3 503 at the original, for good",
     "S3 503 at the image, for good",
@@ -585,7 +588,8 @@ def test_a_fault_loses_no_other_cell_and_nothing_is_paid_twice(
             "total": len(CELLS),
             "succeeded": len(CELLS) - len(failed),
             "failed": len(failed),
-            "paid_calls": len(CELLS) - len(failed) + (len(failed) if fault.error in BILLED else 0),
+            # What was stored and not drawn on was paid for too, and a redrive does not owe it.
+            "paid_calls": len(CELLS) - len(failed) + (len(failed) if fault.error in BILLED or not fault.owed else 0),
         }
         assert_in_place(result, others, images)
         assert all(result["results"][row][column] is None for row, column in failed)
@@ -601,6 +605,21 @@ def test_a_fault_loses_no_other_cell_and_nothing_is_paid_twice(
             assert (picture.format, picture.size) == ("JPEG", (1200, 630))
     assert again.output["images"]["succeeded"] == len(CELLS)
     assert app.manifest(run_id) == again.output
+
+
+def test_a_run_keeps_its_providers_pace(app: Application) -> None:
+    app.image_api.add_fault("rate_limit", pace=4, per=4)
+    titles = [f"Title {number}" for number in range(8)]
+    arn = app.start("generateBatch", {"prompts": titles, "models": [GPT]})
+    done = app.wait(arn)
+    assert done.output["images"] == {"total": 8, "succeeded": 8, "failed": 0, "paid_calls": 8}
+    (pace,) = app.image_api.faults()
+    waits = [answer["wait_seconds"] for answer in app.task_outputs(arn) if "wait_seconds" in answer]
+    assert len(waits) == pace["struck"] >= 4
+    # Nobody slept in a function, or was tried again by a retrier.
+    history = app.states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
+    assert sum(event["type"] == "WaitStateEntered" for event in history) == len(waits)
+    assert not [event for event in history if event["type"] == "TaskFailed"]
 
 
 def test_one_failing_model_leaves_the_other_columns_whole(app: Application) -> None:

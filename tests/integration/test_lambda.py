@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.application import GPT, RUN_SECONDS, Application, Invocation, create_function, wait_for
 from thumbs.localstack.executor import INVOCATIONS_PER_PROCESS
-from thumbs.stack.deploy import CREDENTIALS, REGION
+from thumbs.stack.deploy import CREDENTIALS, REGION, STACK_NAME
 
 SOURCE = """
 import os, signal, subprocess, sys, time
@@ -306,6 +306,9 @@ def test_every_invocation_is_counted_as_a_metric(app: Application, invoke: Invok
 
 
 def test_every_package_is_small(app: Application) -> None:
-    sizes = {one["FunctionName"]: one["CodeSize"] / 1e6 for one in app.functions.list_functions()["Functions"]}
+    sizes = {
+        one["FunctionName"].removeprefix(f"{STACK_NAME}-"): one["CodeSize"] / 1e6
+        for one in app.functions.list_functions()["Functions"]
+    }
     assert sizes["generateThumbnail"] <= 60
     assert max(sizes[name] for name in ("api", "validateBatch", "collectBatch", "startBatch")) <= 15

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.integration.application import DALLE, GEMINI, Application, FinishedRun
+from tests.integration.application import DALLE, GEMINI, Application, FinishedRun, deployed_name
 from thumbs.stack.deploy import CREDENTIALS, REGION
 
 #: In every key of this test run; the offline image API turns away keys with "rejected" in them.
@@ -137,7 +137,9 @@ def planted(deployed: Application) -> dict[str, Any]:
     secrets = {name: secret(app, text) for name, text in texts.items()}
     secrets["unreadable"] = secrets["accepted"].replace(":secret:keys-", ":secret:no-keys-")
     done: dict[str, FinishedRun] = {}
-    usual = app.functions.get_function_configuration(FunctionName="generateThumbnail")["Environment"]["Variables"]
+    usual = app.functions.get_function_configuration(FunctionName=deployed_name("generateThumbnail"))["Environment"][
+        "Variables"
+    ]
     with (
         quoting_provider() as (url, quoted),
         trace_daemon() as (address, segments),
@@ -205,8 +207,8 @@ def test_no_key_is_in_anything_that_was_written(planted: dict[str, Any]) -> None
     title = places_with(planted["written"], MARKER[:12])
     assert {place.split()[0] for place in title} >= {"execution", "object", "file"}
     runs = {name for done in planted["done"].values() for name in places_with(planted["written"], done.name)}
-    assert "log /aws/lambda/generateThumbnail" in runs
+    assert "log /aws/lambda/fan-out-thumbnails-generateThumbnail" in runs
     assert "log /aws/vendedlogs/states/fan-out-thumbnails" in runs
     assert b"## provider call" in planted["written"]["the traces"]
-    assert b"PaidCalls" in planted["written"]["log /aws/lambda/generateThumbnail"]
+    assert b"PaidCalls" in planted["written"]["log /aws/lambda/fan-out-thumbnails-generateThumbnail"]
     assert places_with(planted["written"], MARKER) == set()

@@ -1,14 +1,18 @@
 """The stack itself: what it leaves behind, and what it says when it cannot start."""
 
+import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import boto3
 import psutil
 import pytest
 
-from tests.integration.application import Application, create_function
+from tests.integration.application import ACCOUNT, Application, create_function, wait_for
 from thumbs.command_error import CommandError
+from thumbs.localstack import ENVIRONMENTS
 from thumbs.stack.deploy import CREDENTIALS, REGION
 from thumbs.stack.processes import Stack, answers, free_port, is_free
 
@@ -19,13 +23,26 @@ def quiet(_line: str) -> None:
     pass
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def second(deployed: Application) -> Iterator[Stack]:
-    """Another stack beside the tests' own, not started."""
-    stack = Stack(deployed.stack.home / "second", free_port())
-    yield stack
-    stack.stop(quiet)
-    shutil.rmtree(stack.home)
+    """Another stack beside the tests' own, not started; two environments may work at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ENVIRONMENTS, "2")
+        stack = Stack(deployed.stack.home / "second", free_port())
+        yield stack
+        stack.stop(quiet)
+        shutil.rmtree(stack.home)
+
+
+def client(stack: Stack, service: Any) -> Any:
+    """A client of a stack's service."""
+    return boto3.client(
+        service,
+        endpoint_url=stack.endpoint,
+        region_name=REGION,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
 
 
 def processes_of(stack: Stack) -> list[str]:
@@ -34,19 +51,95 @@ def processes_of(stack: Stack) -> list[str]:
     return [line for line in found if str(stack.home) in line]
 
 
+#: Each takes half a second, of the four that it may.
+WAITING = """
+import time
+def handler(event, context):
+    start = time.time()
+    time.sleep(0.5)
+    return [start, time.time()]
+"""
+FAN_OUT = {
+    "StartAt": "Fan out",
+    "States": {
+        "Fan out": {
+            "Type": "Map",
+            "End": True,
+            "ItemProcessor": {
+                "StartAt": "Work",
+                "States": {
+                    "Work": {
+                        "Type": "Task",
+                        "Resource": "arn:aws:states:::lambda:invoke",
+                        "Parameters": {"FunctionName": "waiting"},
+                        "OutputPath": "$.Payload",
+                        "TimeoutSeconds": 4,
+                        "End": True,
+                    }
+                },
+            },
+        }
+    },
+}
+
+
+def test_work_above_the_bound_waits_its_turn_and_its_time_has_not_begun(second: Stack) -> None:
+    second.start(quiet)
+    assert second.state()["environments"] == 2
+    functions, states = client(second, "lambda"), client(second, "stepfunctions")
+    # Together the eighteen take longer than each may.
+    create_function(functions, "waiting", "app.handler", {"app.py": WAITING}, timeout=4)
+    role = f"arn:aws:iam::{ACCOUNT}:role/any"
+    machine = states.create_state_machine(name="fanOut", definition=json.dumps(FAN_OUT), roleArn=role)[
+        "stateMachineArn"
+    ]
+
+    def start(items: int) -> str:
+        arn: str = states.start_execution(stateMachineArn=machine, input=json.dumps([0] * items))["executionArn"]
+        return arn
+
+    def ended(arn: str) -> Any:
+        found = states.describe_execution(executionArn=arn)
+        return None if found["status"] == "RUNNING" else found
+
+    large = start(16)
+    small = start(2)
+    done = {arn: wait_for("the end of both", partial(ended, arn), 120) for arn in (small, large)}
+    assert [found["status"] for found in done.values()] == ["SUCCEEDED"] * 2
+    assert done[small]["stopDate"] < done[large]["stopDate"]
+    spans = [span for found in done.values() for span in json.loads(found["output"])]
+    assert len(spans) == 18
+    assert max(sum(start <= moment < end for start, end in spans) for moment, _ in spans) == 2
+    assert max(end for _, end in spans) - min(start for start, _ in spans) > 4
+
+    # What a stopped execution has waiting is never invoked.
+    stopped = start(16)
+    log = "/aws/lambda/waiting"
+    logs = client(second, "logs")
+    before = invocations(logs, log)
+    wait_for("its first work", lambda: True if invocations(logs, log) > before else None, 120)
+    states.stop_execution(executionArn=stopped)
+    last = start(1)
+    assert wait_for("the end of the last", lambda: ended(last), 120)["status"] == "SUCCEEDED"
+    assert ended(stopped)["status"] == "ABORTED"
+    assert invocations(logs, log) - before < 16
+    for one in (functions, states, logs):
+        one.close()
+
+
+def invocations(logs: Any, group: str) -> int:
+    """How many there were, by the function's log."""
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+    return sum("START RequestId" in event["message"] for page in pages for event in page["events"])
+
+
 def test_a_stack_leaves_no_process_and_no_port_when_it_stops(second: Stack) -> None:
     second.start(quiet)
     services = [second.service(name) for name in ("localstack", "image_api")]
-    client = boto3.client(
-        "lambda",
-        endpoint_url=second.endpoint,
-        region_name=REGION,
-        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-    )
-    create_function(client, "spawning", "app.handler", {"app.py": SPAWNING})
-    spawned = int(client.invoke(FunctionName="spawning")["Payload"].read())
-    client.close()
+    functions = client(second, "lambda")
+    create_function(functions, "spawning", "app.handler", {"app.py": SPAWNING})
+    spawned = int(functions.invoke(FunctionName="spawning")["Payload"].read())
+    functions.close()
     family = [psutil.Process(spawned)]
     for service in services:
         assert service

@@ -38,7 +38,7 @@ def assert_thumbnail(url: str) -> None:
 
 def run_of(app: Application, task: str, name: str) -> str:
     """The status of a run at its end."""
-    return app.wait(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{task}:{name}").status
+    return app.wait(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:fan-out-thumbnails-{task}:{name}").status
 
 
 def test_a_batch_is_posted_followed_and_opened_over_http(api: str) -> None:

@@ -41,7 +41,7 @@ class ApiGateway:
             {
                 "httpMethod": method,
                 "path": path,
-                "headers": {"host": "api.example"},
+                "headers": {"host": "api.example", "content-type": "application/json", **event.pop("headers", {})},
                 "queryStringParameters": None,
                 "multiValueQueryStringParameters": {},
                 "multiValueHeaders": {},

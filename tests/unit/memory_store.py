@@ -17,6 +17,7 @@ class MemoryStore(Store):
         elsewhere: objects of other buckets by (bucket, key).
         content_types: the main bucket's content types by key.
         writes: every key that was written, in order.
+        listings: the prefixes that were listed, in order.
         unwritable: a key's ending whose next write raises the exception given with it.
     """
 
@@ -27,6 +28,7 @@ class MemoryStore(Store):
         self.elsewhere: dict[tuple[str, str], Stored] = {}
         self.writes: list[str] = []
         self.unwritable: dict[str, Exception] = {}
+        self.listings: list[str] = []
 
     def put(self, key: str, body: bytes, content_type: str, metadata: dict[str, str] | None = None) -> None:
         for ending in [ending for ending in self.unwritable if key.endswith(ending)]:
@@ -67,6 +69,7 @@ class MemoryStore(Store):
         return True
 
     def listed(self, prefix: str) -> list[Listed]:
+        self.listings.append(prefix)
         # The n-th write was n seconds into the year.
         when = {key: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n, key in enumerate(self.writes)}
         return [
@@ -74,6 +77,10 @@ class MemoryStore(Store):
             for key, stored in sorted(self.objects.items())
             if key.startswith(prefix)
         ]
+
+    def keys_after(self, prefix: str, after: str, most: int) -> list[str]:
+        self.listings.append(prefix)
+        return [key for key in self.under(prefix) if key > after][:most]
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)

@@ -98,7 +98,10 @@ DEFAULT_BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:eve
 CAMPAIGNS = f"{BUCKET}/campaigns/*"
 STATES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 # By name: the Map's rows are executions of the state machine that has this role.
-CAMPAIGN_MACHINE, CAMPAIGN_ROWS = f"{STATES}:stateMachine:generateCampaign", f"{STATES}:execution:generateCampaign/*:*"
+CAMPAIGN_MACHINE, CAMPAIGN_ROWS = (
+    f"{STATES}:stateMachine:${{AWS::StackName}}-generateCampaign",
+    f"{STATES}:execution:${{AWS::StackName}}-generateCampaign/*:*",
+)
 # What Step Functions hears by of the end of an execution that another has started.
 SYNC_RULE = (
     "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/"
@@ -108,15 +111,18 @@ SYNC_RULE = (
 EXPECTED = {
     "ValidateBatchRole": of_a_function("ValidateBatchLogs")
     | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject", "s3:PutObject")
+    | on(f"{BUCKET}/gallery/*", "s3:PutObject")
     | on([f"{BUCKET}/inbox/*", f"{BUCKET}/scheduled/*"], "s3:GetObject", "s3:GetObjectVersion")
     | on(f"{BUCKET}/rejected/*", "s3:PutObject")
     | on(BUCKET, "s3:ListBucket"),
     "GenerateThumbnailRole": of_a_function("GenerateThumbnailLogs")
     | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject", "s3:PutObject")
+    | on(f"{BUCKET}/gallery/*", "s3:PutObject")
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue"),
     "CollectBatchRole": of_a_function("CollectBatchLogs")
-    | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject")
+    | on([f"{BUCKET}/runs/*/request.json", f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject")
+    | on(BUCKET, "s3:ListBucket")
     | on(f"{BUCKET}/runs/*/manifest.json", "s3:PutObject"),
     "StartBatchRole": of_a_function("StartBatchLogs") | on("${GenerateBatchStateMachine}", "states:StartExecution"),
     "ApiRole": of_a_function("ApiLogs")
@@ -222,7 +228,7 @@ def test_a_state_machine_logs_its_errors_without_what_writers_wrote(name: str) -
     (destination,) = logging["Destinations"]
     group = plain(destination["CloudWatchLogsLogGroup"]["LogGroupArn"]).removeprefix("${").removesuffix(".Arn}")
     # Names under this prefix need no resource policy that grows with each.
-    assert LOG_GROUPS[group]["LogGroupName"].startswith("/aws/vendedlogs/states/")
+    assert plain(LOG_GROUPS[group]["LogGroupName"]).startswith("/aws/vendedlogs/states/")
 
 
 @pytest.mark.parametrize("name", LOG_GROUPS)
@@ -233,9 +239,9 @@ def test_a_log_group_is_encrypted_with_a_key_that_the_logs_service_may_use_for_i
     (logs,) = [one for one in of_type("AWS::KMS::Key")[key]["KeyPolicy"]["Statement"] if one["Sid"] == "LogsEncrypt"]
     assert plain(logs["Principal"]["Service"]) == "logs.${AWS::Region}.${AWS::URLSuffix}"
     patterns = [plain(one) for one in logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]]
-    arn = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:{group['LogGroupName']}"
+    arn = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:{plain(group['LogGroupName'])}"
     assert any(arn.startswith(pattern.removesuffix("*")) for pattern in patterns)
-    assert all(pattern.endswith("/*") for pattern in patterns)
+    assert all("${AWS::StackName}" in pattern for pattern in patterns)
 
 
 @pytest.mark.parametrize("name", of_type("AWS::KMS::Key"))
@@ -266,6 +272,41 @@ def test_the_bucket_is_private() -> None:
     assert {statement["Effect"] for statement in policy["PolicyDocument"]["Statement"]} == {"Deny"}
 
 
+#: What of a resource is its name, where it has one.
+NAMES = {
+    "AWS::ApiGateway::ApiKey": "Name",
+    "AWS::ApiGateway::UsagePlan": "UsagePlanName",
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::Serverless::Api": "Name",
+    "AWS::Serverless::Function": "FunctionName",
+    "AWS::Serverless::StateMachine": "Name",
+}
+
+
+def test_stacks_live_side_by_side_because_every_name_is_made_from_the_stacks_own() -> None:
+    named = {
+        id: plain(resource["Properties"][NAMES[resource["Type"]]])
+        for id, resource in RESOURCES.items()
+        if resource["Type"] in NAMES
+    }
+    assert len(named) > 20
+    assert {id: name for id, name in named.items() if not re.match(r".*\$\{(AWS::StackName|Application)\}", name)} == {}
+    unnamed = {
+        id: key
+        for id, resource in RESOURCES.items()
+        if resource["Type"] not in NAMES
+        for key in resource["Properties"]
+        if re.fullmatch(r"(Role|Topic|Queue|Rule|Bucket|Policy|Alias)?Name", key)
+    }
+    assert unnamed == {"ImageBucket": "BucketName"}
+    assert RESOURCES["ImageBucket"]["Properties"]["BucketName"] == {
+        "Fn::If": ["NamesBucket", {"Ref": "BucketName"}, {"Ref": "AWS::NoValue"}]
+    }
+    assert TEMPLATE["Parameters"]["BucketName"]["Default"] == ""
+
+
 def test_the_bucket_answers_over_tls_only() -> None:
     (statement,) = RESOURCES["ImageBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
@@ -278,10 +319,11 @@ def test_the_bucket_is_encrypted_and_versioned_and_outlives_its_stack() -> None:
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
-    assert RESOURCES["ImageBucket"]["DeletionPolicy"] == RESOURCES["ImageBucket"]["UpdateReplacePolicy"] == "Retain"
+    assert RESOURCES["ImageBucket"]["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert RESOURCES["ImageBucket"]["UpdateReplacePolicy"] == "Retain"
 
 
-@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/"])
+@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/", "gallery/"])
 def test_what_runs_leave_in_the_bucket_ends_with_its_lifetime(prefix: str) -> None:
     (rule,) = [rule for rule in rules() if rule.get("Prefix") == prefix]
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "ImageLifetimeDays"})
@@ -294,6 +336,7 @@ def test_a_scheduled_file_stays_and_old_versions_and_broken_uploads_go() -> None
         "inbox/",
         "rejected/",
         "campaigns/",
+        "gallery/",
     }
     versions, uploads = [rule for rule in rules() if "Prefix" not in rule]
     assert versions["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "ImageLifetimeDays"}}
@@ -336,7 +379,7 @@ def metrics_of(alarm: str) -> dict[str, dict[str, Any]]:
         if "MetricStat" in metric:
             stat = metric["MetricStat"]
             given = {one["Name"]: plain(one["Value"]) for one in stat["Metric"]["Dimensions"]}
-            named = (stat["Metric"]["Namespace"], stat["Metric"]["MetricName"], stat["Stat"], stat["Period"])
+            named = (plain(stat["Metric"]["Namespace"]), stat["Metric"]["MetricName"], stat["Stat"], stat["Period"])
             found[metric["Id"]] = {"named": named, "of": given}
     return found
 
@@ -383,8 +426,9 @@ def test_an_alarm_rings_when_too_many_tries_for_an_image_fail() -> None:
 def test_the_spend_alarm_sums_what_every_call_cost() -> None:
     service = FUNCTIONS["GenerateThumbnailFunction"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
     namespace = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
+    assert namespace == {"Ref": "AWS::StackName"}
     assert metrics_of("DailySpendAlarm") == {
-        "spent": {"named": (namespace, SPENT, "Sum", 86400), "of": {"service": service}}
+        "spent": {"named": ("${Application}", SPENT, "Sum", 86400), "of": {"service": service}}
     }
     assert expression_of("DailySpendAlarm") == "FILL(spent, 0)"
     assert ALARMS["DailySpendAlarm"]["Threshold"] == {"Ref": "DailySpendLimitUsd"}
@@ -428,7 +472,7 @@ def test_the_dashboard_shows_every_function_and_state_machine() -> None:
 def test_the_dashboard_looks_for_every_model_there_is(name: str) -> None:
     found = [one for one in shown_on_the_dashboard() if "SEARCH" in one and f'MetricName="{name}"' in one]
     assert len(found) == 1
-    assert "{FanOutThumbnails,model,service}" in found[0]
+    assert '{"${Application}",model,service}' in found[0]
 
 
 def test_a_dashboards_widgets_do_not_overlap() -> None:

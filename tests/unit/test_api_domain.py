@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -14,12 +14,20 @@ from tests.unit.opened import open_run
 from thumbnails.blog.page import PageUnreadable
 from thumbnails.blog.text import Page
 from thumbnails.errors import InvalidBatch, ModerationUnavailable, Problem
+from thumbnails.keys import gallery_key
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.estimate import estimate
 from thumbnails.requests.models import Batch
 from thumbnails.requests.moderation import moderate
 from thumbnails.runs.archive import archive
-from thumbnails.runs.gallery import finished_images, is_image_key
+from thumbnails.runs.gallery import (
+    GalleryImage,
+    Mark,
+    finished_images,
+    images_of_run,
+    is_image_key,
+    newest_images,
+)
 from thumbnails.runs.listing import list_runs
 from thumbnails.runs.naming import may_resume, redrive_name, resumed_by, run_id_for_key
 from thumbnails.runs.status import Seen, get_status, read_history
@@ -425,14 +433,89 @@ def test_only_a_finished_images_key_is_one(key: str, good: bool) -> None:
     assert is_image_key(key) is good
 
 
-def test_the_gallery_holds_finished_images_newest_first(store: MemoryStore) -> None:
-    make(store, 0, "a-title", GPT, "run-2")
+def shown(store: MemoryStore, run_id: str, moment: float) -> None:
+    """Have the gallery know a run that began at a moment."""
+    store.put(gallery_key(run_id, moment), b"", "application/octet-stream")
+
+
+def pages(look: Callable[[Mark | None], tuple[list[GalleryImage], Mark | None]]) -> list[list[tuple[str, int]]]:
+    """Every page of a gallery, as (run, row)."""
+    found: list[list[tuple[str, int]]] = []
+    mark: Mark | None = None
+    while mark or not found:
+        page, mark = look(mark)
+        found.append([(image.run_id, image.row) for image in page])
+    return found
+
+
+def test_a_runs_images_are_shown_newest_first(store: MemoryStore) -> None:
     make(store, 0, "a-title", GPT, "run-1")
+    make(store, 0, "a-title", GPT, "run-2")
     store.put("runs/run-1/manifest.json", b"{}", "application/json")
-    make(store, 1, "b-title", DALLE, "run-1")
-    assert [(image.run_id, image.row) for image in finished_images(store)] == [("run-1", 1), ("run-1", 0), ("run-2", 0)]
-    assert [image.row for image in finished_images(store, "run-1")] == [1, 0]
+    for row in range(1, 5):
+        make(store, row, "b-title", DALLE, "run-1")
+    assert [image.row for image in finished_images(store, "run-1")] == [4, 3, 2, 1, 0]
     assert finished_images(store, "run") == []
+    assert pages(lambda after: images_of_run(store, "run-1", 2, after)) == [
+        [("run-1", 4), ("run-1", 3)],
+        [("run-1", 2), ("run-1", 1)],
+        [("run-1", 0)],
+    ]
+
+
+def test_the_gallery_shows_the_newest_runs_images_first(store: MemoryStore) -> None:
+    for number, images in enumerate((1, 3, 0, 2)):
+        shown(store, f"run-{number}", 1_700_000_000.5 + number)
+        for row in range(images):
+            make(store, row, "a-title", GPT, f"run-{number}")
+    every = [("run-3", 1), ("run-3", 0), ("run-1", 2), ("run-1", 1), ("run-1", 0), ("run-0", 0)]
+    for most in range(1, 9):
+        found = pages(lambda after, most=most: newest_images(store, most, after))  # type: ignore[misc]
+        assert [image for page in found for image in page] == every
+        assert max(map(len, found)) <= most
+
+
+def test_a_run_that_begins_meanwhile_shifts_no_page_of_the_gallery(store: MemoryStore) -> None:
+    for number in range(2):
+        shown(store, f"run-{number}", 1_700_000_000 + number)
+        make(store, 0, "a-title", GPT, f"run-{number}")
+        make(store, 1, "a-title", GPT, f"run-{number}")
+    first, mark = newest_images(store, 1)
+    shown(store, "run-9", 1_800_000_000)
+    make(store, 0, "a-title", GPT, "run-9")
+    store.delete(first[0].listed.key)
+    rest, mark = newest_images(store, 9, mark)
+    assert [(image.run_id, image.row) for image in rest] == [("run-1", 0), ("run-0", 1), ("run-0", 0)]
+    assert mark is None
+
+
+def test_a_page_of_the_gallery_costs_a_listing_of_runs_and_one_of_each_that_it_shows(store: MemoryStore) -> None:
+    for number in range(300):
+        shown(store, f"run-{number}", 1_700_000_000 + number)
+        make(store, 0, "a-title", GPT, f"run-{number}")
+    mark: Mark | None = None
+    for page in range(30):
+        store.listings.clear()
+        images, mark = newest_images(store, 10, mark)
+        assert [image.run_id for image in images] == [f"run-{299 - 10 * page - place}" for place in range(10)]
+        assert store.listings == ["gallery/", *(f"runs/{image.run_id}/" for image in images)]
+
+
+def test_a_run_is_shown_from_its_beginning_on_and_once(store: MemoryStore) -> None:
+    open_run("generateBatch", "run-1", BATCH, store, CAP)
+    open_run("generateBatch", "redrive-1-of-run-1", {"resume": "run-1"}, store, CAP)
+    open_run("generateThumbnails", "row", {"resume": "camp-0", "title": "A title", "models": [GPT]}, store, CAP)
+    assert sorted(key.rpartition("/")[2] for key in store.under("gallery/")) == ["camp-0", "run-1"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "gallery/", "gallery/x", "gallery/x/..//runs/y", "runs/", "//", "gallery/0/a/b//c"]
+)
+def test_a_cursor_that_nobody_gave_shows_no_more_than_the_gallery(store: MemoryStore, name: str) -> None:
+    store.put("secret/0/run-1", b"", "text/plain")
+    images, mark = newest_images(store, 5, (0.0, name))
+    assert (images, mark) == ([], None)
+    assert all(prefix.startswith(("gallery/", "runs/")) for prefix in store.listings)
 
 
 def test_an_archive_is_made_once_for_the_same_images(store: MemoryStore) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from api import run_routes
+from entry.settings import settings
 from tests.unit.api_gateway import ApiGateway, served
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
@@ -69,9 +70,75 @@ def test_a_body_that_is_too_large_is_refused(api: ApiGateway, body: str) -> None
     assert (status, answer["code"]) == (413, "body_too_large")
 
 
-def test_a_form_is_refused(api: ApiGateway) -> None:
-    headers = {"content-type": "application/x-www-form-urlencoded"}
-    assert api("POST", "/batches", BATCH, headers=headers)[0] == 415
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; a=b", ""])
+def test_what_a_form_can_send_is_refused(api: ApiGateway, kind: str) -> None:
+    assert api("POST", "/batches", BATCH, headers={"content-type": kind})[0] == 415
+    assert list(api.executions.newest_first("generateBatch")) == []
+
+
+OTHER_SITE = "https://blog.example"
+
+
+@pytest.fixture
+def settings_of_test() -> Iterator[None]:
+    """Settings are read from the environment as the test has it, and forgotten after it."""
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("cors_origin", "method", "path", "headers", "status"),
+    [
+        ("*", "POST", "/batches", {"origin": OTHER_SITE}, 202),
+        (OTHER_SITE, "POST", "/batches", {"origin": OTHER_SITE}, 202),
+        (OTHER_SITE, "POST", "/batches", {"origin": "https://api.example", "sec-fetch-site": "same-origin"}, 202),
+        (OTHER_SITE, "POST", "/batches", {}, 202),
+        (OTHER_SITE, "POST", "/batches", {"origin": "https://evil.example"}, 403),
+        (OTHER_SITE, "POST", "/batches", {"origin": "https://api.example.evil.example"}, 403),
+        (OTHER_SITE, "POST", "/batches", {"origin": "https://api.example@evil.example"}, 403),
+        (OTHER_SITE, "POST", "/batches", {"origin": "https://api.example:444"}, 403),
+        (OTHER_SITE, "POST", "/batches", {"origin": "https://[api.example"}, 403),
+        (OTHER_SITE, "POST", "/batches", {"origin": "null"}, 403),
+        (OTHER_SITE, "POST", "/batches", {"sec-fetch-site": "cross-site"}, 403),
+        (OTHER_SITE, "POST", "/batches", {"sec-fetch-site": "Same-Site"}, 403),
+        (OTHER_SITE, "GET", "/options", {"sec-fetch-site": "cross-site"}, 200),
+        (OTHER_SITE, "GET", "/options", {"origin": "https://evil.example"}, 403),
+    ],
+)
+@pytest.mark.usefixtures("settings_of_test")
+def test_pages_of_other_sites_are_refused_where_cors_names_an_origin(
+    api: ApiGateway,
+    monkeypatch: pytest.MonkeyPatch,
+    cors_origin: str,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    monkeypatch.setenv("CORS_ORIGIN", cors_origin)
+    found, answer = api(method, path, BATCH if method == "POST" else None, headers=headers)
+    assert (found, answer.get("code")) == (status, "foreign_origin" if status == 403 else None)
+    assert len(list(api.executions.newest_first("generateBatch"))) == (status == 202)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        *((host, None, 202) for host in ("127.0.0.1:3000", "localhost:3000", "LOCALHOST:3000", "[::1]:3000")),
+        *((host, None, 403) for host in ("evil.example:3000", "localhost.evil.example", "[::2]:3000", "")),
+        ("127.0.0.1:3000", "http://127.0.0.1:3000", 202),
+        ("127.0.0.1:3000", "http://localhost:3000", 403),
+        ("127.0.0.1:3000", "https://evil.example", 403),
+    ],
+)
+@pytest.mark.usefixtures("settings_of_test")
+def test_sam_local_answers_this_machine_s_programs_and_its_own_pages_alone(
+    api: ApiGateway, monkeypatch: pytest.MonkeyPatch, host: str, origin: str | None, status: int
+) -> None:
+    monkeypatch.setenv("AWS_SAM_LOCAL", "true")
+    headers = {"host": host} if origin is None else {"host": host, "origin": origin}
+    assert api("POST", "/batches", BATCH, headers=headers)[0] == status
 
 
 def test_every_problem_comes_at_once_with_its_field(api: ApiGateway) -> None:

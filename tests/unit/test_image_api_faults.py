@@ -22,6 +22,9 @@ from thumbs.image_api.server import Settings
         ({"fault": "hang", "times": -1}, "times is a whole number"),
         ({"fault": "hang", "times": 1.0}, "times is a whole number"),
         ({"fault": "hang", "times": 1, "rate": 0.5}, "exclude each other"),
+        ({"fault": "hang", "times": 1, "pace": 5}, "exclude each other"),
+        ({"fault": "hang", "pace": 0}, "pace is a whole number"),
+        ({"fault": "hang", "pace": 5, "per": 0}, "pace is a whole number"),
         ({"fault": "hang", "model": 3}, "model is a string"),
         ({"fault": "odd_mode", "variant": "sepia"}, "odd_mode has the variants"),
         ({"fault": "hang", "variant": "cmyk"}, "hang has the variants []"),
@@ -56,6 +59,22 @@ def test_times_after_model_and_prompt_choose_the_calls() -> None:
     book.add(Fault("reset", times=2, after=1, model="m", prompt_contains="sea"))
     calls = [("m", "a sea"), ("other", "a sea"), ("m", "a hill"), ("m", "a sea"), ("m", "seaside"), ("m", "a sea")]
     assert struck(book, calls) == [None, None, None, "reset", "reset", None]
+
+
+def test_a_pace_strikes_what_is_faster_and_says_when_to_come_back() -> None:
+    now = 0.0
+    book = FaultBook(clock=lambda: now)
+    book.add(Fault("rate_limit", pace=5, per=60))
+    assert struck(book, [("m", "a")] * 7) == [None] * 5 + ["rate_limit"] * 2
+    now = 3.5
+    answer = book.strike("m", "a")
+    assert answer
+    # There is one every 12 seconds.
+    assert answer.retry_after == 9
+    now = 12
+    assert struck(book, [("m", "a")] * 2) == [None, "rate_limit"]
+    now = 1000
+    assert struck(book, [("m", "a")] * 6) == [None] * 5 + ["rate_limit"]
 
 
 def test_times_each_strikes_the_first_calls_of_every_cell() -> None:

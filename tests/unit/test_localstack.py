@@ -186,7 +186,7 @@ def test_a_part_to_leave_out_that_does_not_exist_is_refused() -> None:
     from thumbs.localstack import speedups
 
     with pytest.raises(
-        SystemExit, match=r"^THUMBS_PLAIN=faster names nothing .*: 1 for all, or parse_each_json_path_once, "
+        SystemExit, match=r"^THUMBS_PLAIN=faster names nothing .*: 1 for all, or index_the_services_once, "
     ):
         speedups.apply("faster")
 

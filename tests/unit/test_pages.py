@@ -4,11 +4,13 @@ import http.client
 import io
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import SplitResult
 
 import pytest
+import webencodings
 
 from thumbnails.blog import page as pages
 from thumbnails.blog.page import BYTES, PageUnreadable, is_public, read_page, url_problem
@@ -168,11 +170,14 @@ def test_a_redirect_to_the_same_name_is_looked_up_and_checked_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "location", ["file:///etc/passwd", "gopher://blog.example/", "http://:80/", "javascript:alert(1)"]
+    "location",
+    ["file:///etc/passwd", "gopher://blog.example/", "http://:80/", "javascript:alert(1)", "http://blog.example:8080/"],
 )
-def test_a_redirect_to_another_scheme_is_not_followed(location: str) -> None:
+def test_a_redirect_to_another_scheme_or_port_is_not_followed(location: str) -> None:
     network = one_page(b"", "302 Found", Location=location)
-    assert refusal(network, "http://blog.example/") == "it redirects to a URL that is not http or https"
+    assert (
+        refusal(network, "http://blog.example/") == "it redirects to a URL that is not http or https on port 80 or 443"
+    )
 
 
 def test_redirects_have_an_end() -> None:
@@ -192,12 +197,12 @@ def test_a_redirect_to_a_public_page_is_followed() -> None:
 
 def test_the_request_names_the_host_and_nothing_of_a_person() -> None:
     network = one_page(b"<title>A title</title>")
-    network.read("http://me:secret@blog.example:8080/ein pfad?q=ü#part".replace(" ", "-"))
+    network.read("http://me:secret@blog.example:443/ein pfad?q=ü#part".replace(" ", "-"))
     sent = network.sockets[0].sent.decode()
     assert sent.startswith("GET /ein-pfad?q=%C3%BC HTTP/1.1\r\n")
-    assert "Host: blog.example:8080\r\n" in sent
+    assert "Host: blog.example:443\r\n" in sent
     assert "secret" not in sent
-    assert network.connected == [(PUBLIC, 8080)]
+    assert network.connected == [(PUBLIC, 443)]
 
 
 @pytest.mark.parametrize(
@@ -231,18 +236,19 @@ def test_a_resolver_that_never_answers_ends_with_the_time(monkeypatch: pytest.Mo
     hang.set()
 
 
-@pytest.mark.parametrize("url", ["https://blog.example/post", "http://[2606:4700::1]:8080/", "https://例え.jp/ブログ"])
+@pytest.mark.parametrize("url", ["https://blog.example/post", "http://[2606:4700::1]:80/", "https://例え.jp/ブログ"])
 def test_an_http_url_has_no_problem(url: str) -> None:
     assert url_problem(url) == ""
 
 
 @pytest.mark.parametrize(
     "url",
-    ["", "blog.example", "ftp://blog.example", "http://", "http://a b", "http://x:99999/", "http://[::1", "http://x\n",
+    ["", "blog.example", "ftp://blog.example", "http://", "http://a b", "http://x:99999/",
+     "http://x:0/", "https://x:8443/", "http://x:22/", "http://[::1", "http://x\n",
      "https://x/" + "y" * 2000, "http://" + "a" * 70 + ".example"],
 )  # fmt: skip
 def test_what_is_no_http_url_has_a_problem(url: str) -> None:
-    assert url_problem(url).startswith("blog_url must be an http or https URL")
+    assert url_problem(url).startswith("blog_url must be an http or https URL on port 80 or 443")
 
 
 ARTICLE = """<html><head><title>Post | Blog</title><meta charset=utf-8>
@@ -277,13 +283,82 @@ def test_the_text_ends_at_a_word_within_the_limit() -> None:
 
 
 def test_plain_text_is_context_without_a_title() -> None:
-    page = one_page("Grüße\naus Köln".encode("latin-1"), Content_Type="text/plain; charset=latin-1").read(
+    page = one_page("Grüße\naus Köln".encode("latin-1"), Content_Type="text/plain; charset=latin1").read(
         "http://blog.example/"
     )
     assert page == Page("", "Grüße aus Köln")
 
 
-@pytest.mark.parametrize("charset", ["x-unknown", "utf-8"])
+@pytest.mark.parametrize("charset", ["x-unknown", "utf-8", "idna", "punycode", "unicode_escape", "undefined", "zlib"])
 def test_bytes_that_cannot_be_decoded_are_replaced(charset: str) -> None:
     page = one_page(b"<title>\xff title</title>", Content_Type=f"text/html; charset={charset}")
     assert page.read("http://blog.example/").title == "\ufffd title"
+
+
+@pytest.mark.parametrize("label", sorted(webencodings.LABELS))
+def test_every_encoding_of_the_web_gives_a_page(label: str) -> None:
+    body = bytes(range(256)) * 4 + b"\x1b$B\xf0\x9f<p>"
+    one_page(body, Content_Type=f"text/html; charset={label}").read("http://blog.example/")
+
+
+def test_the_encoding_that_the_page_names_itself_is_taken() -> None:
+    page = one_page("<meta charset=latin1><title>Gr\u00fc\u00dfe</title>".encode("latin-1"), Content_Type="text/html")
+    assert page.read("http://blog.example/").title == "Gr\u00fc\u00dfe"
+
+
+ENDLESS = [
+    "<",
+    "</",
+    "<a ",
+    "<!--",
+    "<![",
+    "\u2039![",
+    "<!",
+    "<?",
+    "&#",
+    '<a b="',
+    "<p>",
+    "<div></b>",
+    "<b></p>",
+    "<script></scrip",
+]
+
+
+@pytest.mark.parametrize("piece", ENDLESS)
+def test_a_page_costs_time_in_proportion_to_its_length(piece: str) -> None:
+    body = (piece.encode() * BYTES)[: BYTES // 4]
+    network = one_page(b"<title>A title</title>" + body)
+    began = time.process_time()
+    assert network.read("http://blog.example/").title == "A title"
+    assert time.process_time() - began < pages.SECONDS / 4
+
+
+def test_elements_that_are_left_open_cost_no_more_than_the_deepest() -> None:
+    opened = b"".join(b"<b id=%d>" % number for number in range(20_000))
+    network = one_page(b"<title>A title</title><p>Text." + opened + b"<p>x" * 60_000)
+    began = time.process_time()
+    assert network.read("http://blog.example/") == Page("A title", "Text.")
+    assert time.process_time() - began < pages.SECONDS / 4
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_while_a_page_is_read_is_the_pages_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(_body: bytes, _content_type: str) -> Page:
+        raise AssertionError("we should not get here")
+
+    monkeypatch.setattr(pages, "page_in", faulty)
+    assert refusal(one_page(b"<title>A title</title>"), "http://blog.example/") == "it could not be read"
+
+
+def test_reading_a_page_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "SECONDS", 0.05)
+    hang = threading.Event()
+
+    def slow(_body: bytes, _content_type: str) -> Page:
+        hang.wait(5)
+        return Page("Too late", "")
+
+    monkeypatch.setattr(pages, "page_in", slow)
+    with pytest.raises(PageUnreadable, match="did not answer within"):
+        one_page(b"<title>A title</title>").read("http://blog.example/")
+    hang.set()

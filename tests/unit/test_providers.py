@@ -137,6 +137,46 @@ def test_the_provider_has_as_long_as_it_is_told(wire: Wire, model: str) -> None:
     assert timeout["connect"] <= 7
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "12"}, 12),
+        ({"retry-after": "0.6"}, 0.6),
+        ({"retry-after": "-1"}, 0),
+        ({"retry-after": "12", "retry-after-ms": "600"}, 0.6),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+        ({"retry-after": "soon"}, None),
+    ],
+)
+def test_openai_says_when_it_wants_to_be_asked_again(
+    wire: Wire, headers: dict[str, str], seconds: float | None
+) -> None:
+    wire.answer = lambda _: httpx2.Response(429, headers=headers, json=openai_error("rate_limit_exceeded"))
+    with pytest.raises(errors.ProviderRateLimited) as limited:
+        ask("gpt-image-1")
+    assert limited.value.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("details", "seconds"),
+    [
+        ([], None),
+        ([{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": []}, {"retryDelay": "34s"}], 34),
+        ([{"retryDelay": "34.074824224s"}], 34.074824224),
+        ([{"retryDelay": 34}, {"retryDelay": "soon"}, "34s"], None),
+        ("34s", None),
+    ],
+)
+def test_gemini_says_when_it_wants_to_be_asked_again(wire: Wire, details: object, seconds: float | None) -> None:
+    said = google_error(429, "RESOURCE_EXHAUSTED")
+    said["error"]["details"] = details
+    wire.answer = answer(429, said)
+    with pytest.raises(errors.ProviderRateLimited) as limited:
+        ask("gemini-3-pro-image-preview")
+    assert limited.value.retry_after == seconds
+
+
 SECRETS = " ".join(KEYS.values())
 
 OPENAI_ANSWERS: list[tuple[str, Answer, type[errors.ThumbnailError], str]] = [

@@ -17,6 +17,7 @@ from thumbnails.catalog import MODELS as CATALOGUE
 from thumbnails.errors import AllImagesFailed
 from thumbnails.requests.models import Batch, Thumbnails
 from thumbnails.runs.collect import raise_if_all_failed, result_of
+from thumbnails.runs.failures import total_failure_words
 
 PROMPTS = ["First title", "Second title", "First title"]
 MODELS = ["gpt-image-1", "dall-e-3"]
@@ -29,9 +30,7 @@ def made(row: int, column: int, **changes: Any) -> dict[str, Any]:
         "run_id": "run-1",
         "row": row,
         "column": column,
-        "model": MODELS[column],
         "key": f"key-{row}-{column}",
-        "image_url": f"url-{row}-{column}",
         "paid_calls": 1,
         "warnings": [],
         **changes,
@@ -48,8 +47,12 @@ def cells(change: Callable[[int, int], dict[str, Any] | None] = lambda _row, _co
     return [change(*place) or made(*place) for place in places]
 
 
+def url(key: str) -> str:
+    return key.replace("key", "url")
+
+
 def collected(given_cells: list[dict[str, Any]]) -> dict[str, Any]:
-    return result_of("run-1", Batch.model_validate(REQUEST), given_cells)
+    return result_of("run-1", Batch.model_validate(REQUEST), given_cells, url)
 
 
 @given(st.permutations(cells(lambda row, column: failed(row, column) if (row, column) == (1, 0) else None)))
@@ -90,8 +93,8 @@ def test_a_model_near_its_end_is_warned_of_once(monkeypatch: pytest.MonkeyPatch)
     ends = replace(CATALOGUE["gpt-image-2"], retired=date(2027, 1, 1), successor="gpt-image-2.5-flare")
     monkeypatch.setitem(CATALOGUE, "dall-e-3", replace(ends, id="dall-e-3"))
     request = Batch.model_validate(REQUEST)
-    assert result_of("run-1", request, cells(), date(2026, 12, 1))["warnings"] == []
-    (warning,) = result_of("run-1", request, cells(), date(2026, 12, 2))["warnings"]
+    assert result_of("run-1", request, cells(), str, date(2026, 12, 1))["warnings"] == []
+    (warning,) = result_of("run-1", request, cells(), str, date(2026, 12, 2))["warnings"]
     assert (warning["row"], warning["column"], warning["model"]) == (0, 1, "dall-e-3")
     assert warning["message"] == "dall-e-3 is shut down by its provider on 2027-01-01; use 'gpt-image-2.5-flare'"
 
@@ -167,12 +170,22 @@ def test_a_run_without_an_image_fails_and_says_why_model_by_model() -> None:
     ]
 
 
+def test_a_cause_has_room_for_every_model_however_many_reasons_there_are() -> None:
+    reasons = {(MODELS[n % 2], f"ProviderUnavailable: {n} {'題' * 190}"): 1 for n in range(200)}
+    first, second = total_failure_words(reasons).splitlines()
+    assert first.startswith("gpt-image-1: ProviderUnavailable: 0 題")
+    assert second.startswith("dall-e-3: ProviderUnavailable: 1 題")
+    assert first.endswith("…")
+    # As the function says it to Step Functions, which cuts it after 32 KiB.
+    assert len(json.dumps({"errorMessage": f"{first}\n{second}"})) < 24 << 10
+
+
 def test_one_image_saves_the_run() -> None:
     raise_if_all_failed(collected(cells(lambda row, column: failed(row, column) if row + column else None)))
 
 
 def test_one_title_gives_a_list_of_images_in_the_order_of_the_models() -> None:
-    result = result_of("run-1", Thumbnails.model_validate(ONE), [made(0, 1), made(0, 0)])
+    result = result_of("run-1", Thumbnails.model_validate(ONE), [made(0, 1), made(0, 0)], url)
     assert result == {
         "run_id": "run-1",
         "title": "First title",
@@ -190,6 +203,6 @@ def test_one_title_gives_a_list_of_images_in_the_order_of_the_models() -> None:
 
 
 def test_a_failed_model_of_one_title_is_among_the_failures_alone() -> None:
-    result = result_of("run-1", Thumbnails.model_validate(ONE), [failed(0, 0), made(0, 1)])
+    result = result_of("run-1", Thumbnails.model_validate(ONE), [failed(0, 0), made(0, 1)], url)
     assert [image["model"] for image in result["results"]] == ["dall-e-3"]
     assert [failure["model"] for failure in result["failures"]] == ["gpt-image-1"]

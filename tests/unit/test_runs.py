@@ -9,10 +9,14 @@ from tests.unit.memory_store import MemoryStore
 from tests.unit.opened import open_run
 from thumbnails.aws.s3 import Stored
 from thumbnails.errors import AllImagesFailed, InvalidBatch, StorageUnavailable
+from thumbnails.images.digests import picture_of
+from thumbnails.keys import image_key, original_key
+from thumbnails.requests.models import Batch
 from thumbnails.runs.collect import collect_run
+from thumbnails.runs.open import at_once
 
 GPT, DALLE = "gpt-image-1", "dall-e-3"
-BATCH = {"prompts": ["First title", "Second title"], "models": [GPT, DALLE]}
+BATCH: dict[str, Any] = {"prompts": ["First title", "Second title"], "models": [GPT, DALLE]}
 CHECKED = {
     **BATCH,
     "style": "photorealistic",
@@ -21,6 +25,7 @@ CHECKED = {
     "context": "",
     "extra_prompt": "",
     "reuse": False,
+    "max_wait_seconds": 900,
 }
 CAP = 50
 
@@ -34,9 +39,7 @@ def made(row: int, column: int) -> dict[str, Any]:
     return {
         "row": row,
         "column": column,
-        "model": "m",
-        "key": "k",
-        "image_url": f"url-{row}-{column}",
+        "key": f"{row}-{column}.jpg",
         "paid_calls": 1,
         "warnings": [],
     }
@@ -45,6 +48,13 @@ def made(row: int, column: int) -> dict[str, Any]:
 def failed(row: int, column: int) -> dict[str, Any]:
     cause = json.dumps({"errorType": "PictureRefused", "errorMessage": "no"})
     return {"row": row, "column": column, "failure": {"Error": "PictureRefused", "Cause": cause}}
+
+
+def store_image(store: MemoryStore, row: int, paid_by: str) -> str:
+    """The finished image of a row's first model; its key."""
+    key = image_key("run-1", row, BATCH["prompts"][row], GPT)
+    store.put(key, b"jpeg", "image/jpeg", {"paid-by": paid_by, "warnings": "cut"})
+    return key
 
 
 PLACES = [(0, 0), (0, 1), (1, 0), (1, 1)]
@@ -109,7 +119,7 @@ def test_a_resumed_run_keeps_its_id_and_request_and_names_the_new_execution(stor
     open_run("generateBatch", "run-1", BATCH, store, CAP)
     run = open_run("generateBatch", "again", {"resume": "run-1"}, store, CAP)
     assert run == {"run_id": "run-1", "execution": "again", **CHECKED}
-    assert store.under() == ["runs/run-1/request.json"]
+    assert store.under("runs/") == ["runs/run-1/request.json"]
 
 
 def test_a_resumed_run_may_repeat_its_request(store: MemoryStore) -> None:
@@ -159,26 +169,57 @@ def test_the_cap_of_today_holds_for_a_resumed_run(store: MemoryStore) -> None:
 
 def test_the_manifest_is_the_result(store: MemoryStore) -> None:
     open_run("generateBatch", "run-1", BATCH, store, CAP)
-    result = collect_run("generateBatch", "run-1", [made(*place) for place in PLACES], store)
-    assert result["results"] == [["url-0-0", "url-0-1"], ["url-1-0", "url-1-1"]]
+    result = collect_run("generateBatch", "run-1", "run-1", [made(*place) for place in PLACES], store)
+    assert result["results"] == [["memory://0-0.jpg", "memory://0-1.jpg"], ["memory://1-0.jpg", "memory://1-1.jpg"]]
     assert store.json("runs/run-1/manifest.json") == result
 
 
 def test_the_manifest_of_a_total_failure_is_stored_before_the_run_fails(store: MemoryStore) -> None:
     open_run("generateBatch", "run-1", BATCH, store, CAP)
     with pytest.raises(AllImagesFailed) as total:
-        collect_run("generateBatch", "run-1", [failed(*place) for place in PLACES], store)
+        collect_run("generateBatch", "run-1", "run-1", [failed(*place) for place in PLACES], store)
     assert str(total.value) == f"{GPT}: PictureRefused: no (2×)\n{DALLE}: PictureRefused: no (2×)"
     manifest = store.json("runs/run-1/manifest.json")
     assert manifest["results"] == [[None, None], [None, None]]
     assert len(manifest["failures"]) == 4
 
 
+def test_an_image_that_is_in_the_bucket_has_not_failed(store: MemoryStore) -> None:
+    open_run("generateBatch", "run-1", BATCH, store, CAP)
+    first, second = (store_image(store, row, paid_by) for row, paid_by in enumerate(["again", "run-1"]))
+    given = [failed(0, 0), made(0, 1), failed(1, 0), failed(1, 1)]
+    result = collect_run("generateBatch", "run-1", "again", given, store)
+    assert [row[0] for row in result["results"]] == [f"memory://{first}", f"memory://{second}"]
+    assert [(failure["row"], failure["column"]) for failure in result["failures"]] == [(1, 1)]
+    assert [(warning["row"], warning["message"]) for warning in result["warnings"]] == [(0, "cut"), (1, "cut")]
+    # The first was paid for by this execution, the second by an earlier one, and (0, 1) says so itself.
+    assert result["images"] == {"total": 4, "succeeded": 3, "failed": 1, "paid_calls": 2}
+
+
+def test_a_picture_that_was_stored_and_never_drawn_on_was_paid_for(store: MemoryStore) -> None:
+    open_run("generateBatch", "run-1", BATCH, store, CAP)
+    for row, paid_by in enumerate(["again", "run-1"]):
+        title = BATCH["prompts"][row]
+        key = original_key(picture_of(title, GPT, Batch()).digest, "run-1", row, 0)
+        store.put(key, b"jpeg", "image/jpeg", {"paid-by": paid_by})
+    cut_off = {"Error": "States.Timeout", "Cause": ""}
+    given = [{"row": row, "column": 0, "failure": cut_off} for row in range(2)] + [made(0, 1), made(1, 1)]
+    images = collect_run("generateBatch", "run-1", "again", given, store)["images"]
+    assert images == {"total": 4, "succeeded": 2, "failed": 2, "paid_calls": 3}
+
+
+def test_as_many_rows_at_once_as_there_is_room_for_their_models() -> None:
+    batch = Batch(prompts=["A title"] * 25, models=[GPT, DALLE])
+    assert at_once(batch, 50) == {"rows_at_once": 25, "models_at_once": 2}
+    assert at_once(batch, 11) == {"rows_at_once": 5, "models_at_once": 2}
+    assert at_once(batch, 1) == {"rows_at_once": 1, "models_at_once": 1}
+
+
 def test_a_manifest_that_could_not_be_stored_fails_the_collection(store: MemoryStore) -> None:
     open_run("generateBatch", "run-1", BATCH, store, CAP)
     store.unwritable["manifest.json"] = StorageUnavailable("S3 could not put")
     with pytest.raises(StorageUnavailable):
-        collect_run("generateBatch", "run-1", [made(*place) for place in PLACES], store)
+        collect_run("generateBatch", "run-1", "run-1", [made(*place) for place in PLACES], store)
 
 
 def test_a_refused_file_of_the_inbox_is_kept_with_the_reason() -> None:
@@ -190,6 +231,33 @@ def test_a_refused_file_of_the_inbox_is_kept_with_the_reason() -> None:
         open_run("generateBatch", "inbox-v1", event, store, 50)
     assert store.objects["rejected/inbox-v1/mine.json"].body == b'{"prompts": []}'
     assert store.objects["rejected/inbox-v1/reason.txt"].body == b"prompts must contain at least one title\n"
+
+
+MISTAKES = {"prompts": ["A title", "ab"], "models": ["gpt-5"], "style": "glossy"}
+
+
+def test_an_execution_names_every_mistake_of_its_request(store: MemoryStore) -> None:
+    with pytest.raises(InvalidBatch) as refused:
+        open_run("generateBatch", "run-1", MISTAKES, store, CAP)
+    title, model, style = str(refused.value).split("; also: ")
+    assert title == "prompts[1]: a title has 3 to 200 characters, this one has 2"
+    assert model.startswith("unknown model 'gpt-5'; choose from: ")
+    assert style.startswith("unknown style 'glossy'; choose from: ")
+    assert len(refused.value.problems) == 3
+
+
+def test_of_very_many_mistakes_as_many_are_named_as_one_line_holds(store: MemoryStore) -> None:
+    with pytest.raises(InvalidBatch) as refused:
+        open_run("generateBatch", "run-1", {"prompts": ["ab"] * 50, "models": [GPT]}, store, CAP)
+    message = str(refused.value)
+    named = message.count("a title has 3 to 200 characters")
+    assert 900 < len(message) < 1020
+    assert message.endswith(f"; and {50 - named} more")
+
+
+def test_what_the_contract_says_word_for_word_stands_alone(store: MemoryStore) -> None:
+    with pytest.raises(InvalidBatch, match=r"^prompts must contain at least one title$"):
+        open_run("generateBatch", "run-1", [[], [], "glossy"], store, CAP)
 
 
 def test_a_refused_file_from_elsewhere_is_not_kept() -> None:

@@ -75,7 +75,9 @@ def test_variables_go_with_the_localstack_that_they_name(tmp_path: Path) -> None
 
 
 def test_every_function_has_an_event() -> None:
-    functions = re.findall(r"^ +FunctionName: (\w+)$", (PROJECT / "template.yaml").read_text(), re.MULTILINE)
+    functions = re.findall(
+        r"^ +FunctionName: !Sub \"\$\{AWS::StackName\}-(\w+)\"$", (PROJECT / "template.yaml").read_text(), re.MULTILINE
+    )
     assert functions
     assert {stem.partition("-")[0] for stem in EVENTS} == set(functions)
 

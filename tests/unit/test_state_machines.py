@@ -19,7 +19,9 @@ import collect_campaign.app
 import validate_batch.app
 import validate_campaign.app
 from thumbnails import errors
+from thumbnails.images.pace import Pause
 from thumbnails.requests.models import Cell
+from thumbnails.runs.status import RECORD
 
 PROJECT = Path(__file__).parents[2]
 #: Those that draw, and the one that starts them by the row.
@@ -64,7 +66,10 @@ VERBS = {
     "Record",
     "Refuse",
     "Validate",
+    "Wait",
 }
+#: What a cell has only after it has waited.
+OF_WAITING = {"waits", "waited_seconds"}
 
 
 #: What each handler reads of its payload.
@@ -168,26 +173,59 @@ def test_retriers_have_a_ceiling_and_jitter(state: dict[str, Any]) -> None:
         assert retrier["BackoffRate"] == 2
 
 
+@every_lambda_task
+def test_a_throttle_is_waited_out_for_a_day(state: dict[str, Any]) -> None:
+    retrier = state["Retry"][0]
+    assert retrier["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
+    # With full jitter a wait is half as long, by and large.
+    assert retrier["MaxAttempts"] * retrier["MaxDelaySeconds"] / 2 >= 86_400
+
+
 @every_drawing_machine
 def test_a_failed_image_is_caught_inside_the_innermost_map(machine: str) -> None:
-    processor = inner_map(machine)["ItemProcessor"]
-    (catcher,) = processor["States"]["Generate Thumbnail"]["Catch"]
-    assert catcher["ErrorEquals"] == ["States.ALL"]
-    assert processor["States"][catcher["Next"]]["Type"] == "Pass"
-    assert processor["States"][catcher["Next"]]["End"] is True
+    states = inner_map(machine)["ItemProcessor"]["States"]
+    ours, others = states["Generate Thumbnail"]["Catch"]
+    assert others["ErrorEquals"] == ["States.ALL"]
+    # Ours are those that are taken apart: what the function raises, and nothing that has another's cause.
+    leaves = {name for name, error in OURS.items() if not error.__subclasses__() or error is errors.UnusableAnswer}
+    elsewhere = {"AllImagesFailed", "CampaignCutShort", "OrchestrationUnavailable", "ModerationUnavailable"}
+    assert set(ours["ErrorEquals"]) == leaves - elsewhere
+    for catcher in (ours, others):
+        name, state = catcher["Next"], states[catcher["Next"]]
+        while "Next" in state:
+            assert state["Type"] == "Pass"
+            name, state = state["Next"], states[state["Next"]]
+        assert name in RECORD
+        assert (state["Type"], state["End"]) == ("Pass", True)
+
+
+@every_drawing_machine
+def test_the_providers_pace_is_waited_for_in_a_wait_state(machine: str) -> None:
+    states = inner_map(machine)["ItemProcessor"]["States"]
+    judge = states[states["Generate Thumbnail"]["Next"]]
+    (waits,) = judge["Choices"]
+    assert (waits["Variable"], waits["IsPresent"]) == ("$.wait_seconds", True)
+    wait = states[waits["Next"]]
+    assert (wait["Type"], wait["SecondsPath"], wait["OutputPath"]) == ("Wait", "$.wait_seconds", "$.cell")
+    assert wait["Next"] == "Generate Thumbnail"
+    paused = Pause(1, Cell(title="A title", model="gpt-image-1")).as_json()
+    assert set(paused) == {"wait_seconds", "cell"}
+    kept = states[judge["Default"]]
+    assert kept["End"] is True
+    assert "image_url.$" not in kept["Parameters"]
 
 
 @every_task
 def test_a_task_says_what_it_is_for_and_ends_in_time(state: dict[str, Any]) -> None:
     assert state["Comment"].endswith(".")
-    # A function has a quarter of an hour at most, a run of one title an hour.
-    assert 0 < state["TimeoutSeconds"] <= (3600 if state["Resource"].endswith("startExecution.sync:2") else 900)
+    # A function has a quarter of an hour at most; a run of one title may wait for room and for its providers.
+    assert 0 < state["TimeoutSeconds"] <= (86_400 if state["Resource"].endswith("startExecution.sync:2") else 900)
 
 
 @every_map
 def test_a_map_says_its_mode_and_its_concurrency(state: dict[str, Any]) -> None:
     mode = state["ItemProcessor"]["ProcessorConfig"]["Mode"]
-    assert ("MaxConcurrency" if mode == "INLINE" else "MaxConcurrencyPath") in state
+    assert "MaxConcurrencyPath" in state
     assert mode in ("INLINE", "DISTRIBUTED")
     assert state["Comment"]
 
@@ -305,18 +343,18 @@ def test_a_payload_has_the_fields_that_its_handler_reads_and_no_other(state: dic
     # A cell is what the Map selects.
     assert state["Parameters"] == {"FunctionName": "${GenerateThumbnailFunctionArn}", "Payload.$": "$"}
     for machine in DRAWING:
-        assert fields_of(inner_map(machine)["ItemSelector"]) == set(Cell.model_fields)
+        assert fields_of(inner_map(machine)["ItemSelector"]) == set(Cell.model_fields) - OF_WAITING
 
 
 def test_a_row_has_the_fields_that_its_own_map_reads_and_no_other() -> None:
     row = dict(states_of(DEFINITIONS["generate_batch"]))["Generate Batch"]["ItemSelector"]
     inner = inner_map("generate_batch")
-    read = [inner["ItemsPath"], *inner["ItemSelector"].values()]
+    read = [inner["ItemsPath"], inner["MaxConcurrencyPath"], *inner["ItemSelector"].values()]
     assert fields_of(row) == {path.removeprefix("$.") for path in read if path.startswith("$.")}
 
 
 @every_machine
-def test_substitutions_carry_arns_alone_and_are_all_filled_in(machine: str) -> None:
+def test_substitutions_carry_arns_and_the_stacks_name_and_are_all_filled_in(machine: str) -> None:
     used = set(re.findall(r"\$\{(\w+)\}", TEXTS[machine]))
     (resource,) = [
         resource["Properties"]
@@ -324,7 +362,7 @@ def test_substitutions_carry_arns_alone_and_are_all_filled_in(machine: str) -> N
         if resource["Properties"].get("DefinitionUri") == f"statemachine/{machine}.asl.json"
     ]
     assert used == set(resource["DefinitionSubstitutions"])
-    assert all(name.endswith("Arn") for name in used)
+    assert all(name.endswith("Arn") for name in used - {"Application"})
 
 
 def asl_problems(definition: dict[str, Any]) -> list[str]:
@@ -406,7 +444,7 @@ def test_every_function_has_a_role_and_a_log_group_of_its_own_that_forgets() -> 
     assert len(set(roles)) == len(roles)
     for function in functions().values():
         group = RESOURCES[function["LoggingConfig"]["LogGroup"]["Ref"]]["Properties"]
-        assert group["LogGroupName"] == f"/aws/lambda/{function['FunctionName']}"
+        assert group["LogGroupName"]["Fn::Sub"] == f"/aws/lambda/{function['FunctionName']['Fn::Sub']}"
         assert group["RetentionInDays"]
 
 

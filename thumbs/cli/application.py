@@ -8,10 +8,21 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import CONFIG, Execution, Executions, input_of
@@ -36,6 +47,15 @@ MACHINES: tuple[Kind, ...] = ("generateBatch", "generateThumbnails", CAMPAIGN)
 POLL_SECONDS = 0.5
 #: Of what a service says.
 MESSAGE_CHARACTERS = 500
+#: What a connection that fails means; each of these errors knows the endpoint that was called.
+BROKEN = {
+    EndpointConnectionError: "nothing answers at {}",
+    ConnectTimeoutError: "nothing answers at {}",
+    ConnectionClosedError: "{} broke the connection off",
+    ReadTimeoutError: "{} gave no answer in time",
+    SSLError: "there is no safe connection to {}",
+}
+LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]")
 #: S3, EventBridge and a Lambda stand between a file and its run.
 DELIVERY_SECONDS = 60
 URL_SECONDS = 43200
@@ -51,11 +71,13 @@ class Application:
 
     Args:
         endpoint: a LocalStack's, or None for AWS with the person's own credentials and region.
+        stack_name: the CloudFormation stack's.
     """
 
-    def __init__(self, endpoint: str | None) -> None:
+    def __init__(self, endpoint: str | None, stack_name: str = STACK_NAME) -> None:
         self.endpoint = endpoint
-        local = bool(endpoint and re.match(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]", endpoint + "/"))
+        self.stack_name = stack_name
+        local = bool(endpoint and is_local(endpoint))
         self._settings: dict[str, Any] = {"endpoint_url": endpoint} if endpoint else {}
         if local:
             self._settings |= {
@@ -73,12 +95,15 @@ class Application:
     def from_environment(cls) -> "Application":
         """What ``AWS_ENDPOINT_URL`` names: an endpoint; AWS where it is empty; this project's stack where it is unset.
 
+        ``THUMBS_STACK_NAME`` names the CloudFormation stack, where it has another name than the usual one.
+
         Raises:
             CommandError: it is unset and the stack is not running.
         """
         endpoint = cls.named_endpoint()
+        name = os.environ.get("THUMBS_STACK_NAME") or STACK_NAME
         if endpoint is not None:
-            return cls(endpoint or None)
+            return cls(endpoint or None, name)
         stack = Stack.of_this_project()
         service = stack.service("localstack")
         if not (service and service.process):
@@ -86,12 +111,12 @@ class Application:
                 "LocalStack has ended" if "localstack" in stack.lost() else "the stack is not running",
                 "start it with `thumbs up`, or set AWS_ENDPOINT_URL= (empty) to use AWS",
             )
-        return cls(f"http://localhost:{service.port}")
+        return cls(f"http://localhost:{service.port}", name)
 
     @cached_property
     def executions(self) -> Executions:
         """The executions of the deployed state machines."""
-        machines = {task: self._outputs[f"{task[0].upper()}{task[1:]}Arn"] for task in MACHINES}
+        machines = {task: self._output(f"{task[0].upper()}{task[1:]}Arn") for task in MACHINES}
         return Executions(self._client("stepfunctions", CONFIG), machines)
 
     @cached_property
@@ -99,28 +124,49 @@ class Application:
         """The deployed bucket."""
         style: Any = {"addressing_style": "path"} if self.endpoint else {}
         client = self._client("s3", Config(s3=style, signature_version="s3v4"))
-        return Store(client, client, self._outputs["Bucket"], URL_SECONDS)
+        return Store(client, client, self._output("Bucket"), URL_SECONDS)
 
     @property
     def api_url(self) -> str:
         """Where the HTTP API is."""
-        return self._outputs["ApiUrl"]
+        return self._output("ApiUrl")
 
     def _client(self, service: str, config: Config | None = None) -> Any:
         return boto3.client(service, config=config, **self._settings)  # type: ignore[call-overload]
 
+    def _output(self, name: str) -> str:
+        """One of the deployed stack's outputs.
+
+        Raises:
+            CommandError: it has none of this name: its deployment failed, or was another version's.
+        """
+        where, status, outputs = self._deployed
+        if name not in outputs:
+            raise CommandError(
+                f"the application at {where} is not whole ({STACK_NAME} is {status} and has no {name})",
+                "`thumbs down`, then `thumbs up` deploys it anew"
+                if is_local(where)
+                else "look at the stack's events in CloudFormation, and deploy it again (docs/deploy.md)",
+            )
+        return outputs[name]
+
     @cached_property
-    def _outputs(self) -> dict[str, str]:
+    def _deployed(self) -> tuple[str, str, dict[str, str]]:
+        """CloudFormation's endpoint, and the stack's status and outputs."""
         client: CloudFormationClient = self._client("cloudformation")
+        where = client.meta.endpoint_url
         try:
-            stacks = client.describe_stacks(StackName=STACK_NAME)["Stacks"]
+            stack = client.describe_stacks(StackName=self.stack_name)["Stacks"][0]
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "ValidationError":
+                advice = "`thumbs up` deploys it" if is_local(where) else "deploy it (docs/deploy.md)"
                 raise CommandError(
-                    f"the application is not deployed at {self.endpoint or 'AWS'}", "deploy it: `thumbs up`"
+                    f"the application is not deployed at {where}: there is no stack {self.stack_name}",
+                    f"{advice}, or name it with THUMBS_STACK_NAME",
                 ) from None
             raise
-        return {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", ())}
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
+        return where, stack["StackStatus"], outputs
 
     def start(self, task: Kind, request: object, name: str | None = None) -> RunStatus:
         """Start a run, under a name of its own where it is given none."""
@@ -147,31 +193,38 @@ class Application:
         """Call the ``generateThumbnail`` Lambda for one image and wait for it."""
         text = input_of(request)
         client: LambdaClient = self._client("lambda", Config(read_timeout=180, retries={"total_max_attempts": 1}))
-        answer = client.invoke(FunctionName=self._outputs["GenerateThumbnailArn"], Payload=text)
+        answer = client.invoke(FunctionName=self._output("GenerateThumbnailArn"), Payload=text)
         payload = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
             raise CommandError(f"{payload.get('errorType', 'the function failed')}", payload.get("errorMessage", ""))
         made: dict[str, Any] = payload
         return made
 
-    def drop(self, file_name: str, body: bytes) -> RunStatus:
-        """Put a file into the inbox and find the run that it starts.
+    def drop(self, file_name: str, body: bytes) -> str:
+        """Put a file into the inbox; the id of the run that it starts.
 
         Raises:
-            CommandError: no run has started after a while.
+            CommandError: no object can be called so.
         """
         key = INBOX + file_name
         if not file_name.isprintable() or len(os.fsencode(key)) > KEY_BYTES:
             raise CommandError(
                 f"{quoted(file_name)} cannot be the name of an object", "give the file a shorter, plainer name"
             )
-        run_id = run_for_file(self.store.put_version(key, body))
+        return run_for_file(self.store.put_version(key, body))
+
+    def wait_for_start(self, run_id: str) -> RunStatus:
+        """The run of a file that was dropped, once it has started.
+
+        Raises:
+            CommandError: it has not started after a while.
+        """
         for _ in range(int(DELIVERY_SECONDS / POLL_SECONDS)):
             if found := self._status(run_id):
                 return found
             time.sleep(POLL_SECONDS)
         raise CommandError(
-            f"{key} is in the bucket, and there is no run {run_id} after {DELIVERY_SECONDS} s",
+            f"the file is in the bucket's inbox, and there is no run {run_id} after {DELIVERY_SECONDS} s",
             "look at `thumbs logs startBatch`",
         )
 
@@ -221,7 +274,7 @@ class Application:
         start, seen = int(since.timestamp() * 1000), set[str]()
         while True:
             pages = client.get_paginator("filter_log_events").paginate(
-                logGroupName=f"/aws/lambda/{function}", startTime=start
+                logGroupName=f"/aws/lambda/{self.stack_name}-{function}", startTime=start
             )
             events = sorted(
                 (event for page in pages for event in page["events"] if event["eventId"] not in seen),
@@ -249,10 +302,30 @@ class Application:
         raise CommandError(f"{problem} after {STOP_SECONDS} s", f"{what} may be under way")
 
 
-def in_plain_words(error: BotoCoreError | ClientError, endpoint: str | None) -> CommandError:
+def is_local(endpoint: str) -> bool:
+    """Whether an endpoint is on this machine."""
+    return LOCAL.match(endpoint + "/") is not None
+
+
+def in_plain_words(error: BotoCoreError | ClientError) -> CommandError:
     """What a failed AWS call means to a person."""
-    if isinstance(error, EndpointConnectionError):
-        return CommandError(f"nothing answers at {endpoint or 'AWS'}", "`thumbs up` starts the stack on this machine")
+    if broken := broken_connection(error):
+        return broken
     if isinstance(error, NoCredentialsError | NoRegionError):
         return CommandError(str(error).rstrip("."), "configure the AWS CLI, or set AWS_PROFILE and AWS_REGION")
     return CommandError(" ".join(str(error).split())[:MESSAGE_CHARACTERS])
+
+
+def broken_connection(error: BaseException | None) -> CommandError | None:
+    """What to tell of a connection that failed, with the endpoint it was to; None for any other error."""
+    words = next((words for kind, words in BROKEN.items() if isinstance(error, kind)), None)
+    if words is None:
+        return None
+    url = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
+    where = f"{url.scheme}://{url.netloc}"
+    return CommandError(
+        words.format(where),
+        "`thumbs status` says what runs here, `thumbs up` starts the stack"
+        if is_local(where)
+        else "is that the right endpoint, and is the network there?",
+    )

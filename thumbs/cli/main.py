@@ -1,5 +1,6 @@
 """The command ``thumbs``: its commands put together, and what goes wrong as one line."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -11,26 +12,32 @@ from thumbnails.errors import ThumbnailError
 # In the order in which the help lists the commands.
 from thumbs.cli import (
     run_commands,  # noqa: F401
+    save_commands,  # noqa: F401
     stack_commands,  # noqa: F401
     tool_commands,  # noqa: F401
 )
 from thumbs.cli.app import app, err
-from thumbs.cli.application import Application, in_plain_words
+from thumbs.cli.application import in_plain_words
 from thumbs.command_error import CommandError
 
 
 def main() -> None:
     """Run the command; what goes wrong is one line, never a traceback."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            # Here a closed pipe can still be caught; at the interpreter's own end it could not.
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except CommandError as problem:
         _fail(str(problem))
     except (ThumbnailError, BotoCoreError, ClientError) as error:
         # The domain's own errors carry AWS's as their cause, which says more to a person at a terminal.
         aws = error if isinstance(error, BotoCoreError | ClientError) else error.__cause__
-        if isinstance(aws, BotoCoreError | ClientError):
-            _fail(str(in_plain_words(aws, Application.named_endpoint())))
-        _fail(str(error))
+        _fail(str(in_plain_words(aws) if isinstance(aws, BotoCoreError | ClientError) else error))
     except KeyboardInterrupt:
         sys.exit(130)
 

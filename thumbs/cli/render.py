@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -27,6 +27,8 @@ STATES = {
 }
 STATUSES = {"SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "TIMED_OUT": "red", "ABORTED": "yellow"}
 ENDED = ("succeeded", "failed")
+#: Wider than any table of runs.
+TABLE_CHARACTERS = 1000
 
 
 def follow(console: Console, updates: Iterator[RunStatus]) -> RunStatus:
@@ -109,7 +111,7 @@ def print_cells(
     table.add_column("prompt", ratio=3)
     models, titles = _heads(run)
     for model in models:
-        table.add_column(model, justify="center")
+        table.add_column(model, justify="center", overflow="fold")
     links: list[Text] = []
     failures: list[Text] = []
     for row, title in enumerate(titles):
@@ -160,20 +162,39 @@ def summary(run: RunStatus, result: dict[str, Any]) -> str:
     )
 
 
-def runs_table(runs: list[ListedRun], *, with_executions: bool) -> Table:
-    """Runs, newest first; with the execution that each line is of, where a run may have several."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name in ("run", *(["execution"] if with_executions else []), "task", "status", "started", "seconds"):
-        table.add_column(name, justify="right" if name == "seconds" else "left", no_wrap=True)
-    for run in runs:
-        names = [run.run_id, run.execution] if with_executions else [run.run_id]
-        table.add_row(*map(escape, names), run.task, status(run.status), local_time(run.started), f"{seconds(run):.1f}")
-    return table
+def print_runs(console: Console, runs: list[ListedRun], *, with_executions: bool) -> None:
+    """Runs, newest first; with the execution that each is of, where a run may have several.
+
+    Nothing is ever cut: what is no terminal gets a line for each run, however long, and a terminal that is too narrow
+    for the table gets the names on lines of their own, whole for whoever copies them.
+    """
+    # With ids of the command's own and runs of less than a quarter of an hour it has 79 characters.
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name in ("run", *(["execution"] if with_executions else []), "task", "status", "started", "sec"):
+        table.add_column(name, justify="right" if name == "sec" else "left", no_wrap=True)
+    rows = [
+        (
+            [run.run_id, run.execution] if with_executions else [run.run_id],
+            [run.task, status(run.status), local_time(run.started), f"{seconds(run):.1f}"],
+        )
+        for run in runs
+    ]
+    for names, facts in rows:
+        table.add_row(*map(escape, names), *facts)
+    table.width = Measurement.get(console, console.options.update(max_width=TABLE_CHARACTERS), table).maximum
+    if table.width <= console.width or not console.is_terminal:
+        console.print(table, crop=False)
+        return
+    for names, facts in rows:
+        # A name that the console broke into lines would be copied with the breaks.
+        for name in dict.fromkeys(names):
+            console.print(Text(name), soft_wrap=True)
+        console.print(f"  {'  '.join(facts)} s", soft_wrap=True)
 
 
 def models_table(models: list[Model]) -> Table:
     """The catalogue's models with what a picture costs at each quality, in US dollars."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for name in ("model", "provider", *QUALITIES, "batch", "size", "state", "checked"):
         table.add_column(name, justify="right" if name in QUALITIES else "left", no_wrap=name != "state")
     for model in models:

@@ -3,17 +3,20 @@
 import json
 import os
 import re
+import signal
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, Never
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from thumbnails.aws.s3 import REQUEST_BYTES
-from thumbnails.errors import quoted
+from thumbnails.errors import ThumbnailError, quoted
 from thumbnails.requests.models import CAMPAIGN
 from thumbnails.runs.listing import ListedRun, list_runs
 from thumbnails.runs.resume import NothingToRedrive, redrive
@@ -21,7 +24,7 @@ from thumbnails.runs.status import RunStatus, get_manifest, get_result
 from thumbnails.strict_json import NotJson, read_json
 from thumbs.cli import render
 from thumbs.cli.app import AsJson, Run, Watch, app, err, out
-from thumbs.cli.application import MACHINES, Application
+from thumbs.cli.application import MACHINES, Application, broken_connection
 from thumbs.command_error import CommandError
 from thumbs.stack.processes import Stack
 
@@ -110,7 +113,10 @@ def drop(
     """Drop a batch file into the bucket's inbox, and follow the run that this starts."""
     body = _read(file)
     application = _with_models()
-    _follow_or_tell(application, application.drop(file.name, body), watch, as_json)
+    run_id = application.drop(file.name, body)
+    with _watched(run_id):
+        run = application.wait_for_start(run_id)
+    _follow_or_tell(application, run, watch, as_json)
 
 
 @app.command()
@@ -126,7 +132,7 @@ def runs(
     if as_json:
         print(json.dumps([_listed_as_json(run) for run in found]))
     elif found:
-        out.print(render.runs_table(found, with_executions=every))
+        render.print_runs(out, found, with_executions=every)
     else:
         out.print("there are no runs yet; `thumbs start generateBatch --input-file examples/batch.json` makes one")
 
@@ -185,12 +191,36 @@ def _follow_or_tell(application: Application, run: RunStatus, watch: bool, as_js
 
 def _watch(application: Application, run: RunStatus, as_json: bool) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True) if as_json else out
-    try:
+    with _watched(run.run_id):
         ended = render.follow(console, application.follow(run))
-    except KeyboardInterrupt:
-        err.print(f"{run.run_id} goes on; `thumbs show {run.run_id}` shows it, `thumbs stop {run.run_id}` ends it")
-        raise typer.Exit(130) from None
     _show(application, ended, as_json)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a watcher as Ctrl-C does."""
+
+
+@contextmanager
+def _watched(run_id: str) -> Iterator[None]:
+    """Tell a person whose command ends before the run does what becomes of the run, and how to look at it."""
+
+    def end(_signal: int, _frame: FrameType | None) -> Never:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    name = escape(run_id)
+    try:
+        yield
+    except KeyboardInterrupt as ended:
+        err.print(f"{name} goes on; `thumbs show {name}` shows it, `thumbs stop {name}` ends it")
+        raise typer.Exit(143 if isinstance(ended, _Terminated) else 130) from None
+    except ThumbnailError as error:
+        # It ran through the client's own retries: this is no hiccup.
+        if broken := broken_connection(error.__cause__):
+            raise CommandError(f"{run_id} is out of sight", str(broken)) from None
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show(application: Application, run: RunStatus, as_json: bool) -> None:

@@ -68,16 +68,20 @@ def status(as_json: AsJson = False) -> None:
         url = f"http://localhost:{service.port}" if service else None
         states.append({"service": name, "running": alive, "url": url, "pid": service.pid if service else None})
     deployed = stack.is_deployed()
+    environments = stack.state().get("environments")
     if as_json:
-        print(json.dumps({"services": states, "deployed": deployed, "home": str(stack.home)}))
+        told = {"services": states, "deployed": deployed, "environments": environments, "home": str(stack.home)}
+        print(json.dumps(told))
     else:
         for state in states:
             mark = "[green]✓ running[/]" if state["running"] else "[red]✗ stopped[/]"
             where = f"  {state['url']}  pid {state['pid']}" if state["running"] else ""
-            out.print(f"{state['service']:<12}{mark}{where}")
-        out.print(f"{'application':<12}{'[green]✓ deployed[/]' if deployed else '[red]✗ not deployed[/]'}")
+            out.print(f"{state['service']:<14}{mark}{where}")
+        out.print(f"{'application':<14}{'[green]✓ deployed[/]' if deployed else '[red]✗ not deployed[/]'}")
+        if environments and states[0]["running"]:
+            out.print(f"{'environments':<14}at most {environments} at once; what comes beyond waits its turn")
         if deployed:
-            out.print(f"{'HTTP API':<12}{Application(stack.endpoint).api_url}", soft_wrap=True)
+            out.print(f"{'HTTP API':<14}{Application(stack.endpoint).api_url}", soft_wrap=True)
         if lost := stack.lost():
             out.print(
                 f"{' and '.join(lost)} ended unexpectedly; `thumbs up` starts it again. Logs: {stack.logs}",

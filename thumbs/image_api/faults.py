@@ -6,8 +6,11 @@ first.
 """
 
 import random
+import time
 from collections import Counter
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from math import ceil
 from typing import Any, Literal, get_args
 
 FaultName = Literal[
@@ -53,14 +56,17 @@ class Fault:
     """One fault and the calls that it strikes.
 
     It strikes the calls that ``model`` and ``prompt_contains`` let through, past the first ``after`` of them: the next
-    ``times``, or the first ``times_each`` of every (model, prompt), or a share ``rate`` of them; with none of these,
-    all.
+    ``times``, or the first ``times_each`` of every (model, prompt), or a share ``rate`` of them, or those that come
+    faster than ``pace`` calls in ``per`` seconds, or 60; with none of these, all. A pace is a bucket of so many tokens
+    that fills up evenly, and sets ``retry_after``, in whole seconds, to when there is one.
     """
 
     fault: FaultName
     rate: float | None = None
     times: int | None = None
     times_each: int | None = None
+    pace: int | None = None
+    per: float | None = None
     after: int = 0
     model: str | None = None
     prompt_contains: str | None = None
@@ -81,7 +87,7 @@ class Fault:
         name = given.get("fault")
         if name not in FAULT_NAMES:
             raise InvalidFault(f"unknown fault {name!r}; there are {', '.join(FAULT_NAMES)}")
-        for field in ("rate", "retry_after", "delay", "seconds"):
+        for field in ("rate", "per", "retry_after", "delay", "seconds"):
             _number(given, field)
         for field in ("times", "times_each", "after"):
             if field in given and (type(given[field]) is not int or given[field] < 0):
@@ -89,10 +95,12 @@ class Fault:
         for field in ("model", "prompt_contains", "variant"):
             if field in given and not isinstance(given[field], str):
                 raise InvalidFault(f"{field} is a string")
+        if "pace" in given and (type(given["pace"]) is not int or given["pace"] < 1 or not given.get("per", 1)):
+            raise InvalidFault("pace is a whole number of calls, 1 or more, in per seconds, more than 0")
         if not 0 <= given.get("rate", 0) <= 1:
             raise InvalidFault("rate is a share from 0 to 1")
-        if sum(field in given for field in ("rate", "times", "times_each")) > 1:
-            raise InvalidFault("rate, times and times_each exclude each other")
+        if sum(field in given for field in ("rate", "times", "times_each", "pace")) > 1:
+            raise InvalidFault("rate, times, times_each and pace exclude each other")
         variants = VARIANTS.get(name, ())
         if given.get("variant") and given["variant"] not in variants:
             raise InvalidFault(f"{name} has the variants {list(variants)}")
@@ -113,8 +121,9 @@ def _number(given: dict[str, Any], field: str) -> None:
 class FaultBook:
     """The faults that are set, in order; the first that strikes a call decides its answer."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self.seed = seed
+        self._clock = clock
         self._entries: dict[int, _Entry] = {}
         self._next_id = 1
 
@@ -122,7 +131,7 @@ class FaultBook:
         """Set a fault and return its number."""
         number = self._next_id
         self._next_id += 1
-        self._entries[number] = _Entry(fault)
+        self._entries[number] = _Entry(fault, self._clock)
         return number
 
     def remove(self, number: int) -> bool:
@@ -150,13 +159,18 @@ class FaultBook:
         struck: Fault | None = None
         for number, entry in self._entries.items():
             if struck is None and entry.strikes(f"{self.seed}/{number}", model, prompt):
-                struck = entry.fault
+                struck = entry.answer
         return struck
 
 
 class _Entry:
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: Fault, clock: Callable[[], float]) -> None:
         self.fault = fault
+        #: The fault as the last call that it struck is answered.
+        self.answer = fault
+        self._clock = clock
+        self._tokens = float(fault.pace or 0)
+        self._filled = clock()
         self.matched = 0
         self.struck = 0
         self._matched_each: Counter[tuple[str, str]] = Counter()
@@ -174,12 +188,25 @@ class _Entry:
             hit = self.struck < fault.times
         elif fault.times_each is not None:
             hit = nth <= fault.times_each
+        elif fault.pace is not None:
+            hit = self._too_fast(fault.pace, fault.pace / (fault.per or 60.0))
         elif fault.rate is not None:
             hit = random.Random(f"{seed}/{model}/{prompt}/{nth}").random() < fault.rate  # noqa: S311 (no secret)
         else:
             hit = True
         self.struck += hit
         return hit
+
+    def _too_fast(self, most: int, per_second: float) -> bool:
+        now = self._clock()
+        self._tokens = min(most, self._tokens + (now - self._filled) * per_second)
+        self._filled = now
+        # As many as were counted together make one, whatever is lost in the addition.
+        if self._tokens > 1 - 1e-9:
+            self._tokens -= 1
+            return False
+        self.answer = replace(self.fault, retry_after=float(ceil((1 - self._tokens) / per_second)))
+        return True
 
 
 class Ledger:

@@ -22,8 +22,9 @@ The control API, JSON in and out:
 
 A fault is ``{"fault": name, …}``. Which calls it strikes: ``model`` and ``prompt_contains`` let calls through,
 ``after`` skips the first so many of them, then ``times`` (the next n), ``times_each`` (the first n of every
-(model, prompt)) or ``rate`` (a share, decided by the seed); with none of the three, every call. The first fault in the
-list that strikes decides.
+(model, prompt)), ``rate`` (a share, decided by the seed) or ``pace`` (those beyond so many in a minute, or
+in ``per`` seconds; each is told when to come back); with none of the four, every call. The first fault in the list that
+strikes decides.
 
 Not billed, at once or ``delay`` seconds later:
     ``rate_limit`` (429; ``retry_after`` adds the header), ``insufficient_quota`` (429), ``server_error`` (500),
@@ -48,7 +49,7 @@ import struct
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from typing import Any, cast
@@ -61,6 +62,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from thumbs.gate import is_from_browser, is_ours
 from thumbs.image_api import gemini_dialect, openai_dialect
 from thumbs.image_api.artist import Artist
 from thumbs.image_api.dialect import MEDIA_TYPES, Dialect, Order, ProviderError
@@ -363,6 +365,30 @@ class _ResettingProtocol(H11Protocol):
         self.transport.abort()
 
 
+class _Gate:
+    """Lets no page of a browser in, and nobody who asks for another host: the control API needs no key.
+
+    Args:
+        app: what is behind it.
+        hosts: the addresses that the server listens on.
+    """
+
+    def __init__(self, app: Starlette, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+            by_person = scope["method"] == "GET" and headers.get("sec-fetch-site") == "none"
+            if not is_ours(headers.get("host"), self._hosts) or (is_from_browser(headers) and not by_person):
+                await _json({"error": "the offline image API answers programs of this machine alone"}, 403)(
+                    scope, receive, send
+                )
+                return
+        await self._app(scope, receive, send)
+
+
 class Server(uvicorn.Server):
     """One uvicorn server over one image API, on sockets that already listen; its URL is the first one's."""
 
@@ -371,7 +397,7 @@ class Server(uvicorn.Server):
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                api.app(),
+                _Gate(api.app(), [listener.getsockname()[0] for listener in listeners]),
                 http=_ResettingProtocol,
                 ws="none",
                 log_level="critical",

@@ -13,6 +13,7 @@ import pickle  # nosec B403 # of what this process itself packed
 import tempfile
 import threading
 import zlib
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -312,6 +313,25 @@ def pack_ended_histories() -> None:
     execution_worker.ExecutionWorker._execution_logic = work_and_pack
 
 
+def look_for_environments_in_peace() -> None:
+    """Let a call look for an idle environment in a list of its own, while others end: LocalStack fails such a call."""
+    from localstack.services.lambda_.invocation.assignment import AssignmentService
+
+    class Environments(dict[str, Any]):
+        """By id; what is looked through is what was there at first."""
+
+        def values(self) -> Any:
+            return list(super().values())
+
+    initialise = AssignmentService.__init__
+
+    def initialise_with_lists(self: Any) -> None:
+        initialise(self)
+        self.environments = defaultdict(Environments)
+
+    AssignmentService.__init__ = initialise_with_lists
+
+
 def build_one_parser_at_a_time() -> None:
     """Let the first calls of a service, of which fifty may come at once, wait for the one that builds its parser.
 
@@ -338,4 +358,5 @@ def apply() -> None:
     keep_objects_in_files()
     forget_ended_threads()
     pack_ended_histories()
+    look_for_environments_in_peace()
     build_one_parser_at_a_time()

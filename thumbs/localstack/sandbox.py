@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO
 
+from thumbs.gate import is_from_browser
 from thumbs.localstack.zygote import Zygote
 
 #: A killed process is gone at once; its zygote needs a moment to say so.
@@ -155,6 +156,17 @@ class _Requests(BaseHTTPRequestHandler):
     # Headers and body leave as one segment each; without this the second waits for the first one's acknowledgement.
     disable_nagle_algorithm = True
     server: _RuntimeApi
+
+    def parse_request(self) -> bool:
+        """No page in a browser may take an event or answer one: the process alone knows where this is."""
+        if not super().parse_request():
+            return False
+        named = {name.lower(): value for name, value in self.headers.items()}
+        if is_from_browser(named) or named.get("host") != f"127.0.0.1:{self.server.server_port}":
+            self.close_connection = True
+            self._answer(403, b"{}")
+            return False
+        return True
 
     def do_GET(self) -> None:
         if self.path != "/2018-06-01/runtime/invocation/next":

@@ -30,6 +30,8 @@ ARTIFACT_BUCKET = "fan-out-thumbnails-artifacts"
 REGION = "us-east-1"
 #: As samconfig.toml names it.
 STACK_NAME = "fan-out-thumbnails"
+#: Known to everybody who reads the documentation; LocalStack's account is always the same.
+BUCKET = f"{STACK_NAME}-000000000000-{REGION}"
 #: LocalStack takes any; these are the ones that everybody uses.
 CREDENTIALS = {
     **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test"),
@@ -163,7 +165,9 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
     if not real_providers:
         return {
             "PublicEndpointUrl": stack.endpoint,
+            "BucketName": BUCKET,
             "ApiAccess": "open",
+            "CorsOrigin": stack.endpoint,
             "OpenAIBaseUrl": f"{stack.image_api_url}/v1",
             "GeminiBaseUrl": f"{stack.image_api_url}",
             "OpenAIApiKey": "offline",
@@ -171,7 +175,9 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
         }
     return {
         "PublicEndpointUrl": stack.endpoint,
+        "BucketName": BUCKET,
         "ApiAccess": "open",
+        "CorsOrigin": stack.endpoint,
         "OpenAIBaseUrl": os.environ.get("OPENAI_BASE_URL", ""),
         "GeminiBaseUrl": os.environ.get("GOOGLE_GEMINI_BASE_URL", ""),
         **real_keys(),

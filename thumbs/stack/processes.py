@@ -21,10 +21,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -32,6 +33,8 @@ from urllib.request import urlopen
 import psutil
 
 from thumbs.command_error import CommandError
+from thumbs.localstack import ENVIRONMENTS
+from thumbs.localstack.places import fitting_environments, memory_bytes
 
 PROJECT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
@@ -192,9 +195,11 @@ class Stack:
             if not runs:
                 self._refuse_taken_port(hosts)
                 self._forget_localstack()
+                environments = environments_here()
                 command = ["thumbs.localstack", str(self.home), str(self.port), *hosts]
-                self._launch("localstack", command, self.port, "/_localstack/health")
-                self.note(code=_code())
+                places = {ENVIRONMENTS: str(environments)}
+                self._launch("localstack", command, self.port, "/_localstack/health", places)
+                self.note(code=_code(), environments=environments)
                 report(f"LocalStack runs on {self.endpoint}")
             image_api = self.service("image_api")
             if not (image_api and image_api.process):
@@ -219,13 +224,15 @@ class Stack:
             self._forget_localstack()
             return ended
 
-    def _launch(self, name: str, command: list[str], port: int, health: str) -> None:
+    def _launch(
+        self, name: str, command: list[str], port: int, health: str, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         log = self.logs / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 cwd=PROJECT,
-                env={**self.environment(), "PYTHONUNBUFFERED": "1"},
+                env={**self.environment(), "PYTHONUNBUFFERED": "1", **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -248,7 +255,9 @@ class Stack:
         temporary = self.home / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         places = {"TMPDIR": str(temporary), "XDG_CACHE_HOME": str(self.home / "cache")}
-        return {**os.environ, **places, MARK: str(self.home)}
+        # Without compiled modules every start of LocalStack and of SAM would compile thousands of files anew.
+        mine = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**mine, **places, MARK: str(self.home)}
 
     def lost(self) -> list[str]:
         """The services that were started and have ended by themselves."""
@@ -288,6 +297,20 @@ class Stack:
             f"port {self.port} is taken by {_holder(self.port)}, which is not this stack",
             "stop it, or choose another port with THUMBS_PORT",
         )
+
+
+def environments_here() -> int:
+    """How many execution environments may work at once: what ``THUMBS_ENVIRONMENTS`` says, else what fits the machine.
+
+    Raises:
+        CommandError: it says no such number.
+    """
+    asked = os.environ.get(ENVIRONMENTS)
+    if asked is None:
+        return fitting_environments(memory_bytes(), os.cpu_count() or 1)
+    if not asked.isdecimal() or not 0 < int(asked) <= 10_000:
+        raise CommandError(f"{ENVIRONMENTS} is {asked!r}", "give how many environments may work at once, from 1 on")
+    return int(asked)
 
 
 def answers(url: str) -> bool:

@@ -149,6 +149,12 @@ class Store:
         ]
 
     @_as_storage_error
+    def keys_after(self, prefix: str, after: str, most: int) -> list[str]:
+        """The first keys under a prefix that come after a key, in order; one call, so a thousand at most."""
+        answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=most)
+        return [item["Key"] for item in answer.get("Contents", ())]
+
+    @_as_storage_error
     def delete(self, key: str) -> None:
         """Delete an object, whether it is there or not."""
         self._client.delete_object(Bucket=self._bucket, Key=key)

@@ -71,9 +71,16 @@ def input_of(request: object) -> str:
     Raises:
         InvalidBatch: it is larger than an execution takes.
     """
-    text = json.dumps(request)
-    if len(text) > INPUT_BYTES:
-        raise InvalidBatch(f"the request has {len(text)} bytes; an execution takes at most {INPUT_BYTES}")
+    # As it is, because an escaped letter of most scripts has twice the bytes.
+    text = json.dumps(request, ensure_ascii=False)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        # Half a character has no other form; the request's checks say so.
+        text = json.dumps(request)
+        size = len(text)
+    if size > INPUT_BYTES:
+        raise InvalidBatch(f"the request has {size} bytes; an execution takes at most {INPUT_BYTES}")
     return text
 
 

@@ -21,6 +21,7 @@ SECONDS = 10.0
 BYTES = 2 << 20
 REDIRECTS = 5
 URL_CHARACTERS = 2000
+PORTS = (80, 443)
 TYPES = ("text/html", "text/plain")
 
 #: What may be routed on the internet: everything else of IPv6 (mapped, translated, local) is refused.
@@ -93,12 +94,16 @@ def url_problem(url: str) -> str:
     """Why a text is no URL that could be fetched; empty where it is one."""
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        good = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port in PORTS)
+        )
         good = good and url.isprintable() and " " not in url and len(url) <= URL_CHARACTERS
         (parts.hostname or "").encode("idna")
     except ValueError:
         good = False
-    return "" if good else f"blog_url must be an http or https URL of at most {URL_CHARACTERS} characters"
+    if good:
+        return ""
+    return f"blog_url must be an http or https URL on port 80 or 443, of at most {URL_CHARACTERS} characters"
 
 
 def read_page(url: str, resolve: Resolve = resolve_host, connect: Connect = connect_to) -> Page:
@@ -120,13 +125,13 @@ def read_page(url: str, resolve: Resolve = resolve_host, connect: Connect = conn
     if worker.is_alive():
         fetch.abandon()
         raise PageUnreadable(f"it did not answer within {SECONDS:g} s")
-    if fetch.problem:
+    if fetch.page is None:
         raise PageUnreadable(fetch.problem)
-    return page_in(fetch.body, fetch.content_type)
+    return fetch.page
 
 
 class _Fetch:
-    """One fetch, with its redirects; ``run`` leaves either a body or a problem."""
+    """One fetch, with its redirects; ``run`` leaves either a page or a problem."""
 
     def __init__(self, url: str, resolve: Resolve, connect: Connect) -> None:
         self._url = url
@@ -135,9 +140,9 @@ class _Fetch:
         self._deadline = time.monotonic() + SECONDS
         self._socket: socket.socket | None = None
         self._answer: http.client.HTTPResponse | None = None
-        self.body = b""
-        self.content_type = ""
-        self.problem = ""
+        self.page: Page | None = None
+        # What a fault of this module leaves, too.
+        self.problem = "it could not be read"
 
     def run(self) -> None:
         try:
@@ -169,10 +174,13 @@ class _Fetch:
         url = self._url
         for _ in range(REDIRECTS + 1):
             if url_problem(url):
-                raise PageUnreadable("it redirects to a URL that is not http or https")
+                raise PageUnreadable("it redirects to a URL that is not http or https on port 80 or 443")
             answer = self._get(urlsplit(url))
             if answer.status not in (301, 302, 303, 307, 308):
-                self._take(answer)
+                content_type = answer.headers.get("Content-Type", "").strip().lower()
+                body = self._body_of(answer, content_type)
+                self.abandon()
+                self.page = page_in(body, content_type)
                 return
             url = urljoin(url, answer.headers.get("Location", ""))
             self.abandon()
@@ -200,11 +208,10 @@ class _Fetch:
         self._answer = connection.getresponse()
         return self._answer
 
-    def _take(self, answer: http.client.HTTPResponse) -> None:
+    def _body_of(self, answer: http.client.HTTPResponse, content_type: str) -> bytes:
         if answer.status != 200:
             raise PageUnreadable(f"it answers with HTTP {answer.status}")
-        self.content_type = answer.headers.get("Content-Type", "").strip().lower()
-        if not self.content_type.startswith(TYPES):
+        if not content_type.startswith(TYPES):
             raise PageUnreadable("it is neither text/html nor text/plain")
         if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise PageUnreadable("it is compressed, though that was not asked for")
@@ -216,7 +223,7 @@ class _Fetch:
                 raise PageUnreadable(f"it is larger than {BYTES >> 20} MB")
             if self._socket:
                 self._socket.settimeout(self._remaining())
-        self.body = b"".join(chunks)
+        return b"".join(chunks)
 
     def _remaining(self) -> float:
         remaining = self._deadline - time.monotonic()

@@ -1,10 +1,14 @@
 """What a blog post's page says: its title, its description and the words of its article."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 
 from thumbnails.requests.models import CONTEXT_CHARACTERS, TITLE_CHARACTERS
+
+#: An end tag is looked for among all that is open: within this depth a page costs time in proportion to its length.
+DEPTH = 256
+CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,15 @@ def page_in(body: bytes, content_type: str) -> Page:
 
 
 def _decoded(body: bytes, content_type: str) -> str:
+    """The body as browsers decode it (https://encoding.spec.whatwg.org/): Python's other codecs are for no page."""
+    import webencodings
+
     named = re.search(r"charset=[\"']?([\w.:-]+)", content_type) or re.search(
         r"<meta[^>]+charset=[\"']?([\w.:-]+)", body[:2048].decode("ascii", "ignore"), re.IGNORECASE
     )
-    try:
-        return body.decode(named[1] if named else "utf-8", "replace")
-    except LookupError:
-        return body.decode("utf-8", "replace")
+    encoding = webencodings.lookup(named[1]) if named else None
+    text, _ = webencodings.decode(body, encoding or webencodings.UTF8, "replace")
+    return str(text)
 
 
 def _words(text: str, most: int = CONTEXT_CHARACTERS) -> str:
@@ -43,16 +49,31 @@ def _words(text: str, most: int = CONTEXT_CHARACTERS) -> str:
 
 
 def _read_html(text: str) -> Page:
+    from lxml import etree
+
     reader = _Reader()
-    reader.feed(text)
-    reader.close()
+    parser = etree.HTMLParser(target=reader, encoding="utf-8")
+    body = text.encode()
+    try:
+        for start in range(0, len(body), CHUNK_BYTES):
+            parser.feed(body[start : start + CHUNK_BYTES])
+        parser.close()
+    except (_TooDeep, etree.LxmlError):
+        pass  # What was read until there is what the page says.
     title = _words(reader.og_title or "".join(reader.heading) or "".join(reader.title), TITLE_CHARACTERS[1])
-    body = "".join(reader.article) or "".join(reader.text)
-    return Page(title, _words(f"{reader.description} {body}"))
+    words = "".join(reader.article) or "".join(reader.text)
+    return Page(title, _words(f"{reader.description} {words}"))
 
 
-class _Reader(HTMLParser):
-    """Title, description and the words of an article (of the whole body where there is none)."""
+class _TooDeep(Exception):
+    """More elements are open than any post needs."""
+
+
+class _Reader:
+    """Title, description and the words of an article (of the whole body where there is none).
+
+    It is told of tags and text as lxml's parsers tell a target (https://lxml.de/parsing.html#the-target-parser-interface).
+    """
 
     SKIPPED = frozenset(
         ("script", "style", "noscript", "template", "svg", "nav", "header", "footer", "aside", "form", "iframe")
@@ -62,34 +83,44 @@ class _Reader(HTMLParser):
     )
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.og_title = self.description = ""
         self.title: list[str] = []
         self.heading: list[str] = []
         self.article: list[str] = []
         self.text: list[str] = []
         self._open: list[str] = []
+        self._depth = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = {name: value or "" for name, value in attrs}
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """An element begins.
+
+        Raises:
+            _TooDeep: within more than ``DEPTH`` others.
+        """
+        self._depth += 1
+        if self._depth > DEPTH:
+            raise _TooDeep
         if tag == "meta":
-            kind = (named.get("property") or named.get("name") or "").lower()
-            self.og_title = self.og_title or (named.get("content", "") if kind == "og:title" else "")
+            kind = (attributes.get("property") or attributes.get("name") or "").lower()
+            self.og_title = self.og_title or (attributes.get("content", "") if kind == "og:title" else "")
             if kind in ("description", "og:description"):
-                self.description = self.description or named.get("content", "")
+                self.description = self.description or attributes.get("content", "")
         elif tag in self.SKIPPED or tag in ("title", "h1", "article", "main"):
             self._open.append(tag)
         if tag not in self.INLINE:
             self._add(" ")
 
-    def handle_endtag(self, tag: str) -> None:
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        self._depth -= 1
         if tag in self._open:
             # What was left open inside ends with it.
             del self._open[len(self._open) - 1 - self._open[::-1].index(tag) :]
         if tag not in self.INLINE:
             self._add(" ")
 
-    def handle_data(self, data: str) -> None:
+    def data(self, data: str) -> None:
+        """Text, in as many pieces as come."""
         if "title" in self._open:
             if not self.SKIPPED.intersection(self._open):
                 self.title.append(data)
@@ -97,6 +128,9 @@ class _Reader(HTMLParser):
             self.heading.append(data)
         else:
             self._add(data)
+
+    def close(self) -> None:
+        """The page ends."""
 
     def _add(self, data: str) -> None:
         if "title" in self._open or self.SKIPPED.intersection(self._open):

@@ -69,6 +69,8 @@ def _row(header: list[str], cells: list[str]) -> dict[str, Any]:
     given: dict[str, Any] = {name: cell for name, cell in zip(names, cells, strict=False) if cell.strip()}
     if "models" in given:
         given["models"] = [model for model in re.split(r"[;\s]+", given["models"]) if model]
+    if given.get("max_wait_seconds", "").strip().isdecimal():
+        given["max_wait_seconds"] = int(given["max_wait_seconds"])
     if "reuse" in given:
         given["reuse"] = _BOOLEANS.get(given["reuse"].strip().lower(), given["reuse"])
     return given

@@ -10,12 +10,11 @@ from typing import Any
 from PIL import Image as Canvas
 
 from thumbnails.aws.s3 import Store
-from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, MODELS, Order
+from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, Order
 from thumbnails.errors import UnusablePicture
-from thumbnails.images.digests import image_digest, picture_digest
+from thumbnails.images.digests import image_digest, picture_of
 from thumbnails.images.overlay.compose import draw_overlay, prepare_title
 from thumbnails.images.overlay.picture import open_picture, size_of
-from thumbnails.images.prompt import provider_prompt
 from thumbnails.images.providers.answers import Answer
 from thumbnails.keys import image_key, original_key
 from thumbnails.requests.models import Cell
@@ -75,9 +74,8 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     Raises:
         ThumbnailError: of any kind in ``thumbnails.errors``.
     """
-    order = MODELS[cell.model].order()
-    prompt = provider_prompt(cell.title, cell.style, cell.context, cell.extra_prompt)
-    of_picture = picture_digest(order, prompt)
+    asked = picture_of(cell.title, cell.model, cell)
+    order, prompt, of_picture = asked.order, asked.prompt, asked.digest
     of_image = image_digest(of_picture, cell)
     key = image_key(cell.run_id, cell.row, cell.title, cell.model)
 

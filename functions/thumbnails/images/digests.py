@@ -1,8 +1,27 @@
 """What decides a picture, and what decides a finished image: everything that a digest is taken over."""
 
-from thumbnails.catalog import Order
+from dataclasses import dataclass
+
+from thumbnails.catalog import MODELS, Order
+from thumbnails.images.prompt import provider_prompt
 from thumbnails.keys import digest
-from thumbnails.requests.models import Cell
+from thumbnails.requests.models import Cell, Options
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A provider's picture, before it is made: what is asked for, with which prompt, and the digest of both."""
+
+    order: Order
+    prompt: str
+    digest: str
+
+
+def picture_of(title: str, model: str, options: Options | Cell) -> Picture:
+    """The picture of a title by a model of the catalogue, as the other fields of a request or a cell decide it."""
+    order = MODELS[model].order()
+    prompt = provider_prompt(title, options.style, options.context, options.extra_prompt)
+    return Picture(order, prompt, picture_digest(order, prompt))
 
 
 def picture_digest(order: Order, prompt: str) -> str:

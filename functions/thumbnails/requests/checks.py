@@ -22,6 +22,11 @@ from thumbnails.requests.wording import shape_problems
 
 #: Of a request with thousands of problems a person reads the first.
 MOST_PROBLEMS = 100
+NO_TITLE = "prompts must contain at least one title"
+NO_MODEL = "models must contain at least one model"
+CAPPED = "batch is capped at"
+#: A message that names several problems ends with the number of the rest where it would be longer.
+MESSAGE_CHARACTERS = 1000
 
 
 def parse_request(
@@ -116,11 +121,11 @@ def parse_cell(value: object, *, run_id: str, real: Collection[Provider] = ()) -
 
 def _size_problems(request: Request, rows: int, cap: int) -> Iterator[Problem]:
     if not rows:
-        yield Problem(request.first, "prompts must contain at least one title")
+        yield Problem(request.first, NO_TITLE)
     if not request.models:
-        yield Problem("models", "models must contain at least one model")
+        yield Problem("models", NO_MODEL)
     if rows * len(request.models) > cap:
-        yield Problem(request.first, f"batch is capped at {cap} generated images")
+        yield Problem(request.first, f"{CAPPED} {cap} generated images")
 
 
 def _field_problems(request: Request, real: Collection[Provider]) -> Iterator[Problem]:
@@ -184,6 +189,24 @@ def _as_object(first: str, value: object) -> dict[str, Any]:
             raise InvalidBatch(f"a request array has at most {len(names)} items: {', '.join(names)}")
         return {name: item for name, item in zip(names, value, strict=False) if item is not None}
     raise InvalidBatch(f"a request is an object with {first} and models, or an array that starts with the two")
+
+
+def with_every_problem(refused: InvalidBatch) -> InvalidBatch:
+    """The same refusal for whoever reads its message alone: the first problem, then as many others as one line holds.
+
+    The contract's own sentences on a request that is empty or too large stand alone, word for word.
+    """
+    message = str(refused)
+    if message.startswith((NO_TITLE, NO_MODEL, CAPPED)):
+        return refused
+    others = [problem.message for problem in refused.problems if problem.message != message]
+    for place, other in enumerate(others):
+        longer = f"{message}; also: {other}"
+        if len(longer) > MESSAGE_CHARACTERS:
+            message = f"{message}; and {len(others) - place} more"
+            break
+        message = longer
+    return InvalidBatch(message, refused.problems)
 
 
 def refusal(problems: Sequence[Problem]) -> InvalidBatch:

@@ -19,6 +19,8 @@ Kind = Literal["generateBatch", "generateThumbnails", "generateCampaign"]
 TITLE_CHARACTERS = (3, 200)
 EXTRA_PROMPT_CHARACTERS = 500
 CONTEXT_CHARACTERS = 2500
+#: Seconds that one image may wait for its provider's pace: unless the request says otherwise, and at most.
+WAIT_SECONDS, MOST_WAIT_SECONDS = 900, 3600
 #: More prompts than the largest cap takes; what comes after a cell's place.
 MOST_PLACES = 1_000_000
 #: The items of the positional form, in order, after the one that names the titles.
@@ -43,6 +45,7 @@ def _blank(character: str) -> str:
 
 
 Text = Annotated[StrictStr, AfterValidator(_plain_text)]
+WaitSeconds = Annotated[StrictInt, Field(ge=0, le=MOST_WAIT_SECONDS)]
 
 
 class Options(BaseModel):
@@ -57,6 +60,7 @@ class Options(BaseModel):
     context: Text = ""
     extra_prompt: Text = ""
     reuse: StrictBool = False
+    max_wait_seconds: WaitSeconds = WAIT_SECONDS
 
 
 class Batch(Options):
@@ -166,6 +170,7 @@ class Campaign(BaseModel):
     context: Text | None = None
     extra_prompt: Text | None = None
     reuse: StrictBool | None = None
+    max_wait_seconds: WaitSeconds | None = None
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -174,7 +179,11 @@ class Campaign(BaseModel):
 
 
 class Cell(BaseModel):
-    """One cell of the matrix: what ``generateThumbnail`` takes. A person who calls it alone gives title and model."""
+    """One cell of the matrix: what ``generateThumbnail`` takes. A person who calls it alone gives title and model.
+
+    ``waits`` is how often it has waited for its provider's pace, and ``waited_seconds`` for how long. One that is
+    called alone has no state machine to wait in.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -186,6 +195,9 @@ class Cell(BaseModel):
     context: Text = ""
     extra_prompt: Text = ""
     reuse: StrictBool = False
+    max_wait_seconds: WaitSeconds = 0
+    waits: Annotated[StrictInt, Field(ge=0)] = 0
+    waited_seconds: Annotated[StrictInt, Field(ge=0)] = 0
     run_id: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     execution: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     row: Annotated[StrictInt, Field(ge=0, lt=MOST_PLACES)] = 0

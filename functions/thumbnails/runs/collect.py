@@ -1,36 +1,62 @@
 """A run's end: cells → the matrix, the failures and the manifest."""
 
+import json
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
 from thumbnails.aws.s3 import Store
-from thumbnails.catalog import notices
-from thumbnails.errors import AllImagesFailed
-from thumbnails.keys import manifest_key, request_key
-from thumbnails.requests.models import Request, Task, stored_request
+from thumbnails.catalog import MODELS, notices
+from thumbnails.errors import AllImagesFailed, cut
+from thumbnails.images.digests import picture_of
+from thumbnails.keys import image_key, manifest_key, original_key, request_key, run_prefix
+from thumbnails.requests.models import Place, Request, Task, stored_request
 from thumbnails.runs.failures import BILLED, failure_of, total_failure_words
 
+#: Of an execution's output: Step Functions carries 256 KiB, and its states hold this and a little more.
+OUTPUT_BYTES = 180 << 10
+#: Of a title or a message in an output that would be larger.
+SHORT_BYTES = 160
+#: Failed cells that are looked up at a time.
+LOOKERS = 16
 
-def collect_run(task: Task, run_id: str, cells: list[dict[str, Any]], store: Store) -> dict[str, Any]:
-    """Collect a run's cells, write the manifest and give the result.
+
+def collect_run(task: Task, run_id: str, execution: str, cells: list[dict[str, Any]], store: Store) -> dict[str, Any]:
+    """Collect a run's cells, write the manifest and give the result, as far as an execution's output has room for it.
+
+    Args:
+        task: the state machine.
+        run_id: the run's id.
+        execution: the execution that comes to its end, which paid for what it made.
+        cells: a finished image or a failure for each cell, in any order.
+        store: the bucket.
 
     Raises:
         AllImagesFailed: no cell has an image; the manifest is written all the same.
     """
     request = stored_request(task, store.read_request(request_key(run_id)))
-    result = result_of(run_id, request, cells)
+    cells = _looked_up(cells, run_id, execution, request, store)
+    result = result_of(run_id, request, cells, store.url)
     store.put_json(manifest_key(run_id), result)
     raise_if_all_failed(result)
-    return result
+    return output_of(result, request, cells, store)
 
 
-def result_of(run_id: str, request: Request, cells: list[dict[str, Any]], day: date | None = None) -> dict[str, Any]:
+def result_of(
+    run_id: str,
+    request: Request,
+    cells: list[dict[str, Any]],
+    url: Callable[[str], str],
+    day: date | None = None,
+) -> dict[str, Any]:
     """The result of a run, as the contract has it.
 
     Args:
         run_id: the run's id.
         request: its checked request.
         cells: a finished image or a failure for each cell, in any order.
+        url: presigns a key.
         day: the day on which it is made; today where left out.
 
     Raises:
@@ -58,20 +84,91 @@ def result_of(run_id: str, request: Request, cells: list[dict[str, Any]], day: d
         for row, column in places
         for message in at[row, column].get("warnings", ())
     ]
-    billed = sum(failure["error"] in BILLED for failure in failures)
     images = {
         "total": len(cells),
         "succeeded": len(cells) - len(failures),
         "failed": len(failures),
-        "paid_calls": billed + sum(cell.get("paid_calls", 0) for cell in cells),
+        "paid_calls": sum(_paid_calls(cell) for cell in cells),
     }
-    made = {place: cell for place, cell in at.items() if "failure" not in cell}
     return {
         "run_id": run_id,
-        **request.result(made),
+        **request.result(_made(cells, request, url)),
         "failures": failures,
         "warnings": warnings,
         "images": images,
+    }
+
+
+def output_of(result: dict[str, Any], request: Request, cells: list[dict[str, Any]], store: Store) -> dict[str, Any]:
+    """The result as the output of an execution.
+
+    One that is too large names its images by ``s3://`` in place of presigned URLs, cuts titles and messages short,
+    leaves the warnings out, and has the key of the manifest, which has them all.
+    """
+    if len(json.dumps(result, ensure_ascii=False).encode()) <= OUTPUT_BYTES:
+        return result
+    named = request.result(_made(cells, request, lambda key: f"s3://{store.bucket}/{key}"))
+    if "prompts" in named:
+        named["prompts"] = [cut(title, SHORT_BYTES) for title in named["prompts"]]
+    failures = [
+        {**failure, "prompt": cut(failure["prompt"], SHORT_BYTES), "message": cut(failure["message"], SHORT_BYTES)}
+        for failure in result["failures"]
+    ]
+    run_id = result["run_id"]
+    shortened = {"run_id": run_id, **named, "failures": failures, "images": result["images"]}
+    return {**shortened, "manifest_key": manifest_key(run_id)}
+
+
+def _looked_up(
+    cells: list[dict[str, Any]], run_id: str, execution: str, request: Request, store: Store
+) -> list[dict[str, Any]]:
+    """The cells as the bucket knows them: one that failed may have been stored all the same, or paid for.
+
+    The function's last word can be lost: it was cut off at its time, or Lambda had no room for the call that would have
+    found an earlier execution's image.
+    """
+    if not any("failure" in cell for cell in cells):
+        return cells
+    there = {item.key for item in store.listed(run_prefix(run_id))}
+
+    def look(cell: dict[str, Any]) -> dict[str, Any]:
+        return _found(cell, run_id, execution, request, there, store) if "failure" in cell else cell
+
+    with ThreadPoolExecutor(LOOKERS) as pool:
+        return list(pool.map(look, cells))
+
+
+def _found(
+    cell: dict[str, Any], run_id: str, execution: str, request: Request, there: Collection[str], store: Store
+) -> dict[str, Any]:
+    row, column = cell["row"], cell["column"]
+    title, model = request.titles[row], request.models[column]
+    key = image_key(run_id, row, title, model)
+    if key in there:
+        metadata = store.metadata(key) or {}
+        warnings = [line for line in metadata.get("warnings", "").split("\n") if line]
+        paid = int(metadata.get("paid-by") == execution)
+        return {"row": row, "column": column, "key": key, "paid_calls": paid, "warnings": warnings}
+    if model not in MODELS:
+        return cell
+    original = store.metadata(original_key(picture_of(title, model, request).digest, run_id, row, column))
+    return {**cell, "paid_calls": int(original is not None and original.get("paid-by") == execution)}
+
+
+def _paid_calls(cell: dict[str, Any]) -> int:
+    billed = "failure" in cell and failure_of(cell)["error"] in BILLED
+    return max(int(billed), int(cell.get("paid_calls", 0)))
+
+
+def _made(cells: list[dict[str, Any]], request: Request, url: Callable[[str], str]) -> dict[Place, dict[str, Any]]:
+    return {
+        (cell["row"], cell["column"]): {
+            "model": request.models[cell["column"]],
+            "key": cell["key"],
+            "image_url": url(cell["key"]),
+        }
+        for cell in cells
+        if "failure" not in cell
     }
 
 

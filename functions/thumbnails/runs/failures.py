@@ -3,13 +3,15 @@
 import json
 from typing import Any
 
-from thumbnails.errors import UnusableAnswer
+from thumbnails.errors import UnusableAnswer, cut
 
+#: Of a failed image's message: two hundred of them fit into a state, in any script.
+MESSAGE_BYTES = 600
+#: Of the words on a run without an image: Step Functions cuts a cause after 32 KiB, where a letter may take three times
+#: its bytes.
+CAUSE_BYTES = 8000
 #: Failures after a provider answered with something other than a picture: it may have billed them.
 BILLED = {UnusableAnswer.__name__, *(error.__name__ for error in UnusableAnswer.__subclasses__())}
-
-#: Step Functions takes a cause of 32,768 characters.
-CAUSE_CHARACTERS = 32_000
 
 #: What Lambda's and Step Functions' own errors mean to a person.
 MEANINGS = {
@@ -33,7 +35,7 @@ def failure_of(cell: dict[str, Any]) -> dict[str, str]:
 
 
 def total_failure_words(reasons: dict[tuple[str, str], int]) -> str:
-    """Why not one image could be made, a line a model.
+    """Why not one image could be made, a line a model; of many reasons the first.
 
     Args:
         reasons: how often each (model, reason) was met, in the order in which they are to be said.
@@ -41,5 +43,5 @@ def total_failure_words(reasons: dict[tuple[str, str], int]) -> str:
     by_model: dict[str, list[str]] = {}
     for (model, reason), count in reasons.items():
         by_model.setdefault(model, []).append(f"{reason} ({count}×)" if count > 1 else reason)
-    whole = "\n".join(f"{model}: {'; '.join(words)}" for model, words in by_model.items())
-    return whole if len(whole) <= CAUSE_CHARACTERS else whole[: CAUSE_CHARACTERS - 1] + "…"
+    room = CAUSE_BYTES // max(1, len(by_model))
+    return "\n".join(cut(f"{model}: {'; '.join(words)}", room) for model, words in by_model.items())

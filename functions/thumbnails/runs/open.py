@@ -3,13 +3,16 @@
 from collections.abc import Collection
 from typing import Any
 
+from pydantic import ValidationError
+
 from thumbnails.aws.s3 import Store
 from thumbnails.catalog import Provider
 from thumbnails.errors import InvalidBatch
 from thumbnails.keys import INBOX, REJECTED, S3Object, request_key
-from thumbnails.requests.checks import parse_request
+from thumbnails.requests.checks import parse_request, with_every_problem
 from thumbnails.requests.events import file_in, request_in
-from thumbnails.requests.models import Request, Task
+from thumbnails.requests.models import Request, Task, stored_request
+from thumbnails.runs.gallery import show_in_gallery
 from thumbnails.runs.naming import check_run_id, is_run_id
 
 REASON = "reason.txt"
@@ -34,32 +37,42 @@ def open_run(
         real: the providers that are called themselves.
 
     Raises:
-        InvalidBatch: the request breaks the contract; nothing was paid. A file of the inbox that holds such a request
-            is copied under ``rejected/``, with the reason beside it.
+        InvalidBatch: the request breaks the contract; the message names every problem, and nothing was paid. A file of
+            the inbox that holds such a request is copied under ``rejected/``, with the reason beside it.
     """
     check_run_id(execution)
     source = file_in(event)
     try:
         return _open_run(task, execution, source or request_in(event), store, cap, real)
-    except InvalidBatch as refusal:
+    except InvalidBatch as error:
+        # An execution has one cause, and a file one reason: they say it all at once.
+        refusal = with_every_problem(error)
         if source and source.key.startswith(INBOX):
             _reject(source, execution, refusal, store)
-        raise
+        raise refusal from None
 
 
 def _open_run(
     task: Task, execution: str, asked: object, store: Store, cap: int, real: Collection[Provider]
 ) -> tuple[str, Request]:
     value = store.read_request(asked.key, asked.bucket, asked.version) if isinstance(asked, S3Object) else asked
-    run_id = execution
+    run_id, begins = execution, True
     if isinstance(value, dict) and value.get("resume") is not None:
         value = dict(value)
         run_id = value.pop("resume")
-        value = _resumed(task, run_id, value, store, cap)
+        value, begins = _resumed(task, run_id, value, store, cap)
     request = parse_request(task, value, cap, real)
+    if begins:
+        show_in_gallery(run_id, store)
     # The newest execution's name tells whoever looks at the run whose history is the run's.
     store.put_json(request_key(run_id), request.model_dump(), {"execution": execution})
     return run_id, request
+
+
+def at_once(request: Request, images: int) -> dict[str, int]:
+    """How many rows, and in each of them how many models, a run makes at once: ``images`` at most, and one at least."""
+    models = min(images, len(request.models))
+    return {"rows_at_once": max(1, images // len(request.models)), "models_at_once": models}
 
 
 def _reject(source: S3Object, execution: str, refusal: InvalidBatch, store: Store) -> None:
@@ -75,12 +88,21 @@ def _copy_name(name: str) -> str:
     return "file" if kept in ("", ".", "..", REASON) else kept
 
 
-def _resumed(task: Task, run_id: object, given: dict[str, Any], store: Store, cap: int) -> object:
+def _resumed(task: Task, run_id: object, given: dict[str, Any], store: Store, cap: int) -> tuple[object, bool]:
+    """The request of a run that is resumed, and whether the run is not there yet and begins with it."""
     if not isinstance(run_id, str) or not is_run_id(run_id):
         raise InvalidBatch("resume must be the id of a run")
     if given and store.metadata(request_key(run_id)) is None:
-        return given
+        return given, True
     stored = store.read_request(request_key(run_id))
-    if given and parse_request(task, given, cap).model_dump() != stored:
+    if given and parse_request(task, given, cap) != _as_stored(task, stored):
         raise InvalidBatch(f"run {run_id!r} was started with another request; resume it without a request of your own")
-    return stored
+    return stored, False
+
+
+def _as_stored(task: Task, stored: object) -> Request | None:
+    """The stored request with what has been added to requests since."""
+    try:
+        return stored_request(task, stored)
+    except ValidationError:
+        return None

@@ -24,7 +24,7 @@ State = Literal["pending", "running", "succeeded", "failed", "deleted"]
 
 #: The states of the Maps that begin and end a cell.
 MAKE = "Generate Thumbnail"
-RECORD = "Record Failure"
+RECORD = ("Record Failure", "Record Fault")
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,10 @@ def get_result(status: RunStatus, store: Store) -> dict[str, Any] | None:
     """
     execution = status.execution
     stored: Any = execution.output if execution.status == "SUCCEEDED" else None
-    if execution.error in (AllImagesFailed.__name__, CampaignCutShort.__name__):
-        stored = get_manifest(status, store)
+    # The output of a large run is short, and has the key of the whole.
+    shortened = bool(stored and status.request and "manifest_key" in stored)
+    if shortened or execution.error in (AllImagesFailed.__name__, CampaignCutShort.__name__):
+        stored = get_manifest(status, store) or stored
     if stored is None:
         return None
     result: dict[str, Any] = stored
@@ -234,10 +236,13 @@ def read_history(events: Iterable[Mapping[str, Any]]) -> dict[Place, Seen]:
             cell = json.loads(entered.get("input") or "{}")
             place = (cell["row"], cell["column"])
             seen[place] = Seen("running")
-        elif place and exited and exited["name"] in (MAKE, RECORD):
+        elif place and exited and exited["name"] in (MAKE, *RECORD):
             ended = json.loads(exited.get("output") or "{}")
             failure = failure_of(ended) if "failure" in ended else None
-            seen[place] = Seen("failed", failure["error"], failure["message"]) if failure else Seen("succeeded")
+            if "wait_seconds" in ended:
+                seen[place] = Seen("running", waits=True)
+            else:
+                seen[place] = Seen("failed", failure["error"], failure["message"]) if failure else Seen("succeeded")
         elif (
             place
             and seen[place].state == "running"

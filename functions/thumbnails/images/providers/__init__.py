@@ -9,7 +9,9 @@ import importlib
 import re
 import ssl
 from collections.abc import Callable, Mapping
-from datetime import date
+from copy import copy
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from types import ModuleType
 
@@ -57,8 +59,10 @@ def generate_picture(
     try:
         answer: Answer = _adapter(model.provider).generate(order, prompt, key, base_url, seconds)
     except ThumbnailError as error:
-        # Without its cause: that is the SDK's error, which holds the request and its key.
-        raise type(error)(one_line(error, key)) from None
+        # A copy, without the cause: that is the SDK's error, which holds the request and its key.
+        bare = copy(error)
+        bare.args = (one_line(error, key),)
+        raise bare from None
     except Exception as error:
         # The SDK's own fault; what it says may quote the request.
         raise RuntimeError(one_line(f"{type(error).__name__}: {error}", key)).with_traceback(
@@ -105,11 +109,30 @@ def tls_context() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait as an answer's headers have it, None where they do not say.
+
+    ``Retry-After`` (RFC 9110, section 10.2.3) is a number of seconds or a date; OpenAI adds ``retry-after-ms``.
+    """
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        return max(0.0, float(headers["retry-after"]))
+    except KeyError:
+        return None
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(headers["retry-after"]) - datetime.now(UTC)).total_seconds())
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def _adapter(provider: str) -> ModuleType:
     return importlib.import_module(f"thumbnails.images.providers.{provider}")
 
 
-def one_line(text: object, key: str, limit: int = 640) -> str:
+def one_line(text: object, key: str, limit: int = 600) -> str:
     """A provider's words as one short line without the key, or anything that looks like one."""
     line = " ".join(str(text).split()).replace(key, "[key]")
     # Before it is cut: half a key is no longer found.

@@ -22,7 +22,7 @@ from thumbnails.errors import (
 )
 
 #: Of a provider's own sentence within a message.
-WORDS = 400
+WORDS = 380
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,22 @@ class Said:
         status: HTTP's.
         names: code, type, status name, reasons, quotas: whatever is a name and not a sentence.
         words: the sentence for people.
+        retry_after: seconds after which to ask again; None where it does not say.
     """
 
     status: int
     names: str
     words: str
+    retry_after: float | None = None
 
     @classmethod
-    def of(cls, status: int, names: Iterable[object], words: object) -> "Said":
+    def of(cls, status: int, names: Iterable[object], words: object, retry_after: float | None = None) -> "Said":
         """What is there of it."""
         text = words if isinstance(words, str) else ""
         if text.lstrip().startswith("<"):
             # A proxy's page in place of an error object.
             text = re.sub(r"(?s)<(style|script).*?</\1>|<[^>]*>", " ", text)
-        return cls(status, " ".join(str(name) for name in names if name), " ".join(text.split()))
+        return cls(status, " ".join(str(name) for name in names if name), " ".join(text.split()), retry_after)
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,8 @@ def error_of(said: Said, model: str, provider: str, key: str) -> ThumbnailError:
     todo = f"; {rule.todo.format(key=key)}" if rule.todo else ""
     words = said.words if len(said.words) <= WORDS else said.words[: WORDS - 1] + "…"
     status = f"HTTP {said.status}" if said.status >= 400 else "error"
-    return rule.error(f"{model} {rule.means}{todo}. {provider} says ({status}): {words or 'nothing'}")
+    message = f"{model} {rule.means}{todo}. {provider} says ({status}): {words or 'nothing'}"
+    return ProviderRateLimited(message, said.retry_after) if rule.error is ProviderRateLimited else rule.error(message)
 
 
 def decoded(encoded: object, model: str) -> bytes:

@@ -1,6 +1,7 @@
 """Gemini's generateContent (https://ai.google.dev/api/generate-content)."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
@@ -163,13 +164,18 @@ def _by_modality(details: Any) -> dict[str, int]:
 
 
 def _said(status: int, error: dict[str, Any]) -> Said:
-    """An error of Google's (https://google.aip.dev/193): status name, reasons and quotas stand in its details."""
+    """An error of Google's (https://google.aip.dev/193): reasons, quotas and how long to wait stand in its details."""
     names: list[object] = [error.get("status")]
+    wait: float | None = None
     details = error.get("details")
     for detail in details if isinstance(details, list) else ():
         if not isinstance(detail, dict):
             continue
         names.append(detail.get("reason"))
+        delay = detail.get("retryDelay")
+        # A Duration in JSON: seconds with an "s" behind them.
+        if isinstance(delay, str) and re.fullmatch(r"\d+(\.\d+)?s", delay):
+            wait = float(delay[:-1])
         violations = detail.get("violations")
         for violation in violations if isinstance(violations, list) else ():
             if isinstance(violation, dict):
@@ -177,7 +183,7 @@ def _said(status: int, error: dict[str, Any]) -> Said:
                 value = violation.get("quotaValue")
                 names += [f"quota_value:{value}"] if value is not None else []
     code = error.get("code")
-    return Said.of(code if status < 400 and type(code) is int else status, names, error.get("message"))
+    return Said.of(code if status < 400 and type(code) is int else status, names, error.get("message"), wait)
 
 
 def _error(model: str, error: errors.APIError) -> ThumbnailError:

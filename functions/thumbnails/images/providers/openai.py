@@ -1,6 +1,7 @@
 """OpenAI's Images API (https://platform.openai.com/docs/api-reference/images/create)."""
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -11,7 +12,7 @@ import openai
 from thumbnails.catalog import Order
 from thumbnails.catalog.prices import Usage
 from thumbnails.errors import ProviderTimeout, ProviderUnreachable, ThumbnailError, UnusableAnswer
-from thumbnails.images.providers import KEY_NAMES, tls_context
+from thumbnails.images.providers import KEY_NAMES, retry_after, tls_context
 from thumbnails.images.providers.answers import Answer, Said, count, decoded, error_of
 
 BASE_URL = "https://api.openai.com/v1"
@@ -66,7 +67,7 @@ def _generate(client: openai.OpenAI, order: Order, prompt: str, seconds: float) 
         raise UnusableAnswer(f"{model} answered with something other than a picture")
     if isinstance(body.get("error"), dict):
         # What stands between this and OpenAI may give an error with a status of success.
-        raise error_of(_said(200, body["error"]), model, "OpenAI", KEY_NAMES["openai"])
+        raise error_of(_said(200, body["error"], raw.headers), model, "OpenAI", KEY_NAMES["openai"])
     data = body.get("data")
     items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
     encoded = [item.get("b64_json") or _inline(item.get("url")) for item in items]
@@ -97,11 +98,12 @@ def _usage(usage: Any) -> Usage | None:
     )
 
 
-def _said(status: int, error: dict[str, Any]) -> Said:
+def _said(status: int, error: dict[str, Any], headers: Mapping[str, str]) -> Said:
     code = error.get("code")
     if status < 400 and type(code) is int:
         status = code
-    return Said.of(status, (code, error.get("type"), error.get("status")), error.get("message"))
+    names = (code, error.get("type"), error.get("status"))
+    return Said.of(status, names, error.get("message"), retry_after(headers))
 
 
 def _error(model: str, error: openai.OpenAIError, seconds: float) -> ThumbnailError:
@@ -113,5 +115,5 @@ def _error(model: str, error: openai.OpenAIError, seconds: float) -> ThumbnailEr
         return UnusableAnswer(f"{model} answered with something other than a picture: {error}")
     body = error.body if isinstance(error.body, dict) else {"message": error.response.text}
     inner = body.get("error")
-    said = _said(error.status_code, inner if isinstance(inner, dict) else body)
+    said = _said(error.status_code, inner if isinstance(inner, dict) else body, error.response.headers)
     return error_of(said, model, "OpenAI", KEY_NAMES["openai"])

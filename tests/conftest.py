@@ -1,0 +1,33 @@
+"""A browser for tests that look at what a person sees."""
+
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """Headless Chromium, the system's own; it looks no name up, and takes some for this machine."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium on this machine (Debian: apt install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        names = "MAP *.example 127.0.0.1, MAP localhost.localstack.cloud 127.0.0.1"
+        browser = started.chromium.launch(executable_path=chromium, args=[f"--host-resolver-rules={names}"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: "Browser") -> "Iterator[Page]":
+    """A page with a history, cookies and a cache of its own."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()

@@ -1,0 +1,126 @@
+"""What the command prints: tables that cut nothing, and errors that name what they talk to."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
+from rich.console import Console
+
+from thumbnails.runs.listing import ListedRun
+from thumbs.cli import render
+from thumbs.cli.application import Application, in_plain_words
+from thumbs.command_error import CommandError
+
+THUMBS = Path(sys.executable).parent / "thumbs"
+STARTED = datetime(2026, 11, 26, 12, tzinfo=UTC)
+#: As the wall clock of the machine shows it.
+WHEN = f"{STARTED.astimezone():%b %d %H:%M:%S}".split()
+LONG = "inbox-" + "v" * 74
+HERE = "http://localhost:4566"
+
+
+def listed(run_id: str, execution: str = "", seconds: float = 12345.6) -> ListedRun:
+    ended = STARTED + timedelta(seconds=seconds)
+    return ListedRun(run_id, execution or run_id, "generateThumbnails", "SUCCEEDED", STARTED, ended)
+
+
+def printed(width: int, *, terminal: bool, runs: list[ListedRun], with_executions: bool = False) -> list[str]:
+    text = io.StringIO()
+    console = Console(file=text, width=width, force_terminal=terminal, color_system=None, highlight=False)
+    render.print_runs(console, runs, with_executions=with_executions)
+    return text.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 200])
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "piped"])
+def test_no_width_cuts_an_id_a_status_or_a_number(width: int, terminal: bool) -> None:
+    runs = [listed("20261126-120000-0123abcd"), listed(LONG, f"{LONG[:66]}-redrive-12ab")]
+    lines = printed(width, terminal=terminal, runs=runs, with_executions=True)
+    words = " ".join(lines).split()
+    for whole in (runs[0].run_id, LONG, runs[1].execution, "generateThumbnails", "SUCCEEDED", "12345.6"):
+        assert whole in words
+    assert "…" not in "".join(lines)
+
+
+def test_what_is_piped_has_a_line_for_each_run() -> None:
+    lines = printed(80, terminal=False, runs=[listed(LONG), listed("short")])
+    assert [line.split()[0] for line in lines if "SUCCEEDED" in line] == [LONG, "short"]
+
+
+def test_a_terminal_of_80_columns_has_the_table_where_the_ids_are_the_commands_own() -> None:
+    lines = printed(80, terminal=True, runs=[listed("20261126-120000-0123abcd", seconds=987.6)])
+    assert lines[0].split() == ["run", "task", "status", "started", "sec"]
+    assert lines[1].split() == ["20261126-120000-0123abcd", "generateThumbnails", "SUCCEEDED", *WHEN, "987.6"]
+    assert max(map(len, lines)) < 80
+
+
+def test_a_narrow_terminal_has_each_id_on_a_line_of_its_own() -> None:
+    lines = printed(60, terminal=True, runs=[listed(LONG), listed("short")])
+    assert (lines[0], lines[2]) == (LONG, "short")
+    assert re.fullmatch(r"  generateThumbnails  SUCCEEDED  Nov \d\d [\d:]{8}  12345\.6 s", lines[1])
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (EndpointConnectionError(endpoint_url=f"{HERE}/bucket?x"), "nothing answers at http://localhost:4566"),
+        (ConnectTimeoutError(endpoint_url="https://s3.eu-west-1.amazonaws.com/"), "nothing answers at https://s3.eu-"),
+        (ConnectionClosedError(endpoint_url=HERE), "http://localhost:4566 broke the connection off"),
+        (ReadTimeoutError(endpoint_url=HERE), "http://localhost:4566 gave no answer in time"),
+    ],
+)
+def test_a_broken_connection_names_its_endpoint(error: HTTPClientError, words: str) -> None:
+    message = str(in_plain_words(error))
+    assert message.startswith(words)
+    assert "AWS" not in message
+    assert ("`thumbs up`" in message) == ("localhost" in words)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "remedy"),
+    [
+        (HERE, "`thumbs down`, then `thumbs up` deploys it anew"),
+        ("https://cloudformation.eu-west-1.amazonaws.com", "docs"),
+    ],
+)
+def test_a_deployment_that_failed_is_named_with_the_next_step(endpoint: str, remedy: str) -> None:
+    application = Application(endpoint)
+    application.__dict__["_deployed"] = (endpoint, "ROLLBACK_COMPLETE", {})
+    with pytest.raises(CommandError) as refused:
+        _ = application.executions
+    message = str(refused.value)
+    assert message.startswith(f"the application at {endpoint} is not whole (fan-out-thumbnails is ROLLBACK_COMPLETE ")
+    assert "GenerateBatchArn" in message
+    assert remedy in message
+
+
+def test_a_stack_that_was_never_deployed_is_named_by_its_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Mock()
+    client.meta.endpoint_url = HERE
+    client.describe_stacks.return_value = {"Stacks": [{"StackStatus": "ROLLBACK_COMPLETE"}]}
+    monkeypatch.setattr(Application, "_client", lambda *_: client)
+    with pytest.raises(CommandError, match=f"^the application at {HERE} is not whole"):
+        _ = Application(HERE).store
+
+
+@pytest.mark.parametrize("arguments", [["tasks"], ["status", "--json"]], ids=["text", "json"])
+def test_a_closed_pipe_is_no_error(arguments: list[str], tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    environment = {**os.environ, "THUMBS_HOME": str(tmp_path)}
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run([THUMBS, *arguments], stdout=closed, stderr=subprocess.PIPE, env=environment, check=False)
+    assert (done.stderr, done.returncode) == (b"", 1)
