@@ -38,6 +38,14 @@ fuzz: setup
 test-faults: setup
 	@$(BIN)/python -m pytest tests/integration/test_faults.py -m '' -q --fault-table
 
+# What other sites and other hosts try against a stack, some of it in Chromium, and the table of it.
+test-attacks: setup
+	@$(BIN)/python -m pytest tests/integration/test_attacks.py -q --attack-table
+
+# What is killed in a batch of 25 × 2, a full disk too, and the table of it.
+test-crashes: setup
+	@$(BIN)/python -m pytest tests/integration/test_crashes.py -q --crash-table
+
 # Twenty batches of fifty with every fifth call failing, on a stack of its own: is anything lost, does anything leak?
 soak: setup
 	@$(BIN)/python -m tests.bench.soak $(OPTIONS)
@@ -71,6 +79,10 @@ bench-speed: setup
 # What a cold start of the function costs: package, import, first image.
 bench-cold-start: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_cold_start
+
+# What it costs that objects are on the disk before S3 answers.
+bench-disk: setup
+	@$(BIN)/python -m tests.bench.bench_disk
 
 bench-docs: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch --docs
@@ -132,5 +144,5 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery \
+.PHONY: run test test-attacks test-crashes test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
 	golden error-table openapi up down setup python pins

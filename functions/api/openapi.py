@@ -30,7 +30,7 @@ OPEN = ("/health", "/options")
 _ERROR = {"description": "", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
 #: What may come of every route, by status: where it may, and why.
 _EVERYWHERE = {
-    "403": "The API key is missing or wrong; only where the API is deployed with keys",
+    "403": "The API key is missing or wrong, where the API is deployed with keys; or a page of another origin asks",
     "429": "More requests than the API takes",
     "500": "A fault of the API",
     "503": "A service that the API needs gave no answer",
@@ -47,7 +47,7 @@ _CONFLICTS = {
 _BODY = {
     "400": "The body is not JSON (`malformed_json`), or moderation flags it (`content_flagged`)",
     "413": "The body is too large: `body_too_large`",
-    "415": "The body is sent as a form: `unsupported_media_type`",
+    "415": "The body is not sent as application/json: `unsupported_media_type`",
 }
 
 

@@ -94,7 +94,10 @@ class Rows(BaseModel):
 
 
 class Run(BaseModel):
-    """A run, while it goes on and after; no cells where its request was never accepted, rows only of a campaign."""
+    """A run, while it goes on and after; no cells where its request was never accepted, rows only of a campaign.
+
+    One that is ``forgotten`` has no history any more: it is what the bucket holds.
+    """
 
     run_id: str
     kind: Kind
@@ -103,6 +106,7 @@ class Run(BaseModel):
     ended_at: datetime | None
     error: str | None
     message: str | None
+    forgotten: bool = False
     titles: list[str]
     models: list[str]
     style: str | None
@@ -114,7 +118,7 @@ class Run(BaseModel):
 
 
 class RunSummary(BaseModel):
-    """A run in a list, as its newest execution shows it."""
+    """A run in a list, as its newest execution shows it, or as the bucket does where that is forgotten."""
 
     run_id: str
     kind: Kind
@@ -122,6 +126,7 @@ class RunSummary(BaseModel):
     started_at: datetime
     ended_at: datetime | None
     status_url: str
+    forgotten: bool = False
 
 
 class Runs(BaseModel):

@@ -78,7 +78,7 @@ def get_runs(
     ] = False,
 ) -> responses.Runs:
     """A page of runs; a run that was resumed is one, and a campaign's rows are the campaign's."""
-    page, mark = list_runs(executions(), limit, read_cursor(cursor), every_execution=every_execution)
+    page, mark = list_runs(executions(), store(), limit, read_cursor(cursor), every_execution=every_execution)
     found = [
         responses.RunSummary(
             run_id=run.run_id,
@@ -87,6 +87,7 @@ def get_runs(
             started_at=run.started,
             ended_at=run.stopped,
             status_url=_status_url(run.run_id),
+            forgotten=run.forgotten,
         )
         for run in page
     ]
@@ -182,6 +183,7 @@ def _run(run: RunStatus) -> responses.Run:
         ended_at=execution.stopped,
         error=execution.error or None,
         message=execution.cause or None,
+        forgotten=execution.forgotten,
         titles=request.titles if request else [],
         models=request.models if request else [],
         style=request.style if request else None,

@@ -12,7 +12,7 @@ from thumbnails.aws.step_functions import Executions
 def store() -> Store:
     """The application's bucket."""
     given = settings(Settings)
-    return Store.connect(given.bucket, given.public_endpoint_url, given.url_seconds)
+    return Store.connect(given.bucket, given.public_endpoint_url, given.url_seconds, given.bucket_folder)
 
 
 @cache

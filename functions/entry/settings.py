@@ -27,6 +27,8 @@ class Settings(Environment):
     url_seconds: int
     #: The S3 endpoint that people's browsers reach; empty for AWS's own.
     public_endpoint_url: str = ""
+    #: Where the bucket is on this machine's disk; the embedded stack says so to its functions.
+    bucket_folder: str = ""
 
 
 class EndpointSettings(Settings):

@@ -156,7 +156,7 @@ ATTACKS = [
     _post("batch as text/plain, foreign origin", "$api/batches", 403, {"Origin": EVIL, "Content-Type": "text/plain"}),
     _post("batch as text/plain, own origin", "$api/batches", 415, {**OWN, "Content-Type": "text/plain"}),
     _post("batch as a form, no origin", "$api/batches", 415, {"Content-Type": "application/x-www-form-urlencoded"}),
-    _post("batch as multipart, no origin", "$api/batches", 415, {"Content-Type": FORM}),
+    _post("batch as multipart, no origin", "$api/batches", 415, {"Content-Type": FORM}, UPLOAD),
     _post("batch as JSON, foreign origin", "$api/batches", 403, {"Origin": EVIL, "Content-Type": JSON}),
     _post("batch as JSON, null origin", "$api/batches", 403, {"Origin": "null", "Content-Type": JSON}),
     _post(
@@ -189,7 +189,7 @@ ATTACKS = [
         ]
     ),
     # Other protocols and operations by GET.
-    Row("WebSocket, foreign origin", "GET", "/", 403, {**WEBSOCKET, "Origin": EVIL}),
+    Row("WebSocket, foreign origin", "GET", "/", 400, {**WEBSOCKET, "Origin": EVIL}),
     Row("WebSocket, own origin", "GET", "/", 400, {**WEBSOCKET, **OWN}),
     Row("WebSocket to the API, no origin", "GET", "$api/runs", 400, WEBSOCKET),
     Row("stack made by a GET, foreign page", "GET", CREATE_STACK, 403, CROSS),

@@ -38,7 +38,7 @@ LANES = {
     ),
 }
 #: What tests note a row of under this name.
-TABLES = ("fault", "attack")
+TABLES = {"fault": "faults", "attack": "attacks", "crash": "crashes"}
 LANE_OF = {file: lane for lane, files in LANES.items() for file in files}
 
 
@@ -74,9 +74,9 @@ def _lane(nodeid: str) -> str | None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--fault-table`` and ``--attack-table`` print what those tests found, as docs/reliability.md has it."""
-    for row in TABLES:
-        parser.addoption(f"--{row}-table", action="store_true", help=f"print the table of {row}s at the end")
+    """``--fault-table`` and its like print what those tests found, as docs/reliability.md has it."""
+    for row, rows in TABLES.items():
+        parser.addoption(f"--{row}-table", action="store_true", help=f"print the table of {rows} at the end")
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -98,7 +98,7 @@ def _print_table(terminalreporter: Any, row: str) -> None:
     rows = [list(found[0]), *([str(value) for value in row.values()] for row in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:-1]), "-" * widths[-1]])
-    terminalreporter.section(f"{row}s")
+    terminalreporter.section(TABLES[row])
     for first, *numbers, last in rows:
         middle = [cell.rjust(width) for cell, width in zip(numbers, widths[1:-1], strict=True)]
         cells = [first.ljust(widths[0]), *middle, last.ljust(widths[-1])]

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
+import pytest
 from PIL import Image
 
 from tests.integration.application import ACCOUNT, GPT, RUN_SECONDS, Application, opened, wait_for
@@ -19,10 +20,11 @@ TITLE = "Why fan-out beats sequential"
 BATCH = {"prompts": [TITLE, "Three retries with backoff"], "models": ["gemini-3-pro-image-preview", GPT]}
 
 
-def call(method: str, url: str, body: object = None) -> tuple[int, Any]:
+def call(method: str, url: str, body: object = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
     """Status and JSON of an HTTP call."""
     data = None if body is None else json.dumps(body).encode()
-    request = Request(url, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310 - our own URL
+    named = {"Content-Type": "application/json", **(headers or {})}
+    request = Request(url, data, named, method=method)  # noqa: S310 - our own URL
     try:
         with build_opener(ProxyHandler({})).open(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
@@ -64,6 +66,17 @@ def test_a_batch_that_breaks_the_contract_is_refused_over_http(api: str) -> None
     status, refusal = call("POST", f"{api}/batches", {**BATCH, "font": "comic-sans"})
     assert (status, refusal["code"]) == (422, "invalid_request")
     assert "comic-sans" in refusal["message"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "evil.example:3000"}, {"Origin": "https://evil.example"}, {"Origin": "null"}],
+    ids=["DNS rebinding", "foreign origin", "null origin"],
+)
+def test_pages_of_other_sites_are_refused_over_http(api: str, headers: dict[str, str]) -> None:
+    status, refusal = call("POST", f"{api}/batches", BATCH, headers)
+    assert status == 403
+    assert refusal["code"] == ("foreign_host" if "Host" in headers else "foreign_origin")
 
 
 def test_a_batch_is_checked_and_collected(sam_local: SamLocal, app: Application) -> None:

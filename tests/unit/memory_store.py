@@ -23,6 +23,7 @@ class MemoryStore(Store):
 
     def __init__(self) -> None:
         self._bucket = "memory"
+        self._folder = ""
         self.objects: dict[str, Stored] = {}
         self.content_types: dict[str, str] = {}
         self.elsewhere: dict[tuple[str, str], Stored] = {}
@@ -73,7 +74,7 @@ class MemoryStore(Store):
         # The n-th write was n seconds into the year.
         when = {key: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n, key in enumerate(self.writes)}
         return [
-            Listed(key, len(stored.body), hashlib.sha256(stored.body).hexdigest(), when[key])
+            Listed(key, len(stored.body), f'"{hashlib.md5(stored.body, usedforsecurity=False).hexdigest()}"', when[key])
             for key, stored in sorted(self.objects.items())
             if key.startswith(prefix)
         ]

@@ -394,7 +394,7 @@ def test_executions_that_resume_each_other_end_the_look(store: MemoryStore, exec
 # Listings.
 
 
-def test_runs_are_listed_newest_first_and_once(executions: MemoryExecutions) -> None:
+def test_runs_are_listed_newest_first_and_once(executions: MemoryExecutions, store: MemoryStore) -> None:
     long = "x" * 80
     for name in ("run-1", "run-2", long):
         executions.start("generateBatch", name, BATCH)
@@ -404,7 +404,7 @@ def test_runs_are_listed_newest_first_and_once(executions: MemoryExecutions) -> 
     found: list[str] = []
     mark = None
     for _ in range(3):
-        page, mark = list_runs(executions, 2, mark)
+        page, mark = list_runs(executions, store, 2, mark)
         found += [run.run_id for run in page]
         executions.start("generateBatch", f"new-{len(found)}", BATCH)
         if mark is None:

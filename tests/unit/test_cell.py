@@ -3,11 +3,13 @@
 import io
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from PIL import Image as Canvas
 
 from tests.unit.memory_store import MemoryStore
+from thumbnails.aws.s3 import Store
 from thumbnails.catalog import MODELS, Order
 from thumbnails.errors import ProviderRateLimited, StorageUnavailable, UnusablePicture
 from thumbnails.images.cell import Image, make_thumbnail
@@ -285,3 +287,26 @@ def test_a_picture_of_another_shape_or_much_smaller_is_drawn_with_a_warning(
         assert word in warning
         assert f"gpt-image-1 drew {size[0]}x{size[1]} where 1536x1024 was asked for" in warning
     assert make_thumbnail(cell(), store, Provider()).warnings == warnings
+
+
+def test_without_room_for_a_picture_no_model_is_called(tmp_path: Path) -> None:
+    store = Store(None, None, "bucket", 1, str(tmp_path))  # type: ignore[arg-type]
+    store.check_room(1)
+    words = rf"^\d+\.\d MB are free on the disk that holds {tmp_path}, and images need 1000000000000000 MB$"
+    with pytest.raises(StorageUnavailable, match=words):
+        store.check_room(10**21)
+    # A container has another disk.
+    Store(None, None, "bucket", 1, str(tmp_path / "gone")).check_room(10**21)  # type: ignore[arg-type]
+
+
+def test_a_cell_asks_for_room_before_it_pays_and_not_for_what_is_there() -> None:
+    class FullStore(MemoryStore):
+        def check_room(self, needed: int) -> None:
+            raise StorageUnavailable(f"no room for {needed} bytes")
+
+    full, store = FullStore(), MemoryStore()
+    with pytest.raises(StorageUnavailable, match="no room for 100000000 bytes"):
+        make_thumbnail(cell(), full, lambda *_: pytest.fail("the model was called"))
+    make_thumbnail(cell(), store, lambda *_: Answer((PICTURES["JPEG"],)))
+    full.objects = dict(store.objects)
+    assert make_thumbnail(cell(), full, lambda *_: pytest.fail("the model was called")).paid_calls

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import (
+    ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -21,7 +23,7 @@ from rich.console import Console
 
 from thumbnails.runs.listing import ListedRun
 from thumbs.cli import render
-from thumbs.cli.application import Application, in_plain_words
+from thumbs.cli.application import Application, broken_connection, in_plain_words
 from thumbs.command_error import CommandError
 
 THUMBS = Path(sys.executable).parent / "thumbs"
@@ -87,6 +89,13 @@ def test_a_broken_connection_names_its_endpoint(error: HTTPClientError, words: s
     assert message.startswith(words)
     assert "AWS" not in message
     assert ("`thumbs up`" in message) == ("localhost" in words)
+
+
+def test_a_503_is_its_endpoints_where_that_is_known() -> None:
+    answer: Any = {"Error": {"Code": "503"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+    unavailable = ClientError(answer, "DescribeExecution")
+    assert str(broken_connection(unavailable, HERE)).startswith(f"{HERE} ends, or has no room (503): `thumbs status`")
+    assert broken_connection(unavailable) is None
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ ELSEWHERE = {"sec-fetch-site": "cross-site"}
         ("GET", PICTURE, {"origin": "http://evil.example"}, None),
         ("GET", f"{API}/a.jpg", ELSEWHERE, 403),
         ("GET", API, {"sec-fetch-site": "same-site"}, 403),
+        ("GET", "/_localstack/health", ELSEWHERE, 403),
         ("POST", PICTURE, ELSEWHERE, 403),
         ("OPTIONS", PICTURE, ELSEWHERE, 403),
         ("POST", API, ELSEWHERE, 403),

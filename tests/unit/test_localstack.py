@@ -211,7 +211,7 @@ def test_a_plain_stack_is_localstack_as_it_comes(monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_object_file_reads_as_a_file_does_and_goes_with_it(tmp_path: Path) -> None:
-    from thumbs.localstack.fixes import ObjectFile
+    from thumbs.localstack.buckets import ObjectFile
 
     file = ObjectFile(dir=str(tmp_path), max_size=0)
     with tempfile.TemporaryFile() as plain:

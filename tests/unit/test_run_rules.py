@@ -57,9 +57,9 @@ def test_a_redriven_run_is_shown_by_either_name_as_its_newest_execution_has_it(
     for asked in ("run-1", name):
         shown = status(asked, executions, store)
         assert (shown.run_id, shown.execution.name, shown.execution.status) == ("run-1", name, "RUNNING")
-    (listed,), _ = list_runs(executions, 20)
+    (listed,), _ = list_runs(executions, store, 20)
     assert (listed.run_id, listed.execution, listed.status) == ("run-1", name, "RUNNING")
-    every, _ = list_runs(executions, 20, every_execution=True)
+    every, _ = list_runs(executions, store, 20, every_execution=True)
     assert [one.execution for one in every] == [name, "run-1"]
 
 
@@ -120,9 +120,9 @@ def test_a_campaign_is_one_run_with_its_newest_state_and_its_rows_are_not_listed
     campaign(executions, store)
     executions.rows["spring-redrive-ab12"] = RowCounts(running=1, done=1, failed=0)
     executions.start("generateThumbnails", "mine-7", ROW)
-    listed, _ = list_runs(executions, 20)
+    listed, _ = list_runs(executions, store, 20)
     assert [one.run_id for one in listed] == ["mine-7", "spring"]
-    every, _ = list_runs(executions, 20, every_execution=True)
+    every, _ = list_runs(executions, store, 20, every_execution=True)
     assert len(every) == len(executions.all)
     shown = status("spring", executions, store)
     assert (shown.execution.name, shown.is_campaign) == ("spring-redrive-ab12", True)
@@ -153,10 +153,10 @@ def test_a_campaign_whose_rows_outlive_it_is_not_resumed_until_they_are_stopped(
     assert redrive(status("spring", executions, store), executions, store).startswith("spring-redrive-")
 
 
-def test_a_name_that_is_taken_starts_nothing(executions: MemoryExecutions) -> None:
-    start_run("generateBatch", BATCH, "run-1", executions)
+def test_a_name_that_is_taken_starts_nothing(executions: MemoryExecutions, store: MemoryStore) -> None:
+    start_run("generateBatch", BATCH, "run-1", executions, store)
     with pytest.raises(RunExists, match="there is already a run called 'run-1'"):
-        start_run("generateBatch", {**BATCH, "style": "neon"}, "run-1", executions)
+        start_run("generateBatch", {**BATCH, "style": "neon"}, "run-1", executions, store)
 
 
 def test_a_claim_of_before_is_still_read(executions: MemoryExecutions, store: MemoryStore) -> None:

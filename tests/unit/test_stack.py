@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from thumbs.command_error import CommandError
-from thumbs.stack import deploy
+from thumbs.stack import deploy, processes
 from thumbs.stack.processes import Service, Stack, last_line
 
 
@@ -184,3 +185,56 @@ def test_a_failing_sam_says_its_last_line_and_where_the_rest_is(
         f"sam build failed: Error: build of test at http://localhost:4599 (all of it: {stack.logs / 'build.log'})"
     )
     assert "no template" in (stack.logs / "build.log").read_text()
+
+
+def test_a_full_disk_is_told_with_what_is_needed_before_anything_starts(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "ROOM_BYTES", 10**21)
+    words = (
+        rf"^\d+\.\d MB are free on the disk that holds {stack.home}, and the stack needs {10**15 + 400} MB: make room"
+    )
+    with pytest.raises(CommandError, match=words):
+        stack.start(lambda _line: None)
+    stack.built.mkdir(parents=True)
+    with pytest.raises(CommandError, match=rf"needs {10**15} MB: make room, or set THUMBS_HOME to a folder on another"):
+        stack.start(lambda _line: None)
+    assert stack.state() == {}
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_a_home_that_cannot_be_written_is_one_line(tmp_path: Path, command: str) -> None:
+    home = tmp_path / "a-file" / "home"
+    (tmp_path / "a-file").touch()
+    environment = {**os.environ, "THUMBS_HOME": str(home), "THUMBS_PORT": "4599", "AWS_ENDPOINT_URL": ""}
+    del environment["AWS_ENDPOINT_URL"]
+    done = subprocess.run(
+        [Path(sys.executable).parent / "thumbs", command], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"✗ the stack keeps its files in {home}, which cannot be written (Not a directory): "
+        "make room where it is full, or set THUMBS_HOME to another folder\n"
+    )
+
+
+def test_a_port_for_root_alone_is_called_so(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(processes, "is_free", refuse)
+    stack.built.mkdir(parents=True)
+    with pytest.raises(
+        CommandError, match=r"^port 4599 is one that only root may listen on: choose one from 1024 on with THUMBS_PORT$"
+    ):
+        stack.start(lambda _line: None)
+
+
+def test_a_stack_that_goes_down_keeps_its_buckets_until_somebody_throws_them_away(stack: Stack) -> None:
+    kept = stack.buckets / "pictures" / "one"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    stack.stop(lambda _line: None)
+    assert kept.exists()
+    stack.delete_buckets()
+    assert not stack.buckets.exists()

@@ -174,7 +174,7 @@ class Application:
         # What can be told here is told before anything is asked.
         check_run_id(name)
         input_of(request)
-        start_run(task, request, name, self.executions)
+        start_run(task, request, name, self.executions, self.store)
         return self.find(name)
 
     def start_campaign(self, file_name: str, body: IO[bytes], request: dict[str, Any]) -> RunStatus:
@@ -316,13 +316,20 @@ def in_plain_words(error: BotoCoreError | ClientError) -> CommandError:
     return CommandError(" ".join(str(error).split())[:MESSAGE_CHARACTERS])
 
 
-def broken_connection(error: BaseException | None) -> CommandError | None:
-    """What to tell of a connection that failed, with the endpoint it was to; None for any other error."""
-    words = next((words for kind, words in BROKEN.items() if isinstance(error, kind)), None)
-    if words is None:
+def broken_connection(error: BaseException | None, endpoint: str | None = None) -> CommandError | None:
+    """What to tell of a connection that failed, with the endpoint it was to; None for any other error.
+
+    Args:
+        error: any error.
+        endpoint: whose a 503 is, which does not say it itself: LocalStack answers so while it ends.
+    """
+    if isinstance(error, ClientError) and endpoint and error.response["ResponseMetadata"]["HTTPStatusCode"] == 503:
+        words, where = "{} ends, or has no room (503)", endpoint
+    elif found := next((words for kind, words in BROKEN.items() if isinstance(error, kind)), None):
+        url = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
+        words, where = found, f"{url.scheme}://{url.netloc}"
+    else:
         return None
-    url = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
-    where = f"{url.scheme}://{url.netloc}"
     return CommandError(
         words.format(where),
         "`thumbs status` says what runs here, `thumbs up` starts the stack"

@@ -119,6 +119,8 @@ def download(run: RunStatus, store: Store, folder: Path, progress: Progress, *, 
         raise CommandError(f"{run.run_id} has no image yet", f"`thumbs show {run.run_id}` says how far it is")
     try:
         with _alone_in(folder, run.run_id):
+            # A folder that has originals is kept up with them, or its page would lose them.
+            originals = originals or (folder / ORIGINALS).is_dir()
             entries = _fetch_all(cells, store, folder, progress, originals)
             found = Download(folder, entries)
             _write(folder / "manifest.json", json.dumps(_manifest(run, entries, store), ensure_ascii=False, indent=2))

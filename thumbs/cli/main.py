@@ -38,6 +38,9 @@ def main() -> None:
         # The domain's own errors carry AWS's as their cause, which says more to a person at a terminal.
         aws = error if isinstance(error, BotoCoreError | ClientError) else error.__cause__
         _fail(str(in_plain_words(aws) if isinstance(aws, BotoCoreError | ClientError) else error))
+    except OSError as error:
+        # A disk that is full, a folder that cannot be written.
+        _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
     except KeyboardInterrupt:
         sys.exit(130)
 

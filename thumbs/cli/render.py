@@ -29,6 +29,7 @@ STATUSES = {"SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "TIMED_OUT
 ENDED = ("succeeded", "failed")
 #: Wider than any table of runs.
 TABLE_CHARACTERS = 1000
+FORGOTTEN = "its history is gone, and the bucket shows what it holds"
 
 
 def follow(console: Console, updates: Iterator[RunStatus]) -> RunStatus:
@@ -65,7 +66,7 @@ class _Told:
             if cell.state in ENDED and (cell.row, cell.column) not in self._cells:
                 self._cells.add((cell.row, cell.column))
                 seconds = time.monotonic() - self._started
-                self._console.print(_line(run, cell, len(self._cells), seconds), highlight=False)
+                self._console.print(_line(run, cell, len(self._cells), seconds), soft_wrap=True)
 
 
 def seconds(run: RunStatus | ListedRun) -> float:
@@ -175,7 +176,12 @@ def print_runs(console: Console, runs: list[ListedRun], *, with_executions: bool
     rows = [
         (
             [run.run_id, run.execution] if with_executions else [run.run_id],
-            [run.task, status(run.status), local_time(run.started), f"{seconds(run):.1f}"],
+            [
+                run.task,
+                status(run.status) + (" *" if run.forgotten else ""),
+                local_time(run.started),
+                f"{seconds(run):.1f}",
+            ],
         )
         for run in runs
     ]

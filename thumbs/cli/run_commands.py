@@ -114,7 +114,7 @@ def drop(
     body = _read(file)
     application = _with_models()
     run_id = application.drop(file.name, body)
-    with _watched(run_id):
+    with _watched(application, run_id):
         run = application.wait_for_start(run_id)
     _follow_or_tell(application, run, watch, as_json)
 
@@ -128,11 +128,14 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List the runs, newest first."""
-    found, _ = list_runs(Application.from_environment().executions, most, every_execution=every)
+    application = Application.from_environment()
+    found, _ = list_runs(application.executions, application.store, most, every_execution=every)
     if as_json:
         print(json.dumps([_listed_as_json(run) for run in found]))
     elif found:
         render.print_runs(out, found, with_executions=every)
+        if any(run.forgotten for run in found):
+            out.print(f"* {render.FORGOTTEN}")
     else:
         out.print("there are no runs yet; `thumbs start generateBatch --input-file examples/batch.json` makes one")
 
@@ -191,7 +194,7 @@ def _follow_or_tell(application: Application, run: RunStatus, watch: bool, as_js
 
 def _watch(application: Application, run: RunStatus, as_json: bool) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True) if as_json else out
-    with _watched(run.run_id):
+    with _watched(application, run.run_id):
         ended = render.follow(console, application.follow(run))
     _show(application, ended, as_json)
 
@@ -201,7 +204,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def _watched(run_id: str) -> Iterator[None]:
+def _watched(application: Application, run_id: str) -> Iterator[None]:
     """Tell a person whose command ends before the run does what becomes of the run, and how to look at it."""
 
     def end(_signal: int, _frame: FrameType | None) -> Never:
@@ -216,7 +219,7 @@ def _watched(run_id: str) -> Iterator[None]:
         raise typer.Exit(143 if isinstance(ended, _Terminated) else 130) from None
     except ThumbnailError as error:
         # It ran through the client's own retries: this is no hiccup.
-        if broken := broken_connection(error.__cause__):
+        if broken := broken_connection(error.__cause__, application.endpoint):
             raise CommandError(f"{run_id} is out of sight", str(broken)) from None
         raise
     finally:
@@ -245,6 +248,8 @@ def _print_run(application: Application, run: RunStatus, result: dict[str, Any] 
         render.print_campaign(out, get_manifest(run, application.store) or {**result, "failures": []})
     elif run.cells:
         render.print_cells(out, run, application.store.url, (result or {}).get("warnings", ()))
+    if execution.forgotten:
+        out.print(f"{name}: {render.FORGOTTEN}")
     whole = bool(run.cells) and run.count("succeeded") == len(run.cells)
     if result:
         out.print(f"{name}: {render.summary(run, result)}")
@@ -269,6 +274,7 @@ def _as_json(run: RunStatus) -> dict[str, Any]:
         "stopped": execution.stopped.isoformat() if execution.stopped else None,
         "error": execution.error or None,
         "cause": execution.cause or None,
+        "forgotten": execution.forgotten,
     }
 
 
@@ -280,6 +286,7 @@ def _listed_as_json(run: ListedRun) -> dict[str, Any]:
         "status": run.status,
         "started": run.started.isoformat(),
         "stopped": run.stopped.isoformat() if run.stopped else None,
+        "forgotten": run.forgotten,
     }
 
 

@@ -31,14 +31,14 @@ def download_run(run: Run, folder: Folder = None, originals: Originals = False, 
         files = [entry.as_json() for entry in found.entries]
         print(json.dumps({**facts, "page": str(found.page), "files": files}, ensure_ascii=False))
     else:
-        _tell(status, found, originals)
+        _tell(status, found)
 
 
 @app.command("open")
 def open_run(run: Run, folder: Folder = None) -> None:
     """Save a run's images as `thumbs download` does, and open the page that shows them all in the browser."""
     status, found = _download(run, folder, originals=False)
-    _tell(status, found, originals=False)
+    _tell(status, found)
     address = found.page.as_uri()
     # On a machine without a screen Python would open a browser within the terminal.
     screen = any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")))
@@ -68,15 +68,14 @@ def _progress() -> Iterator[downloads.Progress]:
         yield lambda done, total: shown.update(bar, completed=done, total=total)
 
 
-def _tell(run: RunStatus, found: downloads.Download, originals: bool) -> None:
+def _tell(run: RunStatus, found: downloads.Download) -> None:
     saved, cells = found.saved, len(found.entries)
     fetched = sum(one.fetched for one in saved)
     out.print(
         f"[green]{len(saved)} of {cells} images[/] are in {escape(str(found.folder))}, {fetched} of them fetched now",
         soft_wrap=True,
     )
-    if originals:
-        kept = [entry.original for entry in found.entries if entry.original]
+    if kept := [entry.original for entry in found.entries if entry.original]:
         out.print(f"{len(kept)} originals, {sum(one.fetched for one in kept)} of them fetched now")
     every = [one for entry in found.entries for one in (entry.image, entry.original) if one]
     for one in every:

@@ -11,6 +11,8 @@ from urllib.parse import quote
 from thumbnails.runs.status import RunStatus
 
 NAME = "index.html"
+#: How many pictures a page loads before they are scrolled to.
+EAGER = 200
 #: Ends every page, with a digest of all that comes before: a page that somebody has changed is theirs.
 _SEAL = "<!-- thumbs download "
 #: Pictures beside the page, and nothing else, from nowhere.
@@ -32,7 +34,10 @@ def page(run: RunStatus, cells: Sequence[Mapping[str, Any]]) -> str:
         cells: every cell as the manifest lists it, row by row.
     """
     name = escape(run.run_id)
-    rows = "\n".join(_row(row, list(of_row)) for row, of_row in groupby(cells, key=lambda cell: cell["row"]))
+    # On paper only what is loaded is seen, and only very many pictures are too much at once.
+    loading = "lazy" if len(cells) > EAGER else "eager"
+    of_rows = groupby(cells, key=lambda cell: cell["row"])
+    rows = "\n".join(_row(row, list(of_row), loading) for row, of_row in of_rows)
     body = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -79,10 +84,10 @@ def _summary(run: RunStatus, cells: Sequence[Mapping[str, Any]]) -> str:
     return " · ".join(facts)
 
 
-def _row(row: int, cells: Sequence[Mapping[str, Any]]) -> str:
+def _row(row: int, cells: Sequence[Mapping[str, Any]], loading: str) -> str:
     # A title's own direction, whatever the page's is.
     title = f'<span dir="auto">{escape(cells[0]["title"])}</span>'
-    figures = "\n".join(map(_figure, cells))
+    figures = "\n".join(_figure(cell, loading) for cell in cells)
     return f"""<section>
 <h2><span class="row">{row + 1}</span>{title}</h2>
 <div class="pictures">
@@ -91,13 +96,12 @@ def _row(row: int, cells: Sequence[Mapping[str, Any]]) -> str:
 </section>"""
 
 
-def _figure(cell: Mapping[str, Any]) -> str:
+def _figure(cell: Mapping[str, Any], loading: str) -> str:
     model = escape(cell["model"])
     if cell["file"]:
         words = escape(f"{cell['title']}: thumbnail by {cell['model']}")
-        image = (
-            f'<img src="{_url(cell["file"])}" alt="{words}" width="1200" height="630" loading="lazy" decoding="async">'
-        )
+        source = f'src="{_url(cell["file"])}" alt="{words}"'
+        image = f'<img {source} width="1200" height="630" loading="{loading}" decoding="async">'
         shown = f'<a class="picture" href="{_url(cell["file"])}">{image}</a>'
     else:
         shown = f'<div class="picture missing">{_why(cell)}</div>'

@@ -1,6 +1,7 @@
 """Commands for the stack on this machine."""
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Annotated
 
@@ -51,10 +52,24 @@ def up(
 
 
 @app.command()
-def down() -> None:
-    """Stop the stack and everything it started. Its bucket goes with it."""
-    if not Stack.of_this_project().stop(report_to_person()):
+def down(
+    delete: Annotated[bool, typer.Option("--delete", help="Throw the bucket away too, with all images.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Throw it away without asking.")] = False,
+) -> None:
+    """Stop the stack and everything it started. Its bucket stays, and `thumbs up` brings it back."""
+    stack = Stack.of_this_project()
+    held = sum(file.stat().st_size for file in stack.buckets.rglob("*") if file.is_file())
+    if delete and held and not yes:
+        if not sys.stdin.isatty():
+            raise CommandError("the bucket is thrown away when somebody says so", "add --yes")
+        typer.confirm(f"Throw away all images and runs, {held / 1e6:.1f} MB in {stack.buckets}?", abort=True, err=True)
+    if not stack.stop(report_to_person()):
         err.print("the stack is not running")
+    if delete:
+        stack.delete_buckets()
+        report_to_person()("the bucket is thrown away")
+    elif held:
+        err.print(f"The bucket stays, {held / 1e6:.1f} MB in {stack.buckets}; `thumbs down --delete` throws it away")
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """LocalStack's open-source core as a plain process, with a Lambda executor that needs no Docker.
 
 __main__.py          boots localstack-core in this process
+buckets.py           S3's buckets on disk, read back at the start
 gate.py              who may talk to LocalStack, and what a browser may have of it
 fixes.py             what is fixed in LocalStack
 speedups.py          what makes it faster
@@ -20,3 +21,5 @@ ENVIRONMENTS = "THUMBS_ENVIRONMENTS"
 #: among it, or the name of one function in ``speed``.
 LEFT_OUT = os.environ.get("THUMBS_PLAIN", "")
 PLAIN = LEFT_OUT == "1"
+#: The folder of all buckets, below the stack's home.
+BUCKETS = "s3"

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from thumbs.localstack import ENVIRONMENTS, LEFT_OUT, PLAIN
+from thumbs.localstack import BUCKETS, ENVIRONMENTS, LEFT_OUT, PLAIN
 
 
 def settings(home: Path, port: int, hosts: Sequence[str]) -> dict[str, str]:
@@ -29,8 +29,6 @@ def settings(home: Path, port: int, hosts: Sequence[str]) -> dict[str, str]:
         "DISABLE_EVENTS": "1",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DNS_ADDRESS": "0",
-        # A bucket's own rules would let other sites in.
-        "DISABLE_CUSTOM_CORS_S3": "1",
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         # Without it CloudFormation waits 5 s for each function.
         "LAMBDA_SYNCHRONOUS_CREATE": "1",
@@ -55,10 +53,13 @@ def main() -> None:
     # LocalStack reads its settings when it is imported, so after they are set.
     from localstack.runtime.main import main as run_localstack
 
-    from thumbs.localstack import fixes, gate, places, speedups
+    from thumbs.localstack import buckets, fixes, gate, places, speedups
+    from thumbs.localstack.executor import BUCKET_FOLDER
 
     gate.close(sys.argv[3:])
     fixes.apply()
+    os.environ[BUCKET_FOLDER] = str(home / BUCKETS)
+    buckets.keep_buckets(home / BUCKETS)
     # Without the calls in memory, which tell whose a call is, there is no queue to stand in.
     if not PLAIN:
         places.bound_environments(int(os.environ[ENVIRONMENTS]))

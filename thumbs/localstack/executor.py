@@ -32,8 +32,10 @@ INIT_SECONDS = 10.0
 #: A process serves so many invocations and gives way to a fresh fork, as Lambda replaces its environments every few
 #: hours: with each invocation it has copied more of the pages that it shared and kept the largest of what it met.
 INVOCATIONS_PER_PROCESS = 8
+#: By it a function of the stack knows the disk that its pictures go to.
+BUCKET_FOLDER = "BUCKET_FOLDER"
 #: What a function needs of this machine to reach the outside; everything else it sees is what Lambda would show it.
-FROM_THE_HOST = ("PATH", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+FROM_THE_HOST = ("PATH", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", BUCKET_FOLDER)
 
 _zygotes: dict[str, Zygote] = {}
 _zygotes_lock = threading.Lock()

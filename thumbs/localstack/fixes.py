@@ -2,22 +2,19 @@
 
 Each function fixes one thing: its server listens where it is told to and nowhere else, Step Functions keeps a stopped
 execution stopped and a Distributed Map's results, CloudFormation can change an API, S3's events name their objects,
-its objects are files of the stack's own, of what has ended no more is kept than someone may ask for, and a service's
-parser is built once. What makes it faster is in ``speed``.
+of what has ended no more is kept than someone may ask for, and a service's parser is built once. What makes it faster
+is in ``speed``.
 """
 
 import copy
 import json
-import os
 import pickle  # nosec B403 # of what this process itself packed
-import tempfile
 import threading
 import zlib
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -25,8 +22,6 @@ from urllib.parse import unquote
 from localstack.aws import skeleton
 from localstack.aws.handlers import service as service_handlers
 from localstack.aws.protocol import parser
-from localstack.services.s3 import provider as s3
-from localstack.services.s3.storage import ephemeral
 from localstack.services.stepfunctions.asl.component.common.error_name.failure_event import (
     FailureEvent,
     FailureEventException,
@@ -207,68 +202,6 @@ def name_files_as_they_are() -> None:
     EventBridgeNotifier._get_event_payload = staticmethod(with_own_key)
 
 
-class ObjectFile(ephemeral.LockedFileMixin):
-    """An object's bytes, in a file that is open only while they are read or written: objects are many, descriptors few.
-
-    What S3's storage uses of a file: its callers hold ``position_lock`` around a seek and what follows it.
-
-    Args:
-        dir: the folder of the bucket.
-        max_size: how large the object may be before it leaves the memory; it is never in there.
-    """
-
-    def __init__(self, dir: str, max_size: int) -> None:  # noqa: ARG002 - as SpooledTemporaryFile has it
-        super().__init__()
-        descriptor, name = tempfile.mkstemp(dir=dir)
-        os.close(descriptor)
-        self._path = Path(name)
-        self._at = 0
-
-    def read(self, size: int = -1) -> bytes:
-        with self._path.open("rb") as file:
-            file.seek(self._at)
-            data = file.read(size)
-        self._at += len(data)
-        return data
-
-    def write(self, data: bytes) -> int:
-        with self._path.open("r+b") as file:
-            file.seek(self._at)
-            file.write(data)
-        self._at += len(data)
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_END:
-            offset += self._path.stat().st_size
-        elif whence == os.SEEK_CUR:
-            offset += self._at
-        self._at = offset
-        return offset
-
-    def tell(self) -> int:
-        return self._at
-
-    def truncate(self, size: int | None = None) -> int:
-        size = self._at if size is None else size
-        os.truncate(self._path, size)
-        return size
-
-    def close(self) -> None:
-        # With its bucket's folder it may be gone already.
-        self._path.unlink(missing_ok=True)
-
-
-def keep_objects_in_files() -> None:
-    """Keep S3's objects in the stack's temporary folder.
-
-    LocalStack has those of less than 512 kB in memory, where they add up, and larger ones in a folder of /tmp that all
-    of a machine's stacks share.
-    """
-    s3.DEFAULT_S3_TMP_DIR = str(Path(tempfile.gettempdir()) / "s3")
-    ephemeral.LockedSpooledTemporaryFile = ObjectFile
-
-
 def forget_ended_threads() -> None:
     """Let an execution's threads go once they have ended: LocalStack keeps each, with all that it worked on."""
     start = execution_worker.ExecutionWorker.start
@@ -355,7 +288,6 @@ def apply() -> None:
     take_distributed_rows_in_turn()
     write_distributed_results()
     name_files_as_they_are()
-    keep_objects_in_files()
     forget_ended_threads()
     pack_ended_histories()
     look_for_environments_in_peace()

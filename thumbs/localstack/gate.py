@@ -68,9 +68,10 @@ def refusal(method: str, target: str, headers: Mapping[str, str], hosts: Collect
         return NO_WEBSOCKET
     path = re.sub("/+", "/", unquote(target.partition("?")[0]))
     reads, for_api = method in ("GET", "HEAD"), is_for_api(path, host)
-    if path.startswith("/_") and not for_api and not (reads and path == HEALTH):
+    is_own_page = path.startswith("/_") and not for_api
+    if is_own_page and not (reads and path == HEALTH):
         return NO_PAGE
-    if is_foreign(headers) and (for_api or not reads):
+    if is_foreign(headers) and (for_api or is_own_page or not reads):
         return OTHER_SITE
     if is_from_browser(headers) and not for_api and not reads:
         return READS_ONLY

@@ -4,6 +4,7 @@ Everything that it writes is under one folder, ``.thumbs/`` of the project unles
 
     stack.json     the processes, by process id and start time, and their ports
     log/           what they and the deployment printed
+    s3/            the buckets, which stay when the stack goes down
     localstack/    LocalStack's own files
     sam/           the built functions and their template, and the SAM CLI's own files
     code/          the functions that are deployed, each build's in a folder of its own
@@ -33,7 +34,7 @@ from urllib.request import urlopen
 import psutil
 
 from thumbs.command_error import CommandError
-from thumbs.localstack import ENVIRONMENTS
+from thumbs.localstack import BUCKETS, ENVIRONMENTS
 from thumbs.localstack.places import fitting_environments, memory_bytes
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -43,6 +44,10 @@ STOP_SECONDS = 3.0
 LOOPBACK = "127.0.0.1"
 #: Where containers find this machine.
 BRIDGE = "docker0"
+#: What has to be free on the disk of the stack's home, in bytes. Functions that are not built yet take 165 MB, and
+#: twice that while they are; and no cell has a picture drawn where less than 100 MB are free.
+BUILD_BYTES = 400_000_000
+ROOM_BYTES = 150_000_000
 #: In the environment of what the stack starts, with its home: by this a later command knows what a crash left.
 MARK = "THUMBS_STACK"
 
@@ -117,8 +122,13 @@ class Stack:
         return self.home / "code"
 
     @property
+    def buckets(self) -> Path:
+        """Where the buckets are, which a stack that goes down leaves there."""
+        return self.home / BUCKETS
+
+    @property
     def functions_folder(self) -> Path:
-        """Where LocalStack keeps S3's objects; the functions' temporary folder."""
+        """Where LocalStack keeps what it needs while it runs; the functions' temporary folder."""
         return self.home / "localstack" / "tmp"
 
     @property
@@ -154,17 +164,32 @@ class Stack:
         return state if isinstance(state, dict) else {}
 
     def note(self, **changes: object) -> None:
-        """Change entries of ``stack.json``, whole or not at all; None removes one."""
+        """Change entries of ``stack.json``, whole or not at all; None removes one.
+
+        Raises:
+            CommandError: it cannot be written.
+        """
         state = {name: value for name, value in {**self.state(), **changes}.items() if value is not None}
         draft = self.home / "stack.json.part"
-        draft.write_text(json.dumps(state, indent=2) + "\n")
-        draft.replace(self.home / "stack.json")
+        try:
+            draft.write_text(json.dumps(state, indent=2) + "\n")
+            draft.replace(self.home / "stack.json")
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep a second command from starting or stopping the stack meanwhile."""
-        self.logs.mkdir(parents=True, exist_ok=True)
-        with (self.home / "lock").open("w") as lock:
+        """Keep a second command from starting or stopping the stack meanwhile.
+
+        Raises:
+            CommandError: the stack's home cannot be written.
+        """
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            opened = (self.home / "lock").open("w")
+        except OSError as error:
+            raise self._unwritable(error) from None
+        with opened as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -172,10 +197,12 @@ class Stack:
         """Start what is not running yet.
 
         Raises:
-            CommandError: a port is taken by something else, a process does not come up, or there is no bridge.
+            CommandError: a port is taken by something else, a process does not come up, the disk is full, or there is
+                no bridge.
         """
         with self.locked():
             hosts = self.hosts
+            self._refuse_full_disk()
             noted = self.service("localstack")
             if noted and noted.process and noted.port != self.port:
                 raise CommandError(
@@ -219,9 +246,9 @@ class Stack:
                     _end(process)
                     report(f"{label} is stopped")
                     ended = True
-            self.note(localstack=None, image_api=None)
             self._end_strays()
             self._forget_localstack()
+            self.note(localstack=None, image_api=None)
             return ended
 
     def _launch(
@@ -283,16 +310,43 @@ class Stack:
         psutil.wait_procs(strays, timeout=STOP_SECONDS)
 
     def _forget_localstack(self) -> None:
-        """A LocalStack that starts is empty: what its predecessor held and unpacked is of no more use."""
-        self.note(deployed=None, deploying=None, offline=None)
+        """A LocalStack that starts has its buckets: what its predecessor else held and unpacked is of no more use."""
         self.sam_local_variables.unlink(missing_ok=True)
         (self.home / "stack.json.part").unlink(missing_ok=True)
         for folder in ("localstack", "tmp"):
             shutil.rmtree(self.home / folder, ignore_errors=True)
+        # On a full disk there is room for it by now.
+        self.note(deployed=None, deploying=None, offline=None)
+
+    def _unwritable(self, error: OSError) -> CommandError:
+        return CommandError(
+            f"the stack keeps its files in {self.home}, which cannot be written ({error.strerror})",
+            "make room where it is full, or set THUMBS_HOME to another folder",
+        )
+
+    def delete_buckets(self) -> None:
+        """Throw away every bucket of a stack that is down."""
+        with self.locked():
+            shutil.rmtree(self.buckets, ignore_errors=True)
+
+    def _refuse_full_disk(self) -> None:
+        needed = ROOM_BYTES + (0 if self.built.exists() else BUILD_BYTES)
+        free = shutil.disk_usage(self.home).free
+        if free < needed:
+            there, wanted = f"{free / 1e6:.1f} MB", f"{needed / 1e6:.0f} MB"
+            raise CommandError(
+                f"{there} are free on the disk that holds {self.home}, and the stack needs {wanted}",
+                "make room, or set THUMBS_HOME to a folder on another disk",
+            )
 
     def _refuse_taken_port(self, hosts: tuple[str, ...]) -> None:
-        if is_free(self.port, hosts):
-            return
+        try:
+            if is_free(self.port, hosts):
+                return
+        except PermissionError:
+            raise CommandError(
+                f"port {self.port} is one that only root may listen on", "choose one from 1024 on with THUMBS_PORT"
+            ) from None
         raise CommandError(
             f"port {self.port} is taken by {_holder(self.port)}, which is not this stack",
             "stop it, or choose another port with THUMBS_PORT",
@@ -335,12 +389,18 @@ def bridge_address() -> str:
 
 
 def is_free(port: int, hosts: tuple[str, ...] = (LOOPBACK,)) -> bool:
-    """Whether a server could listen on this port of all these addresses."""
+    """Whether a server could listen on this port of all these addresses.
+
+    Raises:
+        PermissionError: another user could.
+    """
     for host in hosts:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
+            except PermissionError:
+                raise
             except OSError:
                 return False
     return True

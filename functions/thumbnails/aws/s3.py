@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -72,22 +73,25 @@ class Store:
             the endpoint that they reach and never rewritten.
         bucket: its name.
         url_seconds: how long a URL opens, in seconds.
+        folder: where the bucket is on this machine's disk; empty where it is not.
     """
 
-    def __init__(self, client: "S3Client", signer: "S3Client", bucket: str, url_seconds: int) -> None:
+    def __init__(self, client: "S3Client", signer: "S3Client", bucket: str, url_seconds: int, folder: str = "") -> None:
         self._client = client
         self._signer = signer
         self._bucket = bucket
         self._url_seconds = url_seconds
+        self._folder = folder
 
     @classmethod
-    def connect(cls, bucket: str, public_endpoint: str, url_seconds: int) -> Self:
+    def connect(cls, bucket: str, public_endpoint: str, url_seconds: int, folder: str = "") -> Self:
         """The bucket by the process's own credentials.
 
         Args:
             bucket: its name.
             public_endpoint: the endpoint that the people who open a URL reach; empty for AWS's own.
             url_seconds: how long a URL opens, in seconds.
+            folder: where the bucket is on this machine's disk; empty where it is not.
         """
         # One attempt more than the least that rides out a hiccup; what lasts longer is the state machine's to retry.
         config = Config(
@@ -99,12 +103,28 @@ class Store:
         )
         client: S3Client = boto3.client("s3", config=config)
         signer = boto3.client("s3", config=config, endpoint_url=public_endpoint) if public_endpoint else client
-        return cls(client, signer, bucket, url_seconds)
+        return cls(client, signer, bucket, url_seconds, folder)
 
     @property
     def bucket(self) -> str:
         """The bucket's name."""
         return self._bucket
+
+    def check_room(self, needed: int) -> None:
+        """Make sure, where that can be known, that as many bytes can be stored.
+
+        Raises:
+            StorageUnavailable: the bucket's disk has no room for them.
+        """
+        try:
+            free = shutil.disk_usage(self._folder).free if self._folder else needed
+        except OSError:
+            return  # Another machine's folder, seen from a container.
+        if free < needed:
+            there, wanted = f"{free / 1e6:.1f} MB", f"{needed / 1e6:.0f} MB"
+            raise StorageUnavailable(
+                f"{there} are free on the disk that holds {self._folder}, and images need {wanted}"
+            )
 
     @_as_storage_error
     def put(self, key: str, body: bytes, content_type: str, metadata: dict[str, str] | None = None) -> None:

@@ -33,7 +33,11 @@ _REFUSED_INPUT = ("InvalidExecutionInput", "ValidationException")
 
 @dataclass(frozen=True)
 class Execution:
-    """An execution as Step Functions describes it; a listing has neither input, nor output, nor error."""
+    """An execution as Step Functions describes it; a listing has neither input, nor output, nor error.
+
+    Attributes:
+        forgotten: Step Functions no longer knows it: it is put together from what the bucket holds, and has no history.
+    """
 
     name: str
     task: Kind
@@ -44,6 +48,7 @@ class Execution:
     output: Any = None
     error: str = ""
     cause: str = ""
+    forgotten: bool = False
 
     @property
     def is_running(self) -> bool:

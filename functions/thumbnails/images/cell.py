@@ -19,6 +19,8 @@ from thumbnails.images.providers.answers import Answer
 from thumbnails.keys import image_key, original_key
 from thumbnails.requests.models import Cell
 
+#: What has to be free before a picture is paid for: fifty at a time of 2 MB, of which each one knows the disk alone.
+ROOM_BYTES = 100_000_000
 #: Of the shape asked for, what a picture may be wider or narrower, and of the edges, how much of them it has to have.
 SHAPE, SMALLER = 0.05, 0.75
 
@@ -63,8 +65,8 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     """Make one image, or find it.
 
     What this cell already has is taken in this order: its finished image, its own original, and, where the request says
-    ``reuse``, any run's original of the same picture. Only then is the model called, and its picture is stored before
-    anything is drawn on it. The title is set while the model draws.
+    ``reuse``, any run's original of the same picture. Only then, and where there is room for a picture, is the model
+    called, and its picture is stored before anything is drawn on it. The title is set while the model draws.
 
     Args:
         cell: what to draw.
@@ -93,6 +95,7 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
         original = None
     seconds = None
     if original is None:
+        store.check_room(ROOM_BYTES)
         with ThreadPoolExecutor(1) as meanwhile:
             meanwhile.submit(prepare_title, cell.title, cell.template, cell.font)
             started = time.perf_counter()

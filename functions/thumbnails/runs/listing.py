@@ -1,7 +1,8 @@
 """Runs, newest first, a page at a time.
 
 An execution that resumes a run is that run's newest state, and a campaign's row is the campaign's: neither is a run of
-its own, unless they are asked for.
+its own, unless they are asked for. Runs that Step Functions has forgotten are older than all that it knows: they
+follow, from the bucket, which is read where a page comes to them.
 """
 
 import heapq
@@ -9,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Execution, Executions, Status
 from thumbnails.requests.models import CAMPAIGN, Kind
 from thumbnails.runs.naming import campaign_execution_of, resumed_by
+from thumbnails.runs.remembered import remembered, remembered_runs
 
 #: Where a page ended: the start of its last item in seconds, and the execution's name.
 Mark = tuple[float, str]
@@ -19,7 +22,7 @@ Mark = tuple[float, str]
 
 @dataclass(frozen=True)
 class ListedRun:
-    """A run, as its newest execution shows it; ``execution`` is that one's name."""
+    """A run, as its newest execution shows it; ``execution`` is that one's name, the run's where it is forgotten."""
 
     run_id: str
     execution: str
@@ -27,6 +30,7 @@ class ListedRun:
     status: Status
     started: datetime
     stopped: datetime | None
+    forgotten: bool = False
 
     @property
     def mark(self) -> Mark:
@@ -35,12 +39,13 @@ class ListedRun:
 
 
 def list_runs(
-    executions: Executions, most: int, after: Mark | None = None, *, every_execution: bool = False
+    executions: Executions, store: Store, most: int, after: Mark | None = None, *, every_execution: bool = False
 ) -> tuple[list[ListedRun], Mark | None]:
     """A page of runs, and where it ended where more may follow.
 
     Args:
         executions: of all state machines.
+        store: the bucket.
         most: how many a page holds.
         after: where the page before ended. Every page is looked for from the newest on, so that runs which start
             meanwhile shift nothing.
@@ -50,10 +55,9 @@ def list_runs(
     seen: set[str] = set()
     campaigns: dict[str, bool] = {}
     for run in _runs(executions):
-        if not every_execution:
-            if run.run_id in seen:
-                continue
-            seen.add(run.run_id)
+        if run.run_id in seen and not every_execution:
+            continue
+        seen.add(run.run_id)
         if after is not None and _order(run.mark) <= _order(after):
             continue
         if not every_execution and _is_row(run, executions, campaigns):
@@ -61,6 +65,16 @@ def list_runs(
         if len(page) == most:
             return page, page[-1].mark
         page.append(run)
+    runs, in_bucket = remembered_runs(store)
+    for run_id, started in runs:
+        mark = (started.timestamp(), run_id)
+        is_row = campaign_execution_of(run_id) in in_bucket and not every_execution
+        if run_id in seen or is_row or (after is not None and _order(mark) <= _order(after)):
+            continue
+        if len(page) == most:
+            return page, page[-1].mark
+        if found := remembered(run_id, store):
+            page.append(ListedRun(run_id, run_id, found.task, found.status, started, found.stopped, forgotten=True))
     return page, None
 
 

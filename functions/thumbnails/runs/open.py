@@ -1,5 +1,6 @@
 """A run's beginning: its request is found, checked and stored, or refused before anything is paid for."""
 
+import json
 from collections.abc import Collection
 from typing import Any
 
@@ -62,6 +63,10 @@ def _open_run(
         run_id = value.pop("resume")
         value, begins = _resumed(task, run_id, value, store, cap)
     request = parse_request(task, value, cap, real)
+    stored = store.get(request_key(run_id)) if run_id == execution else None
+    if stored and _as_stored(task, json.loads(stored.body)) != request:
+        # Step Functions has forgotten it, or it would have refused the name.
+        raise InvalidBatch(f"there is already a run called {run_id!r}, with another request; choose another name")
     if begins:
         show_in_gallery(run_id, store)
     # The newest execution's name tells whoever looks at the run whose history is the run's.

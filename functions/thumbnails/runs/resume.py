@@ -1,5 +1,7 @@
 """The redrive: a run's missing images are made, and no other is paid for."""
 
+from typing import Any
+
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Executions
 from thumbnails.errors import ThumbnailError
@@ -43,12 +45,16 @@ def redrive(status: RunStatus, executions: Executions, store: Store) -> str:
     busy = rows_under_way(status.run_id, executions) if status.is_campaign else []
     if execution.is_running or busy:
         raise RunUnderWay(f"{busy[0].name if busy else execution.name} is under way: wait for it, or stop it")
-    if not was_accepted(status, store):
+    asked: dict[str, Any] = {"resume": status.run_id}
+    if execution.forgotten and status.request and not was_accepted(status, store):
+        # It was cut off before it was opened: its claim has the request.
+        asked |= status.request.model_dump()
+    elif not was_accepted(status, store):
         raise RunNeverAccepted(f"run {status.run_id} was never accepted: {execution.cause or 'it was stopped before'}")
     if _is_whole(status, store):
         raise NothingToRedrive(f"run {status.run_id} has all of its images")
     name = redrive_name(status.run_id, execution.name)
-    if not executions.start(execution.task, name, {"resume": status.run_id}):
+    if not executions.start(execution.task, name, asked):
         raise RunUnderWay(f"{name} was started before: look at the run again")
     return name
 

@@ -1,6 +1,6 @@
 """How far a run is: every cell's state, from its newest execution's history and from what the bucket holds.
 
-A campaign is a run too: it has rows in place of cells.
+A campaign is a run too: it has rows in place of cells. A run whose executions are forgotten is what the bucket holds.
 """
 
 import json
@@ -18,7 +18,8 @@ from thumbnails.requests.checks import parse_request
 from thumbnails.requests.events import request_in
 from thumbnails.requests.models import CAMPAIGN, Place, Request, Task, stored_request
 from thumbnails.runs.failures import failure_of
-from thumbnails.runs.naming import is_run_id, may_resume
+from thumbnails.runs.naming import is_run_id, may_resume, resumed_by
+from thumbnails.runs.remembered import remembered, remembered_rows
 
 State = Literal["pending", "running", "succeeded", "failed", "deleted"]
 
@@ -109,7 +110,8 @@ def get_status(run_id: str, executions: Executions, store: Store, cap: int) -> R
     if request is None:
         return RunStatus(run_id, execution)
     images = {item.key for item in store.listed(run_prefix(run_id)) if item.key.endswith(".jpg")}
-    return RunStatus(run_id, execution, request, _cells(run_id, request, execution, executions, images), images=images)
+    cells = _cells(run_id, request, execution, executions, store, images)
+    return RunStatus(run_id, execution, request, cells, images=images)
 
 
 def refresh(status: RunStatus, executions: Executions, store: Store, cap: int) -> RunStatus:
@@ -170,18 +172,24 @@ def newest_execution(run_id: str, executions: Executions, store: Store) -> Execu
     """The execution that made or resumed a run last; one that runs before one that has ended.
 
     A campaign's row that only a resumed campaign came to has no execution of its own name: the bucket knows its newest.
+    Where Step Functions has forgotten them all, it is what the bucket holds of the run.
     """
     if not is_run_id(run_id):
         return None
     named = executions.find(run_id)
     if named is None:
         noted = _noted(run_id, store)
-        return executions.find(noted) if noted else None
+        named = executions.find(noted) if noted else None
+    if named is None:
+        resumed, whole = resumed_by(run_id)
+        named = remembered(run_id, store) or (remembered(resumed, store) if whole else None)
+    if named is None:
+        return None
     run_id = named.run_id
     if named.task == CAMPAIGN:
         return _newest_of_campaign(named, executions)
     noted = _noted(run_id, store) or run_id
-    newest = named if noted == named.name else executions.find(noted, named.task) or named
+    newest = named if named.name == noted else executions.find(noted, named.task) or named
     # One that was started a moment ago has not noted itself yet.
     return newest if newest.is_running else _running(named, executions) or newest
 
@@ -215,14 +223,20 @@ def _request(task: Task, run_id: str, execution: Execution, store: Store, cap: i
     try:
         if stored:
             return stored_request(task, json.loads(stored.body))
-        return parse_request(task, request_in(execution.request), cap)
+        asked = request_in(execution.request)
+        if isinstance(asked, dict):
+            asked = {name: value for name, value in asked.items() if name != "resume"}
+        return parse_request(task, asked, cap)
     except (InvalidBatch, ValidationError):
         return None
 
 
 def _rows(campaign_id: str, execution: Execution, executions: Executions, store: Store) -> CampaignRows | None:
     stored = store.get(campaign_prefix(campaign_id) + "campaign.json")
-    return CampaignRows(json.loads(stored.body)["rows"], executions.row_counts(execution)) if stored else None
+    if stored is None:
+        return None
+    counts = remembered_rows(campaign_id, store) if execution.forgotten else executions.row_counts(execution)
+    return CampaignRows(json.loads(stored.body)["rows"], counts)
 
 
 def read_history(events: Iterable[Mapping[str, Any]]) -> dict[Place, Seen]:
@@ -265,14 +279,25 @@ def read_result(result: Mapping[str, Any], places: Iterable[Place]) -> dict[Plac
 
 
 def _cells(
-    run_id: str, request: Request, execution: Execution, executions: Executions, images: Collection[str]
+    run_id: str,
+    request: Request,
+    execution: Execution,
+    executions: Executions,
+    store: Store,
+    images: Collection[str],
 ) -> list[CellStatus]:
     places = [(row, column) for row in range(len(request.titles)) for column in range(len(request.models))]
     # A result is shorter than the history that led to it.
     if execution.status == "SUCCEEDED":
         seen = read_result(execution.output, places)
+    elif (
+        execution.forgotten
+        and execution.error == AllImagesFailed.__name__
+        and (stored := store.get(manifest_key(run_id)))
+    ):
+        seen = read_result(json.loads(stored.body), places)
     else:
-        seen = read_history(executions.history(execution))
+        seen = {} if execution.forgotten else read_history(executions.history(execution))
     return cells_of(run_id, request, execution, seen, images)
 
 

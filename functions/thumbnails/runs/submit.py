@@ -17,6 +17,7 @@ from thumbnails.requests.estimate import Estimate, estimate
 from thumbnails.requests.events import run_for
 from thumbnails.requests.models import SHAPES, TITLE_CHARACTERS, Kind, Request, Task, stored_request
 from thumbnails.runs.naming import check_run_id, new_run_id, run_id_for_key
+from thumbnails.runs.remembered import remembered
 
 #: Reads a page; raises PageUnreadable.
 ReadPage = Callable[[str], Page]
@@ -65,7 +66,7 @@ class Submitted:
     warnings: list[str]
 
 
-def start_run(task: Kind, request: object, run_id: str, executions: Executions) -> None:
+def start_run(task: Kind, request: object, run_id: str, executions: Executions, store: Store) -> None:
     """Start a run under a name; the state machine checks its request.
 
     Raises:
@@ -73,7 +74,9 @@ def start_run(task: Kind, request: object, run_id: str, executions: Executions) 
         RunExists: the name is taken.
     """
     check_run_id(run_id)
-    if not executions.start(task, run_id, request):
+    # One that Step Functions has forgotten keeps its name: its images would be taken for this one's.
+    forgotten = executions.find(run_id) is None and remembered(run_id, store)
+    if forgotten or not executions.start(task, run_id, request):
         raise RunExists(f"there is already a run called {run_id!r}")
 
 
