@@ -71,7 +71,7 @@ class Counts(BaseModel):
 
 
 class Cell(BaseModel):
-    """One image: its URL once it is there, an error and a message where it failed."""
+    """One image: its URL once it is there, an error and a message where it failed, what was paid for it."""
 
     row: int
     column: int
@@ -82,6 +82,7 @@ class Cell(BaseModel):
     image_url: str | None = None
     error: str | None = None
     message: str | None = None
+    usd: float | None = None
 
 
 class Rows(BaseModel):

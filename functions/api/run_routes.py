@@ -50,7 +50,7 @@ def post_batch(
     if not dry_run:
         return Response(202, content_types.APPLICATION_JSON, _submit("generateBatch", idempotency_key))
     given = settings(ApiSettings)
-    checked = check("generateBatch", json_body(router.current_event), given.batch_cap, read_page, given.real)
+    checked = check("generateBatch", json_body(router.current_event), given.batch_cap, read_page, given.real, store())
     request = checked.request
     plan = responses.Plan(
         kind=request.task,
@@ -218,4 +218,5 @@ def _cell(cell: CellStatus) -> responses.Cell:
         image_url=store().url(cell.key) if there else None,
         error=cell.error or None,
         message=cell.message or None,
+        usd=cell.usd,
     )

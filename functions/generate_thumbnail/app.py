@@ -9,9 +9,8 @@ from snapshot_restore_py import register_before_snapshot
 from entry.clients import provider_keys, store
 from entry.observability import count_spending, logger, metrics, observed, tracer
 from entry.settings import CellSettings, settings
-from thumbnails.catalog import MODELS, Order
-from thumbnails.catalog.prices import picture_usd
-from thumbnails.errors import ProgramFault, ThumbnailError, cut
+from thumbnails.catalog import Order
+from thumbnails.errors import ProgramFault, ThumbnailError, UnusableAnswer, cut
 from thumbnails.images.cell import Image, warm_up
 from thumbnails.images.pace import Pause, make_or_wait
 from thumbnails.images.providers import generate_picture, warm_up_adapters
@@ -42,6 +41,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.warning("image failed", extra={"error": name, "reason": str(error)})
         metrics.add_metric("ImagesFailed", MetricUnit.Count, 1)
         metrics.add_metric("PaidCalls", MetricUnit.Count, int(name in BILLED))
+        if isinstance(error, UnusableAnswer):
+            count_spending(error.usd)
         error.args = (cut(str(error), MESSAGE_BYTES),)
         raise
     except Exception as error:
@@ -77,6 +78,6 @@ def _report(image: Image) -> None:
     metrics.add_metric("PaidCalls", MetricUnit.Count, int(image.provider_seconds is not None))
     if image.provider_seconds is not None:
         metrics.add_metric("ProviderLatency", MetricUnit.Seconds, image.provider_seconds)
-        count_spending(picture_usd(MODELS[image.cell.model].order()))
+        count_spending(image.cost.usd)
     called = image.provider_seconds is not None
     logger.info("image stored", extra={"key": image.key, "model_called": called, "warnings": image.warnings})

@@ -145,7 +145,13 @@ class ProviderRejectedRequest(PermanentError):
 
 
 class UnusableAnswer(PermanentError):
-    """The provider answered with success, and may have billed it, but not with a picture."""
+    """The provider answered with success, and may have billed it, but not with a picture.
+
+    Attributes:
+        usd: what it may have cost, in US dollars; 0 where an earlier try has paid for it.
+    """
+
+    usd = 0.0
 
 
 class UnusablePicture(UnusableAnswer):

@@ -16,6 +16,8 @@
     campaigns/<id>/images.jsonl              every image with its key, and every failure, a line each
     campaigns/<id>/manifest.json             the campaign's result
     originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came
+    spent/<day>/<model>/<quality>-<size>/<run_id>/<row>-<column>.…   nothing: its name says what a call cost
+    measured/<model>.json                    how many tokens the model's pictures took
 
 A campaign's row is a run of its own, ``<id>-<row>``. The digest is taken over everything that decides the picture. A
 run's own originals stand under it apart from those of other runs, so that a retry never takes another run's picture for
@@ -38,6 +40,7 @@ GALLERY = "gallery/"
 #: Milliseconds since 1970 count down from here, so that S3's order of keys is newest first.
 _LAST_MOMENT = 9_999_999_999_999
 CAMPAIGNS = "campaigns/"
+SPENT = "spent/"
 
 
 class S3Object(NamedTuple):
@@ -76,6 +79,11 @@ def image_key(run_id: str, row: int, title: str, model: str) -> str:
 def original_key(digest: str, run_id: str, row: int, column: int) -> str:
     """The key of the provider's own picture."""
     return f"originals/{digest}/{run_id}/{row}-{column}"
+
+
+def measured_key(model: str) -> str:
+    """The key of what a model's pictures took so far."""
+    return f"measured/{model}.json"
 
 
 def slug(title: str) -> str:

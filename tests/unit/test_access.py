@@ -117,13 +117,14 @@ EXPECTED = {
     | on(BUCKET, "s3:ListBucket"),
     "GenerateThumbnailRole": of_a_function("GenerateThumbnailLogs")
     | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject", "s3:PutObject")
-    | on(f"{BUCKET}/gallery/*", "s3:PutObject")
+    | on([f"{BUCKET}/gallery/*", f"{BUCKET}/spent/*"], "s3:PutObject")
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue"),
     "CollectBatchRole": of_a_function("CollectBatchLogs")
     | on([f"{BUCKET}/runs/*/request.json", f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject")
     | on(BUCKET, "s3:ListBucket")
-    | on(f"{BUCKET}/runs/*/manifest.json", "s3:PutObject"),
+    | on(f"{BUCKET}/runs/*/manifest.json", "s3:PutObject")
+    | on(f"{BUCKET}/measured/*", "s3:GetObject", "s3:PutObject"),
     "StartBatchRole": of_a_function("StartBatchLogs") | on("${GenerateBatchStateMachine}", "states:StartExecution"),
     "ApiRole": of_a_function("ApiLogs")
     | on(MACHINE_ARNS, "states:StartExecution", "states:ListExecutions")
@@ -131,6 +132,7 @@ EXPECTED = {
     | on(EXECUTION_ARNS[2], "states:ListMapRuns")
     | on(f"{STATES}:mapRun:${{GenerateCampaignStateMachine.Name}}/*:*", "states:DescribeMapRun")
     | on([f"{BUCKET}/runs/*", f"{CAMPAIGNS}/campaign.json", f"{CAMPAIGNS}/manifest.json"], "s3:GetObject")
+    | on(f"{BUCKET}/measured/*", "s3:GetObject")
     | on([f"{BUCKET}/runs/*/claim.json", f"{BUCKET}/runs/*/archive.zip"], "s3:PutObject")
     | on(f"{BUCKET}/runs/*.jpg", "s3:DeleteObject")
     | on(BUCKET, "s3:ListBucket")
@@ -323,7 +325,7 @@ def test_the_bucket_is_encrypted_and_versioned_and_outlives_its_stack() -> None:
     assert RESOURCES["ImageBucket"]["UpdateReplacePolicy"] == "Retain"
 
 
-@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/", "gallery/"])
+@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/", "gallery/", "spent/"])
 def test_what_runs_leave_in_the_bucket_ends_with_its_lifetime(prefix: str) -> None:
     (rule,) = [rule for rule in rules() if rule.get("Prefix") == prefix]
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "ImageLifetimeDays"})
@@ -337,6 +339,7 @@ def test_a_scheduled_file_stays_and_old_versions_and_broken_uploads_go() -> None
         "rejected/",
         "campaigns/",
         "gallery/",
+        "spent/",
     }
     versions, uploads = [rule for rule in rules() if "Prefix" not in rule]
     assert versions["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "ImageLifetimeDays"}}

@@ -33,6 +33,7 @@ class Tally:
     made: bytearray
     failed: bytearray
     paid_calls: int = 0
+    usd: float = 0.0
     failures: list[Record] = field(default_factory=list)
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     messages: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Tally:
     def count(self, record: Record) -> None:
         """Take account of an image or a failure."""
         self.models.add(record["model"])
+        self.usd += record.get("usd", 0.0)
         if "key" in record:
             self.made[record["row"]] += 1
             return
@@ -112,6 +114,7 @@ def collect_campaign(
         "execution": execution,
         "images": tally.images(checked["images"]),
         "rows": tally.rows(),
+        "costs": {"usd": round(tally.usd, 6)},
         "manifest_key": prefix + "manifest.json",
         "images_key": prefix + "images.jsonl",
         **({"failure": failure} if failure else {}),
@@ -177,13 +180,25 @@ def _of_row(written: tuple[str, dict[str, Any]], store: Store) -> tuple[int, lis
     ]
     if status == "SUCCEEDED":
         made = json.loads(item["Output"])
-        return made["paid_calls"], _with_failures(records, made["failures"])
+        return made["paid_calls"], _with_failures(_with_costs(records, _listed(made.get("usd"))), made["failures"])
     error, cause = _why(item)
     if error == AllImagesFailed.__name__ and (stored := store.get(manifest_key(run_id))):
         # Step Functions says it of the row as a whole; the run's own manifest has each of its images.
         manifest = json.loads(stored.body)
+        (costs,) = manifest.get("costs", {}).get("cells") or ((),)
+        records = _with_costs(records, [cost["usd"] for cost in costs])
         return manifest["images"]["paid_calls"], _with_failures(records, manifest["failures"])
     return 0, [{**record, "error": error, "message": cause} for record in records]
+
+
+def _listed(values: Any) -> list[float]:
+    """What a path found; one value may stand alone."""
+    return values if isinstance(values, list) else [] if values is None else [values]
+
+
+def _with_costs(records: list[Record], usd: Iterable[float]) -> list[Record]:
+    """What each image cost, in US dollars; a row from before that was counted has nothing."""
+    return [{**record, "usd": paid} for record, paid in zip(records, usd, strict=False)] or records
 
 
 def _with_failures(records: list[Record], failures: Iterable[dict[str, Any]]) -> list[Record]:

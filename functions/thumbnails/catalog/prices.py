@@ -5,7 +5,9 @@ number follows from its size and quality. Google and Bedrock bill the picture.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, astuple, dataclass
+from typing import Any
 
 from thumbnails.catalog.models import Model, Order
 
@@ -28,6 +30,30 @@ class Usage:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a picture cost in US dollars, and the tokens that its provider counted; None where it counts none."""
+
+    usd: float = 0.0
+    usage: Usage | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As a cell's answer has it."""
+        return {"usd": round(self.usd, 6), "tokens": self.usage.as_json() if self.usage else None}
+
+    def as_metadata(self) -> str:
+        """As the objects that it was paid for have it: dollars, then tokens by kind."""
+        return " ".join(
+            [f"{self.usd:.6f}", *(str(one) for one in astuple(self.usage))] if self.usage else [f"{self.usd:.6f}"]
+        )
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, str]) -> "Cost":
+        """What an object's metadata says; nothing where it says nothing."""
+        usd, *tokens = metadata.get("cost", "0").split(" ")
+        return cls(float(usd), Usage(*map(int, tokens)) if tokens else None)
+
+
 def cost_usd(model: Model, usage: Usage | None, pictures: int = 1, order: Order | None = None) -> float:
     """What a call cost at list prices, in US dollars.
 
@@ -48,17 +74,19 @@ def cost_usd(model: Model, usage: Usage | None, pictures: int = 1, order: Order 
     return (price.text_in * usage.text_in + price.image_in * usage.image_in + price.image_out * out) / MILLION
 
 
-def estimate_usd(order: Order, prompt: str, pictures: int = 1) -> float:
-    """What a call will cost by the catalogue, in US dollars.
+def estimate_usd(order: Order, prompt: str, pictures: int = 1, measured: float | None = None) -> float:
+    """What a call will cost, in US dollars.
 
     Args:
         order: what is asked for.
         prompt: the whole provider prompt.
         pictures: how many.
+        measured: the tokens that a picture like it took so far; None for what the catalogue says.
     """
     usage = None
     if order.model.price.picture is None:
-        usage = Usage(text_in=prompt_tokens(prompt), image_out=picture_tokens(order) * pictures)
+        each = picture_tokens(order) if measured is None else measured
+        usage = Usage(text_in=prompt_tokens(prompt), image_out=round(each * pictures))
     return cost_usd(order.model, usage, pictures)
 
 

@@ -1,5 +1,6 @@
 """What a request would make and cost at list prices, before anything is paid for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from thumbnails.catalog import MODELS
@@ -21,9 +22,19 @@ class Estimate:
     usd: float
 
 
-def estimate(request: Request) -> Estimate:
-    """Count the images and sum up their prices."""
+def estimate(request: Request, measured: Mapping[tuple[str, str], float] | None = None) -> Estimate:
+    """Count the images and sum up their prices.
+
+    Args:
+        request: what is asked for.
+        measured: the tokens that pictures took so far, by the model and ``quality-size``; by the catalogue otherwise.
+    """
+    known = measured or {}
     prompts = [provider_prompt(title, request.style, request.context, request.extra_prompt) for title in request.titles]
     orders = [MODELS[model].order() for model in request.models]
-    usd = sum(estimate_usd(order, prompt) for order in orders for prompt in prompts)
+    usd = sum(
+        estimate_usd(order, prompt, measured=known.get((order.model.id, f"{order.quality}-{order.size}")))
+        for order in orders
+        for prompt in prompts
+    )
     return Estimate(images=len(prompts) * len(orders), usd=round(usd, 4))

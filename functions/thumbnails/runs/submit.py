@@ -16,6 +16,7 @@ from thumbnails.requests.checks import parse_request
 from thumbnails.requests.estimate import Estimate, estimate
 from thumbnails.requests.events import run_for
 from thumbnails.requests.models import SHAPES, TITLE_CHARACTERS, Kind, Request, Task, stored_request
+from thumbnails.runs.costs import measured_tokens
 from thumbnails.runs.naming import check_run_id, new_run_id, run_id_for_key
 from thumbnails.runs.remembered import remembered
 
@@ -98,7 +99,14 @@ def start_for_event(event: dict[str, Any], scheduled: S3Object, executions: Exec
     return run_id, executions.start("generateBatch", run_id, request)
 
 
-def check(task: Task, value: object, cap: int, read_page: ReadPage, real: Collection[Provider] = ()) -> Checked:
+def check(
+    task: Task,
+    value: object,
+    cap: int,
+    read_page: ReadPage,
+    real: Collection[Provider] = (),
+    store: Store | None = None,
+) -> Checked:
     """Check a request, and take from the page at its ``blog_url`` what it does not say itself.
 
     Args:
@@ -107,13 +115,14 @@ def check(task: Task, value: object, cap: int, read_page: ReadPage, real: Collec
         cap: the most images that one run may make.
         read_page: reads the page at ``blog_url``.
         real: the providers that are called themselves.
+        store: the bucket, which knows what pictures took so far; None for an estimate by the catalogue.
 
     Raises:
         InvalidBatch: with every problem; also where there is no title, because the page could not be read.
     """
     if not isinstance(value, dict) or value.get("blog_url") is None:
         request = parse_request(task, value, cap, real)
-        return Checked(request, estimate(request), notices(request.models))
+        return Checked(request, _estimate(request, store), notices(request.models))
     shape = SHAPES[task]
     given = {name: item for name, item in value.items() if name != "blog_url"}
     # The page is read only for a request that is right in everything else.
@@ -130,7 +139,7 @@ def check(task: Task, value: object, cap: int, read_page: ReadPage, real: Collec
         given[shape.first] = shape.as_first(page.title)
     given["context"] = given.get("context") or page.text
     request = parse_request(task, given, cap, real)
-    return Checked(request, estimate(request), [*warnings, *notices(request.models)])
+    return Checked(request, _estimate(request, store), [*warnings, *notices(request.models)])
 
 
 def submit(
@@ -168,7 +177,7 @@ def submit(
     # What a page says may change between two deliveries of one request: the first one decides.
     claim = _claim(run_id, store) if key else None
     if claim is None:
-        checked = check(task, value, cap, read_page, real)
+        checked = check(task, value, cap, read_page, real, store)
         if flagged := moderate(checked.texts):
             raise ContentFlagged(flagged)
         claim = {
@@ -182,7 +191,11 @@ def submit(
     if claim["asked"] != asked:
         raise IdempotencyKeyReused("this Idempotency-Key came with another request before; choose a new one")
     executions.start(task, run_id, claim["request"])
-    return Submitted(run_id, task, estimate(stored_request(task, claim["request"])), claim["warnings"])
+    return Submitted(run_id, task, _estimate(stored_request(task, claim["request"]), store), claim["warnings"])
+
+
+def _estimate(request: Request, store: Store | None) -> Estimate:
+    return estimate(request, measured_tokens(store, request.models) if store else None)
 
 
 def _claim(run_id: str, store: Store) -> dict[str, Any] | None:
