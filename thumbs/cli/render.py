@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -16,6 +17,7 @@ from thumbnails.catalog import QUALITIES, Model
 from thumbnails.catalog.prices import picture_usd
 from thumbnails.runs.costs import Spent
 from thumbnails.runs.listing import ListedRun
+from thumbnails.runs.lost import Lost
 from thumbnails.runs.status import CellStatus, RunStatus
 
 STATES = {
@@ -74,6 +76,18 @@ def seconds(run: RunStatus | ListedRun) -> float:
     """Wall time of a run's newest execution, up to now while it runs."""
     timed = run.execution if isinstance(run, RunStatus) else run
     return ((timed.stopped or datetime.now(UTC)) - timed.started).total_seconds()
+
+
+def lost_table(lost: Iterable[Lost]) -> Table:
+    """Events that started no run."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("event", overflow="fold")
+    table.add_column("since", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    table.add_column("would start", overflow="fold")
+    for one in lost:
+        table.add_row(escape(one.what), f"{one.since:%Y-%m-%d %H:%M:%S}", escape(one.reason), one.run_id or "nothing")
+    return table
 
 
 def progress_line(run: RunStatus) -> str:

@@ -27,6 +27,7 @@ from thumbnails.strict_json import NotJson, read_json
 from thumbs.cli import render
 from thumbs.cli.app import AsJson, Run, Watch, app, err, out
 from thumbs.cli.application import CAP, MACHINES, Application, broken_connection
+from thumbs.cli.event_commands import replay, tell_of_lost_events
 from thumbs.command_error import CommandError
 from thumbs.stack.processes import Stack
 
@@ -127,11 +128,20 @@ def campaign(
 
 @app.command()
 def drop(
-    file: Annotated[Path, typer.Argument(help="A batch file; what is in it is checked by the run.")],
+    file: Annotated[Path | None, typer.Argument(help="A batch file; what is in it is checked by the run.")] = None,
+    lost: Annotated[
+        bool,
+        typer.Option("--replay", help="Start the runs of the events that `thumbs lost` lists, in place of a file."),
+    ] = False,
     watch: Watch = True,
     as_json: AsJson = False,
 ) -> None:
     """Drop a batch file into the bucket's inbox, and follow the run that this starts."""
+    if (file is None) != lost:
+        raise CommandError("there is nothing to drop, or too much", "give a FILE, or --replay to start lost events")
+    if file is None:
+        replay(_with_models(), as_json)
+        return
     body = _read(file)
     application = _with_models()
     run_id = application.drop(file.name, body)
@@ -159,6 +169,7 @@ def runs(
             out.print(f"* {render.FORGOTTEN}")
     else:
         out.print("there are no runs yet; `thumbs start generateBatch --input-file examples/batch.json` makes one")
+    tell_of_lost_events(application)
 
 
 @app.command()
@@ -183,7 +194,7 @@ def redrive_run(run: Run, as_json: AsJson = False) -> None:
     application = _with_models()
     found = application.find(run)
     try:
-        redrive(found, application.executions, application.store)
+        redrive(found, application.executions, application.store, application.budget)
     except NothingToRedrive as reason:
         if as_json:
             print(json.dumps(get_manifest(found, application.store)))
@@ -274,6 +285,8 @@ def _print_run(application: Application, run: RunStatus, result: dict[str, Any] 
     whole = bool(run.cells) and run.count("succeeded") == len(run.cells)
     if result:
         out.print(f"{name}: {render.summary(run, result)}")
+        if result["images"]["succeeded"]:
+            out.print(f"`thumbs open {name}` saves them and shows them on one page")
         whole = whole or (run.is_campaign and result["images"]["succeeded"] == result["images"]["total"])
     if not whole and (result or run.cells):
         out.print(f"`thumbs redrive {name}` makes the missing images and pays for no other")

@@ -14,6 +14,8 @@ from thumbnails.catalog.models import Model, Order
 MILLION = 1_000_000
 #: Bytes of UTF-8 that one token of a prompt stands for, nearly, in any script.
 TOKEN_BYTES = 4
+#: Tokens that a picture took so far, by the model and the kind of picture, where that was measured.
+Measured = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
@@ -74,20 +76,25 @@ def cost_usd(model: Model, usage: Usage | None, pictures: int = 1, order: Order 
     return (price.text_in * usage.text_in + price.image_in * usage.image_in + price.image_out * out) / MILLION
 
 
-def estimate_usd(order: Order, prompt: str, pictures: int = 1, measured: float | None = None) -> float:
+def estimate_usd(order: Order, prompt: str, pictures: int = 1, measured: Measured | None = None) -> float:
     """What a call will cost, in US dollars.
 
     Args:
         order: what is asked for.
         prompt: the whole provider prompt.
         pictures: how many.
-        measured: the tokens that a picture like it took so far; None for what the catalogue says.
+        measured: what pictures took so far; one of a kind that was not measured costs what the catalogue says.
     """
     usage = None
     if order.model.price.picture is None:
-        each = picture_tokens(order) if measured is None else measured
+        each = (measured or {}).get((order.model.id, kind_of(order)), picture_tokens(order))
         usage = Usage(text_in=prompt_tokens(prompt), image_out=round(each * pictures))
     return cost_usd(order.model, usage, pictures)
+
+
+def kind_of(order: Order) -> str:
+    """What pictures are compared by, within a model: ``standard-1536x816``."""
+    return f"{order.quality}-{order.size}"
 
 
 def picture_usd(order: Order) -> float:

@@ -17,6 +17,7 @@ from thumbnails.images.digests import image_digest, picture_of
 from thumbnails.images.overlay.compose import draw_overlay, prepare_title
 from thumbnails.images.overlay.picture import open_picture, size_of
 from thumbnails.images.providers.answers import Answer
+from thumbnails.images.redraw import drawn_title
 from thumbnails.keys import image_key, original_key
 from thumbnails.requests.models import Cell
 from thumbnails.runs.costs import note_spending
@@ -70,8 +71,9 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     """Make one image, or find it.
 
     What this cell already has is taken in this order: its finished image, its own original, and, where the request says
-    ``reuse``, any run's original of the same picture. Only then, and where there is room for a picture, is the model
-    called, and its picture is stored before anything is drawn on it. The title is set while the model draws.
+    ``reuse`` or ``redraw``, any run's original of the same picture. Only then, and where there is room for a picture,
+    is the model called, and its picture is stored before anything is drawn on it. The title is set while the model
+    draws.
 
     Args:
         cell: what to draw.
@@ -81,7 +83,8 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     Raises:
         ThumbnailError: of any kind in ``thumbnails.errors``.
     """
-    asked = picture_of(cell.title, cell.model, cell)
+    title = drawn_title(store, cell.redraw, cell.row) if cell.redraw else cell.title
+    asked = picture_of(title, cell.model, cell)
     order, prompt, of_picture = asked.order, asked.prompt, asked.digest
     of_image = image_digest(of_picture, cell)
     key = image_key(cell.run_id, cell.row, cell.title, cell.model)
@@ -95,7 +98,7 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     own = original_key(of_picture, cell.run_id, cell.row, cell.column)
     original = store.get(own)
     cost = Cost.of(original.metadata) if original else Cost()
-    if original is None and cell.reuse and (other := store.first_key(f"originals/{of_picture}/")):
+    if original is None and (cell.reuse or cell.redraw) and (other := store.first_key(f"originals/{of_picture}/")):
         original = store.get(other)
     if original is not None and original.metadata.get("paid-by") != cell.execution and not _opens(original.body):
         # What nobody can open fails its own execution; a later one has it made again.

@@ -14,6 +14,7 @@ from thumbnails.images.digests import picture_of
 from thumbnails.keys import image_key, manifest_key, original_key, request_key, run_prefix
 from thumbnails.requests.estimate import estimate
 from thumbnails.requests.models import Place, Request, Task, stored_request
+from thumbnails.runs.budget import BUDGET_DAY, NO_BUDGET, Budget
 from thumbnails.runs.costs import learn, measured_tokens
 from thumbnails.runs.failures import BILLED, failure_of, total_failure_words
 
@@ -25,8 +26,12 @@ SHORT_BYTES = 160
 LOOKERS = 16
 
 
-def collect_run(task: Task, run_id: str, execution: str, cells: list[dict[str, Any]], store: Store) -> dict[str, Any]:
-    """Collect a run's cells, write the manifest and give the result, as far as an execution's output has room for it.
+def collect_run(
+    task: Task, run_id: str, execution: str, cells: list[dict[str, Any]], store: Store, budget: Budget = NO_BUDGET
+) -> dict[str, Any]:
+    """Collect a run's cells, write the manifest, settle with the day's budget and give the result.
+
+    The result is given as far as an execution's output has room for it.
 
     Args:
         task: the state machine.
@@ -34,6 +39,7 @@ def collect_run(task: Task, run_id: str, execution: str, cells: list[dict[str, A
         execution: the execution that comes to its end, which paid for what it made.
         cells: a finished image or a failure for each cell, in any order.
         store: the bucket.
+        budget: the day's.
 
     Raises:
         AllImagesFailed: no cell has an image; the manifest is written all the same.
@@ -45,6 +51,9 @@ def collect_run(task: Task, run_id: str, execution: str, cells: list[dict[str, A
     result["costs"]["estimated_usd"] = estimate(request, measured_tokens(store, request.models)).usd
     store.put_json(manifest_key(run_id), result)
     learn(store, list(_measured(cells, request)))
+    if budget.is_set:
+        noted = store.metadata(request_key(run_id)) or {}
+        budget.settle(noted.get(BUDGET_DAY, ""), noted.get("execution", run_id), result["costs"]["paid_usd"])
     raise_if_all_failed(result)
     return output_of(result, request, cells, store)
 
@@ -118,15 +127,15 @@ def costs_of(request: Request, at: Mapping[Place, Mapping[str, Any]]) -> dict[st
         for row in range(len(request.titles))
     ]
     by_model = {model: round(sum(row[column]["usd"] for row in rows), 6) for column, model in enumerate(request.models)}
-    return {"usd": round(sum(by_model.values()), 6), "by_model": by_model, "cells": rows}
+    paid = sum(rows[row][column]["usd"] for (row, column), cell in at.items() if _paid_calls(cell))
+    return {"usd": round(sum(by_model.values()), 6), "paid_usd": round(paid, 6), "by_model": by_model, "cells": rows}
 
 
 def _cost(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     usd, tokens = cell.get("usd"), cell.get("tokens")
-    if usd is None:
+    if not usd:
         # An answer that could not be used may have been billed, and nobody says how much.
-        billed = "failure" in cell and failure_of(dict(cell))["error"] in BILLED and model in MODELS
-        usd = picture_usd(MODELS[model].order()) if billed else 0.0
+        usd = picture_usd(MODELS[model].order()) if _paid_calls(cell) and model in MODELS else 0.0
     return {"usd": round(usd, 6), "tokens": tokens}
 
 
@@ -198,7 +207,7 @@ def _found(
     return {**cell, "paid_calls": int(original.get("paid-by") == execution), **Cost.of(original).as_json()}
 
 
-def _paid_calls(cell: dict[str, Any]) -> int:
+def _paid_calls(cell: Mapping[str, Any]) -> int:
     billed = "failure" in cell and failure_of(cell)["error"] in BILLED
     return max(int(billed), int(cell.get("paid_calls", 0)))
 

@@ -1,13 +1,14 @@
-"""What was paid: every paid call is noted in the bucket, and what pictures took makes the next estimate better.
+"""What a run would pay, what was paid, and what pictures took, which makes the next estimate better.
 
-A note is an empty object whose key says it all, so that a day's spending is one listing. It says what a call cost, not
-whose budget it was in: a call that the process did not outlive has none.
+Every paid call is noted in the bucket. A note is an empty object whose key says it all, so that a day's spending is one
+listing. It says what a call cost, not whose budget it was in: a call that the process did not outlive has none.
 """
 
 import json
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -15,22 +16,25 @@ from typing import Any
 from thumbnails.aws.s3 import Store
 from thumbnails.catalog import MODELS, Order
 from thumbnails.catalog.models import today
-from thumbnails.catalog.prices import Cost, Usage
+from thumbnails.catalog.prices import Cost, Measured, Usage, kind_of
 from thumbnails.errors import StorageUnavailable
-from thumbnails.keys import SPENT, measured_key
+from thumbnails.images.digests import picture_of
+from thumbnails.images.redraw import drawn_titles
+from thumbnails.keys import SPENT, image_key, measured_key, original_key, run_prefix
+from thumbnails.requests.estimate import cell_usd
+from thumbnails.requests.models import Request
 
 #: Dollars are kept in millionths.
 MICRO = 1_000_000
 #: So many pictures make an average; older ones count for half then.
 MOST_PICTURES = 1000
+#: Originals that are looked for at the same time: as many as the S3 client has connections.
+READERS = 10
 
 _NOTE = re.compile(
     rf"{SPENT}(?P<day>[\d-]{{10}})/(?P<model>[^/]+)/(?P<quality>[a-z]+)-(?P<size>\d+x\d+)/(?P<run_id>[^/]+)/"
     r"(?P<row>\d+)-(?P<column>\d+)\.(?P<pictures>\d+)\.(?P<tokens>\d+\.\d+\.\d+\.\d+)\.(?P<micro>\d+)\.[0-9a-f]+"
 )
-
-#: Tokens that a picture takes, by the model and ``quality-size``, where that was measured.
-Measured = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,38 @@ def spent(store: Store, first: date, last: date | None = None) -> Iterator[Spent
         day += timedelta(days=1)
 
 
-def spent_usd(store: Store, day: date) -> float:
-    """What was paid on a day, in US dollars."""
-    return sum(one.usd for one in spent(store, day))
+def unpaid_usd(run_id: str, request: Request, store: Store, *, begun: bool) -> float:
+    """What an execution of a run will pay, in US dollars: for each image that is not there, nor its original.
+
+    Args:
+        run_id: the run's id.
+        request: its checked request.
+        store: the bucket.
+        begun: whether an earlier execution may have made some of it.
+    """
+    there = {item.key for item in store.listed(run_prefix(run_id))} if begun else set()
+    measured = measured_tokens(store, request.models)
+    drawn = drawn_titles(store, request)
+    shared = request.reuse or bool(request.redraw)
+    missing = [
+        (row, column, model)
+        for row, title in enumerate(request.titles)
+        for column, model in enumerate(request.models)
+        if image_key(run_id, row, title, model) not in there
+    ]
+
+    def usd(cell: tuple[int, int, str]) -> float:
+        row, column, model = cell
+        if (begun or shared) and model in MODELS:
+            digest = picture_of(drawn[row], model, request).digest
+            # Of the keys that begin so this one is the first.
+            own = original_key(digest, run_id, row, column)
+            if store.first_key(own) == own or (shared and store.first_key(f"originals/{digest}/")):
+                return 0.0
+        return cell_usd(drawn[row], model, request, measured)
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return sum(pool.map(usd, missing))
 
 
 def _spent(found: re.Match[str]) -> Spent:
@@ -151,11 +184,6 @@ def learn(store: Store, made: Sequence[tuple[Order, Usage]]) -> None:
             store.put_json(measured_key(model), sums)
     except StorageUnavailable:
         return
-
-
-def kind_of(order: Order) -> str:
-    """What pictures are compared by, within a model: ``standard-1536x816``."""
-    return f"{order.quality}-{order.size}"
 
 
 def _sums(store: Store, model: str) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Execution, Executions, RowCounts
-from thumbnails.errors import AllImagesFailed, CampaignCutShort, InvalidBatch
+from thumbnails.errors import AllImagesFailed, CampaignCutShort, DailyBudgetExceeded, InvalidBatch
 from thumbnails.keys import campaign_prefix, image_key, manifest_key, request_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.events import request_in
@@ -144,7 +144,8 @@ def get_result(status: RunStatus, store: Store) -> dict[str, Any] | None:
     stored: Any = execution.output if execution.status == "SUCCEEDED" else None
     # The output of a large run is short, and has the key of the whole.
     shortened = bool(stored and status.request and "manifest_key" in stored)
-    if shortened or execution.error in (AllImagesFailed.__name__, CampaignCutShort.__name__):
+    collected = (AllImagesFailed.__name__, CampaignCutShort.__name__, DailyBudgetExceeded.__name__)
+    if shortened or execution.error in collected:
         stored = get_manifest(status, store) or stored
     if stored is None:
         return None
