@@ -17,8 +17,9 @@ SPENT = "SpentUsd"
 
 def count_spending(usd: float) -> None:
     """Count what a call cost."""
+    provider = metrics.provider
     metrics.add_metric(SPENT, MetricUnit.NoUnit, usd)
-    with single_metric(SPENT, MetricUnit.NoUnit, usd, default_dimensions={"service": metrics.provider.service}):
+    with single_metric(SPENT, MetricUnit.NoUnit, usd, provider.namespace, {"service": provider.service}):
         pass
 
 
