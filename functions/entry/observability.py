@@ -17,9 +17,10 @@ SPENT = "SpentUsd"
 
 def count_spending(usd: float) -> None:
     """Count what a call cost."""
-    provider = metrics.provider
+    own = metrics.provider
     metrics.add_metric(SPENT, MetricUnit.NoUnit, usd)
-    with single_metric(SPENT, MetricUnit.NoUnit, usd, provider.namespace, {"service": provider.service}):
+    alone = {"service": own.service}
+    with single_metric(SPENT, MetricUnit.NoUnit, usd, namespace=own.namespace, default_dimensions=alone):
         pass
 
 
