@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, Server
 
-from api.bodies import Body, Chosen, Previewed, Taken
+from api.bodies import Body, Chosen, Finals, Previewed, Taken
 from api.responses import Error
 from thumbnails.blog.page import URL_CHARACTERS
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FONTS, MODELS, STYLES, TEMPLATES
@@ -41,6 +41,7 @@ _CONFLICTS = {
     ("/runs/{run_id}/redrive", "post"): (
         "`run_under_way`, `run_never_accepted`, or `nothing_to_redrive` where every image is there"
     ),
+    ("/runs/{run_id}/finalise", "post"): "The run has no drafts: `run_never_accepted`",
     ("/runs/{run_id}/archive", "get"): "The run has no finished image: `no_images`",
     ("/runs/{run_id}/winners", "post"): "Nothing is chosen yet: `no_winners`",
     ("/runs/{run_id}/winners/{row}", "put"): "Others choose at the same moment: `choice_contended`",
@@ -50,6 +51,7 @@ _CONFLICTS = {
 }
 _SHAPES: dict[tuple[str, str], type[Body]] = {
     ("/preview", "post"): Previewed,
+    ("/runs/{run_id}/finalise", "post"): Finals,
     ("/runs/{run_id}/winners", "post"): Taken,
     ("/runs/{run_id}/winners/{row}", "put"): Chosen,
 }

@@ -122,7 +122,7 @@ def test_paid_calls_are_the_images_paid_for_and_the_answers_that_were_no_picture
     ids=["missing", "too many", "twice", "outside", "none"],
 )
 def test_a_cell_too_few_or_too_many_is_an_error(given_cells: list[dict[str, Any]]) -> None:
-    with pytest.raises(ValueError, match="3 × 2 cells were asked for"):
+    with pytest.raises(ValueError, match="6 cells were asked for"):
         collected(given_cells)
 
 

@@ -27,6 +27,9 @@ CHECKED = {
     "reuse": False,
     "redraw": "",
     "max_wait_seconds": 900,
+    "quality": "standard",
+    "variants": 1,
+    "only": [],
 }
 CAP = 50
 

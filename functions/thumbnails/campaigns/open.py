@@ -12,7 +12,7 @@ from typing import IO, Any
 import ijson
 
 from thumbnails.aws.s3 import Store
-from thumbnails.campaigns.rows import FILE_MEBIBYTES, ROWS, read_rows
+from thumbnails.campaigns.rows import FILE_MEBIBYTES, NOT_OF_ROWS, ROWS, read_rows
 from thumbnails.catalog import MODELS, Provider
 from thumbnails.catalog.prices import Measured
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
@@ -117,7 +117,7 @@ def _copy_rows(
                 bad += 1
                 named += [f"{place}: {refusal}"] if bad <= NAMED_ROWS else []
                 continue
-            images += len(request.models)
+            images += request.images
             costs.append(_missing_usd(request, 0, measured))
             write({"row": row, "request": {**request.model_dump(), "resume": f"{campaign_id}-{row}"}})
     if bad:
@@ -134,6 +134,8 @@ def _checked(given: object, defaults: dict[str, Any], cap: int, real: Collection
     if not isinstance(given, dict):
         raise InvalidBatch("a row is an object with title and models")
     said = {name: value for name, value in given.items() if value is not None}
+    if other := [name for name in NOT_OF_ROWS if name in said]:
+        raise InvalidBatch(f"{other[0]} is not for a campaign, whose rows have one image by each model")
     return parse_request("generateThumbnails", {**defaults, **said}, cap, real)
 
 
