@@ -133,7 +133,7 @@ class Batch(Options):
 
     def for_map(self) -> dict[str, Any]:
         """The request as the state machine's Map reads it."""
-        return {**self.model_dump(), "rows": self.rows_for_map()}
+        return {**self.model_dump(exclude={"prompts", "models", "only"}), "rows": self.rows_for_map()}
 
     def result(self, images: Mapping[Place, Mapping[str, Any]]) -> dict[str, Any]:
         """The part of a run's result that is of this shape.
@@ -179,7 +179,7 @@ class Thumbnails(Options):
 
     def for_map(self) -> dict[str, Any]:
         """The request as the state machine's Map reads it: the same as a batch's inner one, which has a row."""
-        return {**self.model_dump(), **self.rows_for_map()[0]}
+        return {**self.model_dump(exclude={"models", "only"}), **self.rows_for_map()[0]}
 
     def result(self, images: Mapping[Place, Mapping[str, Any]]) -> dict[str, Any]:
         """The part of a run's result that is of this shape.
