@@ -96,7 +96,7 @@ S3_ENVELOPE = {
 )
 def test_the_request_inside_an_envelope_is_the_one_that_is_stored(store: MemoryStore, event: object) -> None:
     store.elsewhere["blog", "drafts/batch.json"] = Stored(json.dumps(BATCH).encode(), {})
-    assert open_run("generateBatch", "run-1", event, store, CAP)["prompts"] == BATCH["prompts"]
+    assert open_run("generateBatch", "run-1", event, store, CAP)["rows"] == READ["rows"]
     assert store.json("runs/run-1/request.json") == CHECKED
 
 
