@@ -122,6 +122,9 @@ bench-gallery: setup
 golden: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_golden
 
+# What every answer of a provider becomes, in docs/troubleshooting.md.
+error-table: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_provider_answers
 # What the page shows of styles, templates and fonts, drawn anew to be looked at before it is kept.
 examples: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_examples
@@ -164,4 +167,4 @@ pins:
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
 .PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
-	check-page bench-page examples golden openapi up down setup python pins
+	check-page bench-page examples golden error-table openapi up down setup python pins
