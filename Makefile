@@ -126,6 +126,9 @@ bench-gallery: setup
 golden: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_golden
 
+# What every answer of a provider becomes, in docs/troubleshooting.md.
+error-table: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_provider_answers
 # What the page shows of styles, templates and fonts, drawn anew to be looked at before it is kept.
 examples: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_examples
@@ -180,4 +183,4 @@ pins:
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
 .PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
-	check-page bench-page examples golden openapi up down setup python pins wheels
+	check-page bench-page examples golden error-table openapi up down setup python pins wheels

@@ -4,11 +4,25 @@ from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_xray_sdk.ext import boto_utils
 
 logger = Logger()
 tracer = Tracer(patch_modules=["botocore"])
 metrics = Metrics()
+
+#: US dollars paid to providers: by model, and together, which is what the alarm on a day's spending looks at.
+SPENT = "SpentUsd"
+
+
+def count_spending(usd: float) -> None:
+    """Count what a call cost."""
+    own = metrics.provider
+    metrics.add_metric(SPENT, MetricUnit.NoUnit, usd)
+    alone = {"service": own.service}
+    with single_metric(SPENT, MetricUnit.NoUnit, usd, namespace=own.namespace, default_dimensions=alone):
+        pass
+
 
 # A trace names what is asked of S3, and the key of an image has its title's words.
 boto_utils.whitelist["services"].pop("s3", None)

@@ -6,6 +6,8 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from thumbnails.catalog import Provider
+
 
 class Environment(BaseModel):
     """A part of the environment: a field is the variable of its name in capitals."""
@@ -28,7 +30,24 @@ class Settings(Environment):
     daily_budget_usd: float = 0.0
 
 
-class CheckSettings(Settings):
+class EndpointSettings(Settings):
+    """Of a function that calls providers or checks who is called: other endpoints than theirs."""
+
+    openai_base_url: str = ""
+    google_gemini_base_url: str = ""
+
+    @property
+    def base_urls(self) -> dict[Provider, str]:
+        """By provider; empty for its own."""
+        return {"openai": self.openai_base_url, "google": self.google_gemini_base_url}
+
+    @property
+    def real(self) -> frozenset[Provider]:
+        """The providers that are called themselves, and billed by; the others are played by the offline image API."""
+        return frozenset(provider for provider, url in self.base_urls.items() if not url)
+
+
+class CheckSettings(EndpointSettings):
     """Of a function that checks requests."""
 
     #: The most images that one run may make.
@@ -42,14 +61,12 @@ class RunSettings(CheckSettings):
     image_concurrency: int
 
 
-class ProviderSettings(Settings):
-    """Of a function that calls providers: their keys, or the secret that holds them; other endpoints than theirs."""
+class ProviderSettings(EndpointSettings):
+    """Of a function that calls providers: their keys, or the secret that holds them."""
 
     openai_api_key: str = ""
     gemini_api_key: str = ""
     provider_keys_secret: str = ""
-    openai_base_url: str = ""
-    google_gemini_base_url: str = ""
 
 
 class CellSettings(ProviderSettings):

@@ -32,7 +32,9 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
     """
     logger.append_keys(run_id=event.execution, task=event.task)
     given = settings(RunSettings)
-    run_id, request = open_run(event.task, event.execution, event.request, store(), given.batch_cap, budget())
+    run_id, request = open_run(
+        event.task, event.execution, event.request, store(), given.batch_cap, budget(), given.real
+    )
     logger.info("request accepted", extra={"titles": len(request.titles), "models": request.models})
     return {
         "run_id": run_id,

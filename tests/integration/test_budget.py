@@ -14,10 +14,11 @@ import pytest
 from tests.integration.application import BUCKET, GPT, Application, FinishedRun
 from tests.integration.http_api import HttpApi
 from tests.integration.test_events import ask, drop, run_named
-from thumbnails.requests.price import picture_usd
+from thumbnails.requests.estimate import cell_usd
+from thumbnails.requests.models import Batch
 from thumbs.cli.application import Application as Command
 
-PRICE = picture_usd(GPT, "")
+PRICE = cell_usd("Title 0 about something", GPT, Batch())
 COUNTING = ("validateBatch", "generateThumbnail", "collectBatch", "validateCampaign", "collectCampaign", "api")
 
 

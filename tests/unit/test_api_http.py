@@ -50,7 +50,7 @@ def test_a_request_is_accepted_in_base64_too(api: ApiGateway) -> None:
     status, accepted = api("POST", "/batches", base64.b64encode(BATCH.encode()).decode(), isBase64Encoded=True)
     assert status == 202
     assert accepted["status_url"] == f"https://api.example/v1/runs/{accepted['run_id']}"
-    assert accepted["estimated_cost_usd"] == 0.063
+    assert 0.063 < accepted["estimated_cost_usd"] < 0.064
 
 
 @pytest.mark.parametrize(

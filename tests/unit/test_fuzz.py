@@ -39,6 +39,7 @@ from thumbnails.campaigns.open import open_campaign
 from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES
 from thumbnails.errors import InvalidBatch, StorageUnavailable
 from thumbnails.images.cell import make_thumbnail
+from thumbnails.images.providers.answers import Answer
 from thumbnails.keys import S3Object, image_key, original_key
 from thumbnails.requests.checks import parse_cell
 from thumbnails.requests.events import run_for
@@ -521,11 +522,11 @@ def is_made(property_: str, title: str, template: str, font: str) -> None:
     tally[property_, "accepted"] += 1
     store = MemoryStore()
     started = time.process_time()
-    made = make_thumbnail(cell, store, lambda _model, _prompt: PICTURE)
+    made = make_thumbnail(cell, store, lambda _order, _prompt: Answer((PICTURE,)))
     # CPU time of this process alone; a tenth of it is usual.
     assert time.process_time() - started < 5
-    stays_under(store.writes, "originals/", "runs/run-1/3-")
-    assert len(store.writes) == 2
+    stays_under(store.writes, "originals/", "runs/run-1/3-", "spent/")
+    assert len(store.writes) == 3
     with Image.open(io.BytesIO(store.objects[made.key].body)) as finished:
         assert (finished.format, finished.size) == ("JPEG", (1200, 630))
         finished.load()
@@ -664,10 +665,10 @@ def test_a_manifest_is_not_lost_for_a_wild_title() -> None:
     title = "\u202e" + "".join(map(chr, range(0x12000, 0x12000 + 190)))
     open_run("generateBatch", "run-1", [[title], [GPT]], store, CAP)
     cell = make_thumbnail(
-        parse_cell({"title": title, "model": GPT, "run_id": "run-1"}, run_id=""), store, lambda *_: PICTURE
+        parse_cell({"title": title, "model": GPT, "run_id": "run-1"}, run_id=""), store, lambda *_: Answer((PICTURE,))
     )
     assert collect_run("generateBatch", "run-1", "run-1", [cell.as_json()], store)["images"]["succeeded"] == 1
-    stays_under(store.writes, "runs/run-1/", "originals/", "gallery/")
+    stays_under(store.writes, "runs/run-1/", "originals/", "gallery/", "spent/")
 
 
 def test_storage_that_fails_is_no_refusal() -> None:

@@ -1,8 +1,8 @@
 """The offline image API as an ASGI app, and how it is run.
 
-Providers' endpoints: ``POST /v1/images/generations`` and ``POST /v1/moderations`` (OpenAI),
-``POST /v1beta/models/{model}:generateContent`` and the same under ``/v1`` (Gemini). ``GET /health`` answers
-``{"status": "ok"}``.
+Providers' endpoints: ``POST /v1/images/generations``, ``POST /v1/moderations`` and ``GET /v1/models`` (OpenAI),
+``POST /v1beta/models/{model}:generateContent``, the same under ``/v1``, and ``GET /v1beta/models`` (Gemini).
+``GET /health`` answers ``{"status": "ok"}``.
 
 The control API, JSON in and out:
 
@@ -50,7 +50,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
 from typing import Any, cast
 
@@ -63,7 +63,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from thumbs.gate import is_from_browser, is_ours
-from thumbs.image_api import openai_dialect
+from thumbs.image_api import gemini_dialect, openai_dialect
 from thumbs.image_api.artist import Artist
 from thumbs.image_api.dialect import MEDIA_TYPES, Dialect, Order, ProviderError
 from thumbs.image_api.faults import Fault, FaultBook, InvalidFault, Ledger
@@ -130,6 +130,8 @@ class ImageApi:
             Route("/health", self._health),
             Route("/v1/images/generations", self._openai_picture, methods=["POST"]),
             Route("/v1/moderations", self._moderations, methods=["POST"]),
+            Route("/v1/models", self._openai_models),
+            Route("/v1beta/models", self._gemini_models),
             Route("/{version}/models/{model}:generateContent", self._gemini_picture, methods=["POST"]),
             Route("/_pictures/{digest}", self._picture_of_url),
             Route("/_control/settings", self._settings, methods=["GET", "PUT"]),
@@ -161,6 +163,19 @@ class ImageApi:
             return _refused(self._openai.bad_json())
         except ProviderError as error:
             return _refused(error)
+
+    async def _openai_models(self, request: Request) -> Response:
+        return self._listed(request, self._openai, openai_dialect.list_models)
+
+    async def _gemini_models(self, request: Request) -> Response:
+        return self._listed(request, self._gemini, gemini_dialect.list_models)
+
+    def _listed(self, request: Request, dialect: Dialect, models: Callable[[], dict[str, Any]]) -> Response:
+        try:
+            dialect.check_key(request.headers, self.settings.rejected_keys)
+        except ProviderError as error:
+            return _refused(error)
+        return _json(models())
 
     async def _picture_of_url(self, request: Request) -> Response:
         order = self._orders_by_url.get(request.path_params["digest"])
@@ -208,13 +223,22 @@ class ImageApi:
                 return _json(payload, status)
             return _json(dialect.without_picture(order, fault.variant))
 
-        drawn = self._artist.picture(order, fault if struck in _SPOILT_PICTURES else None)
+        spoilt = fault if struck in _SPOILT_PICTURES else None
+        orders = [replace(order, number=number) for number in range(order.pictures)]
         # Drawn while the call waits, so that drawing costs no time of its own.
-        picture = await asyncio.wrap_future(drawn)
+        drawn = [asyncio.wrap_future(self._artist.picture(one, spoilt)) for one in orders]
+        pictures = await asyncio.gather(*drawn)
         await _wait_until(answer_at)
         if struck != "hang":
             self.ledger.pay(order.model, order.prompt)
-        body = _dump(dialect.answer(order, picture, self._url(request, order)))
+        answers = [
+            dialect.answer(one, picture, self._url(request, one)) for one, picture in zip(orders, pictures, strict=True)
+        ]
+        whole = answers[0]
+        for answer in answers[1:]:
+            # Only OpenAI's have several.
+            whole["data"] += answer["data"]
+        body = _dump(whole)
         if struck == "broken_json":
             body = body[: len(body) * 3 // 5]
         if struck == "reset":

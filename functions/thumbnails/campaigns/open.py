@@ -3,7 +3,7 @@
 import json
 import re
 from array import array
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import closing, contextmanager
 from itertools import accumulate, islice
 from tempfile import TemporaryFile
@@ -12,15 +12,17 @@ from typing import IO, Any
 import ijson
 
 from thumbnails.aws.s3 import Store
-from thumbnails.campaigns.rows import FILE_MEBIBYTES, ROWS, read_rows
+from thumbnails.campaigns.rows import FILE_MEBIBYTES, NOT_OF_ROWS, ROWS, read_rows
+from thumbnails.catalog import MODELS, Provider
+from thumbnails.catalog.prices import Measured
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
-from thumbnails.images.prompt import provider_prompt
 from thumbnails.keys import CAMPAIGNS, campaign_budget_key, campaign_prefix, results_prefix
 from thumbnails.requests.checks import parse_campaign, parse_request
+from thumbnails.requests.estimate import cell_usd
 from thumbnails.requests.events import request_in
-from thumbnails.requests.models import Campaign
-from thumbnails.requests.price import picture_usd
+from thumbnails.requests.models import Campaign, Request, stored_request
 from thumbnails.runs.budget import NO_BUDGET, Budget
+from thumbnails.runs.costs import measured_tokens
 from thumbnails.runs.naming import RUN_ID
 
 #: A row's execution is called ``<campaign's execution>-<row>`` and has at most 80 characters. That of a campaign's
@@ -31,7 +33,14 @@ ID_CHARACTERS = 60
 NAMED_ROWS = 5
 
 
-def open_campaign(execution: str, event: object, store: Store, cap: int, budget: Budget = NO_BUDGET) -> dict[str, Any]:
+def open_campaign(
+    execution: str,
+    event: object,
+    store: Store,
+    cap: int,
+    budget: Budget = NO_BUDGET,
+    real: Collection[Provider] = (),
+) -> dict[str, Any]:
     """Check a campaign and its file, store the checked copy, and say what is to be made.
 
     Args:
@@ -41,6 +50,7 @@ def open_campaign(execution: str, event: object, store: Store, cap: int, budget:
         cap: the most images of one row.
         budget: the day's; what the rows may pay is reserved. Where it has less left, the first rows are made that it
             holds, and the campaign pauses behind them.
+        real: the providers that are called themselves.
 
     Raises:
         InvalidBatch: the request or a row breaks the contract, or the rows ask for more than ``max_images``; nothing
@@ -52,7 +62,7 @@ def open_campaign(execution: str, event: object, store: Store, cap: int, budget:
     if isinstance(asked, dict) and asked.get("resume") is not None:
         return _resume(execution, asked, store, budget)
     _check_name(execution, ID_CHARACTERS, "a campaign's id, which is its execution's name,")
-    campaign = parse_campaign(asked)
+    campaign = parse_campaign(asked, real)
     if not campaign.file.startswith(CAMPAIGNS):
         raise InvalidBatch(f"file is the key of a file under {CAMPAIGNS} in the application's bucket")
     key = campaign_prefix(execution) + "requests.json"
@@ -61,7 +71,7 @@ def open_campaign(execution: str, event: object, store: Store, cap: int, budget:
         closing(read_rows(campaign.file, file)) as read,
         TemporaryFile() as copy,
     ):
-        costs, images = _copy_rows(execution, campaign, read, copy, cap)
+        costs, images = _copy_rows(execution, campaign, read, copy, cap, real, measured_tokens(store, MODELS))
         copy.seek(0)
         store.upload(key, copy, "application/json")
     checked = {**campaign.model_dump(exclude_none=True), "rows": len(costs), "images": images}
@@ -82,7 +92,13 @@ def _file(key: str, store: Store) -> Iterator[IO[bytes]]:
 
 
 def _copy_rows(
-    campaign_id: str, campaign: Campaign, rows: Iterator[tuple[str, object]], copy: IO[bytes], cap: int
+    campaign_id: str,
+    campaign: Campaign,
+    rows: Iterator[tuple[str, object]],
+    copy: IO[bytes],
+    cap: int,
+    real: Collection[Provider],
+    measured: Measured,
 ) -> tuple["array[float]", int]:
     """Check every row and write it as Step Functions reads it; what each row costs, and how many images there are."""
     defaults = campaign.defaults
@@ -96,14 +112,14 @@ def _copy_rows(
             if count > ROWS:
                 raise InvalidBatch(f"a campaign has at most {ROWS:,} rows")
             try:
-                request = _checked(given, defaults, cap)
+                request = _checked(given, defaults, cap, real)
             except InvalidBatch as refusal:
                 bad += 1
                 named += [f"{place}: {refusal}"] if bad <= NAMED_ROWS else []
                 continue
-            images += len(request["models"])
-            costs.append(_row_usd(request))
-            write({"row": row, "request": {**request, "resume": f"{campaign_id}-{row}"}})
+            images += request.images
+            costs.append(_missing_usd(request, 0, measured))
+            write({"row": row, "request": {**request.model_dump(), "resume": f"{campaign_id}-{row}"}})
     if bad:
         more = f"; and {bad - NAMED_ROWS} more" if bad > NAMED_ROWS else ""
         raise InvalidBatch(f"{bad} of {count} rows are refused: {'; '.join(named)}{more}")
@@ -114,16 +130,13 @@ def _copy_rows(
     return costs, images
 
 
-def _row_usd(request: dict[str, Any]) -> float:
-    prompt = provider_prompt(request["title"], request["style"], request["context"], request["extra_prompt"])
-    return sum(picture_usd(model, prompt) for model in request["models"])
-
-
-def _checked(given: object, defaults: dict[str, Any], cap: int) -> dict[str, Any]:
+def _checked(given: object, defaults: dict[str, Any], cap: int, real: Collection[Provider]) -> Request:
     if not isinstance(given, dict):
         raise InvalidBatch("a row is an object with title and models")
     said = {name: value for name, value in given.items() if value is not None}
-    return parse_request("generateThumbnails", {**defaults, **said}, cap).model_dump()
+    if other := [name for name in NOT_OF_ROWS if name in said]:
+        raise InvalidBatch(f"{other[0]} is not for a campaign, whose rows have one image by each model")
+    return parse_request("generateThumbnails", {**defaults, **said}, cap, real)
 
 
 @contextmanager
@@ -159,28 +172,41 @@ def _missing_rows(
 ) -> tuple[str, "array[float]"]:
     """The rows that have not all of their images, and what each costs; all rows where no execution came to its end."""
     every = campaign_prefix(campaign_id) + "requests.json"
-    made = bytearray(checked["rows"])
-    paid = array("d", bytes(8 * checked["rows"]))
+    measured = measured_tokens(store, MODELS)
+    # A bit for each column.
+    made = [0] * checked["rows"]
     with TemporaryFile() as lines:
         if store.download(campaign_prefix(campaign_id) + "images.jsonl", lines) is None:
-            return every, array("d", (_row_usd(item["request"]) for item in _stored_rows(every, store)))
+            return every, array(
+                "d", (_missing_usd(_request_of(item), 0, measured) for item in _stored_rows(every, store))
+            )
         lines.seek(0)
         for line in lines:
             record = json.loads(line)
             if "key" in record:
-                made[record["row"]] += 1
-                paid[record["row"]] += picture_usd(record["model"], "")
+                made[record["row"]] |= 1 << record["column"]
     key = f"{campaign_prefix(campaign_id)}rows/{execution}.json"
     costs = array("d")
     with TemporaryFile() as copy:
         with _items(copy) as write:
             for item in _stored_rows(every, store):
-                if made[item["row"]] < len(item["request"]["models"]):
+                if made[item["row"]].bit_count() < len(item["request"]["models"]):
                     write(item)
-                    costs.append(max(0.0, _row_usd(item["request"]) - paid[item["row"]]))
+                    costs.append(_missing_usd(_request_of(item), made[item["row"]], measured))
         copy.seek(0)
         store.upload(key, copy, "application/json")
     return key, costs
+
+
+def _request_of(item: dict[str, Any]) -> Request:
+    asked = {name: value for name, value in item["request"].items() if name != "resume"}
+    return stored_request("generateThumbnails", asked)
+
+
+def _missing_usd(request: Request, made: int, measured: Measured) -> float:
+    """What a row's images will cost, without those whose column's bit is set."""
+    columns = (model for column, model in enumerate(request.models) if not made >> column & 1)
+    return sum(cell_usd(request.titles[0], model, request, measured) for model in columns)
 
 
 def _stored_rows(key: str, store: Store) -> Generator[dict[str, Any], None, None]:

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from thumbnails.aws.s3 import Listed, Store
 from thumbnails.catalog import MODELS, STYLES
-from thumbnails.images.digests import picture_digest
-from thumbnails.images.prompt import provider_prompt
+from thumbnails.images.digests import picture_of
 from thumbnails.keys import campaign_prefix, image_key, original_key, run_prefix
 from thumbnails.requests.models import Request, stored_request
 from thumbnails.runs.status import RunStatus
@@ -99,8 +98,7 @@ def find_original(picture: Picture, store: Store) -> Listed | None:
     request = picture.request
     if picture.model not in MODELS or request.style not in STYLES:
         return None
-    prompt = provider_prompt(picture.title, request.style, request.context, request.extra_prompt)
-    digest = picture_digest(MODELS[picture.model], prompt)
+    digest = picture_of(picture.title, picture.model, request).digest
     own = original_key(digest, picture.run_id, *picture.place)
     # A run that reuses pictures may have none of its own.
     found = store.listed(f"originals/{digest}/" if request.reuse else own)

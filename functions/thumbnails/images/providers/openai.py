@@ -1,29 +1,22 @@
 """OpenAI's Images API (https://platform.openai.com/docs/api-reference/images/create)."""
 
-import base64
+import json
+from collections.abc import Mapping
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
 import httpx2
 import openai
 
-from thumbnails.catalog import Model
-from thumbnails.errors import (
-    PictureRefused,
-    ProviderMisconfigured,
-    ProviderRateLimited,
-    ProviderRejectedRequest,
-    ProviderTimeout,
-    ProviderUnavailable,
-    ProviderUnreachable,
-    ThumbnailError,
-    UnusableAnswer,
-)
-from thumbnails.images.providers import retry_after, tls_context
+from thumbnails.catalog import Order
+from thumbnails.catalog.prices import Usage
+from thumbnails.errors import ProviderTimeout, ProviderUnreachable, ThumbnailError, UnusableAnswer
+from thumbnails.images.providers import KEY_NAMES, retry_after, tls_context
+from thumbnails.images.providers.answers import Answer, Said, count, decoded, error_of
 
 BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 10.0
-REFUSALS = ("content_policy_violation", "moderation_blocked")
 
 
 @lru_cache(maxsize=4)
@@ -33,79 +26,94 @@ def _client(key: str, base_url: str, seconds: float) -> openai.OpenAI:
     return openai.OpenAI(api_key=key, base_url=base_url, max_retries=0, timeout=timeout, http_client=http)
 
 
-#: An answer of the gpt-image models, with every field that they fill.
-_ANSWER = {
-    "created": 0,
-    "background": "opaque",
-    "output_format": "jpeg",
-    "quality": "high",
-    "size": "1536x1024",
-    "data": [{"b64_json": "AAAA"}],
-    "usage": {
-        "input_tokens": 1,
-        "input_tokens_details": {"image_tokens": 0, "text_tokens": 1},
-        "output_tokens": 1,
-        "output_tokens_details": {"image_tokens": 1, "text_tokens": 0},
-        "total_tokens": 2,
-    },
-}
-
-
-def warm_up(model: Model) -> None:
+def warm_up(order: Order) -> None:
     """Make a call whose answer never leaves this process: the SDK builds much of itself at its first one."""
-    answer = httpx2.Response(200, json=_ANSWER)
+    answer = httpx2.Response(200, json={"created": 0, "data": [{"b64_json": "AAAA"}]})
     http = httpx2.Client(transport=httpx2.MockTransport(lambda _: answer))
     client = openai.OpenAI(api_key="none", base_url="http://warm-up.invalid", http_client=http)
-    _generate(client, model, "", CONNECT_SECONDS)
+    _generate(client, order, "", CONNECT_SECONDS)
 
 
-def generate(model: Model, prompt: str, key: str, base_url: str, seconds: float) -> bytes:
+def generate(order: Order, prompt: str, key: str, base_url: str, seconds: float) -> Answer:
     """Make one picture; see ``generate_picture``."""
     client = _client(key, base_url or BASE_URL, seconds)
-    return _generate(client, model, prompt, seconds)
+    return _generate(client, order, prompt, seconds)
 
 
-def _generate(client: openai.OpenAI, model: Model, prompt: str, seconds: float) -> bytes:
-    parameters: dict[str, Any] = {"model": model.id, "prompt": prompt, "n": 1, **model.parameters}
+def listed(key: str, base_url: str, seconds: float) -> dict[str, date | None]:
+    """The models that OpenAI lists; see ``listed_models``."""
+    client = _client(key, base_url or BASE_URL, seconds)
     try:
-        answer = client.images.generate(**parameters)
+        found = list(client.models.list())
+    except openai.OpenAIError as error:
+        raise _error("the list of models", error, seconds) from error
+    # A day, or a moment on it.
+    days = {one.id: str(getattr(one, "shutdown_date", None) or "")[:10] for one in found}
+    return {name: date.fromisoformat(day) if day else None for name, day in days.items()}
+
+
+def _generate(client: openai.OpenAI, order: Order, prompt: str, seconds: float) -> Answer:
+    model = order.model.id
+    parameters: dict[str, Any] = {"model": model, "prompt": prompt, "n": order.pictures, **order.parameters}
+    try:
+        # As it came: the SDK's own types are stricter than what providers send.
+        raw = client.images.with_raw_response.generate(**parameters)
+        body = json.loads(raw.text)
     except openai.OpenAIError as error:
         raise _error(model, error, seconds) from error
-    except ValueError as error:
-        raise UnusableAnswer(f"{model.id} answered with something that is not JSON") from error
-    # The SDK passes on what came, whatever its own types promise.
-    data = getattr(answer, "data", None)
-    encoded = getattr(data[0], "b64_json", None) if isinstance(data, list) and data else None
-    if not encoded or not isinstance(encoded, str):
-        raise UnusableAnswer(f"{model.id} answered without a picture")
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except ValueError as error:
-        raise UnusableAnswer(f"{model.id} answered with a picture that is not base64") from error
+    except (ValueError, RecursionError) as error:
+        raise UnusableAnswer(f"{model} answered with something that is not JSON") from error
+    if not isinstance(body, dict):
+        raise UnusableAnswer(f"{model} answered with something other than a picture")
+    if isinstance(body.get("error"), dict):
+        # What stands between this and OpenAI may give an error with a status of success.
+        raise error_of(_said(200, body["error"], raw.headers), model, "OpenAI", KEY_NAMES["openai"])
+    data = body.get("data")
+    items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
+    encoded = [item.get("b64_json") or _inline(item.get("url")) for item in items]
+    pictures = tuple(decoded(one, model) for one in encoded if one)
+    if not pictures:
+        raise UnusableAnswer(f"{model} answered without a picture")
+    return Answer(pictures, _usage(body.get("usage")))
 
 
-def _error(model: Model, error: openai.OpenAIError, seconds: float) -> ThumbnailError:
+def _inline(url: object) -> str | None:
+    """A picture that stands in its own URL."""
+    return url if isinstance(url, str) and url.startswith("data:") else None
+
+
+def _usage(usage: Any) -> Usage | None:
+    if not isinstance(usage, dict):
+        return None
+    given, made = usage.get("input_tokens_details"), usage.get("output_tokens_details")
+    images_in = count(given.get("image_tokens")) if isinstance(given, dict) else 0
+    out = count(usage.get("output_tokens"))
+    # The Images endpoint may leave the details out: then all of the output is the picture's.
+    text_out = count(made.get("text_tokens")) if isinstance(made, dict) else 0
+    return Usage(
+        text_in=max(0, count(usage.get("input_tokens")) - images_in),
+        image_in=images_in,
+        text_out=text_out,
+        image_out=max(0, out - text_out),
+    )
+
+
+def _said(status: int, error: dict[str, Any], headers: Mapping[str, str]) -> Said:
+    code = error.get("code")
+    if status < 400 and type(code) is int:
+        status = code
+    names = (code, error.get("type"), error.get("status"))
+    return Said.of(status, names, error.get("message"), retry_after(headers))
+
+
+def _error(model: str, error: openai.OpenAIError, seconds: float) -> ThumbnailError:
     if isinstance(error, openai.APITimeoutError):
-        return ProviderTimeout(f"{model.id} did not answer within {seconds:g} s")
+        return ProviderTimeout(f"{model} did not answer within {seconds:g} s")
     if isinstance(error, openai.APIConnectionError):
-        return ProviderUnreachable(f"no connection to OpenAI for {model.id}: {error.__cause__ or error}")
+        return ProviderUnreachable(f"no connection to OpenAI for {model}: {error.__cause__ or error}")
     if not isinstance(error, openai.APIStatusError):
-        return UnusableAnswer(f"{model.id} answered with something other than a picture: {error}")
-    words = error.body.get("message") if isinstance(error.body, dict) else error.message
-    status = error.status_code
-    if error.code in REFUSALS:
-        return PictureRefused(f"{model.id} refuses this picture: {words}")
-    if error.code == "insufficient_quota":
-        return ProviderMisconfigured(f"the OpenAI account has no quota left for {model.id}: {words}")
-    if status in (401, 403):
-        return ProviderMisconfigured(f"OpenAI rejects the key for {model.id} (HTTP {status}): check OPENAI_API_KEY")
-    if status == 404:
-        return ProviderMisconfigured(f"{model.id} is not open to this OpenAI account: {words}")
-    if status == 429:
-        wait = retry_after(error.response.headers)
-        return ProviderRateLimited(f"OpenAI has too many requests for {model.id}: {words}", wait)
-    if status == 408:
-        return ProviderTimeout(f"OpenAI gave up waiting for {model.id}: {words}")
-    if status >= 500:
-        return ProviderUnavailable(f"OpenAI failed on {model.id} (HTTP {status}): {words}")
-    return ProviderRejectedRequest(f"OpenAI rejects the request for {model.id} (HTTP {status}): {words}")
+        return UnusableAnswer(f"{model} answered with something other than a picture: {error}")
+    body = error.body if isinstance(error.body, dict) else {"message": error.response.text}
+    inner = body.get("error")
+    said = _said(error.status_code, inner if isinstance(inner, dict) else body, error.response.headers)
+    return error_of(said, model, "OpenAI", KEY_NAMES["openai"])
