@@ -43,7 +43,7 @@ from thumbnails.images.providers.answers import Answer
 from thumbnails.keys import S3Object, image_key, original_key
 from thumbnails.requests.checks import parse_cell
 from thumbnails.requests.events import run_for
-from thumbnails.requests.models import Task
+from thumbnails.requests.models import Task, stored_request
 from thumbnails.runs.collect import collect_run
 from thumbnails.strict_json import NotJson, read_json
 from thumbs.cli import main as cli
@@ -313,7 +313,8 @@ def begun(property_: str, execution: str, event: object, store: MemoryStore) -> 
     images = 0
     for item in items:
         assert item["request"].pop("resume") == f"{execution}-{item['row']}"
-        is_within_the_contract("generateThumbnails", item["request"])
+        request = stored_request("generateThumbnails", item["request"])
+        is_within_the_contract("generateThumbnails", request.for_map())
         images += len(item["request"]["models"])
     assert images <= store.json(f"campaigns/{execution}/campaign.json")["max_images"]
     assert 1 <= campaign["max_concurrency"] <= 10_000
