@@ -109,7 +109,7 @@ def get_run(run_id: str) -> Response[responses.Run | None]:
     half = settings(ApiSettings).url_seconds // 2
     # A link is another one at every moment. At half its life it counts as new.
     said = digest(run.model_dump_json(exclude={"cells": {"__all__": {"image_url"}}}), int(time.time()) // max(1, half))
-    headers = {"ETag": f'"{said[:32]}"', "Cache-Control": "no-cache"}
+    headers = {"ETag": f'"{said[:32]}"'}
     if router.current_event.headers.get("if-none-match") == headers["ETag"]:
         return Response(304, None, None, headers)
     return Response(200, content_types.APPLICATION_JSON, run, headers)

@@ -268,6 +268,39 @@ def test_a_state_machine_invokes_the_functions_of_its_definition_and_no_other(na
     assert any(action == "events:PutEvents" for action, _ in grants(role)) == announces
 
 
+def test_a_runtime_that_is_too_old_for_the_wheels_is_refused_in_an_account() -> None:
+    parameters = TEMPLATE["Parameters"]
+    assert parameters["Runtime"]["Default"] == "python3.13"
+    assert parameters["Architecture"]["AllowedValues"] == ["x86_64", "arm64"]
+    everywhere = TEMPLATE["Globals"]["Function"]
+    assert (plain(everywhere["Runtime"]), everywhere["Architectures"]) == ("${Runtime}", [{"Ref": "Architecture"}])
+    assert not any({"Runtime", "Architectures"} & set(function) for function in FUNCTIONS.values())
+    rule = TEMPLATE["Rules"]["RuntimeOfAnAccount"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "PublicEndpointUrl"}, ""]}
+    (assertion,) = rule["Assertions"]
+    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "Runtime"}, "python3.11"]}]}
+
+
+def test_images_are_made_from_a_snapshot_of_a_published_version_where_a_release_is_named() -> None:
+    assert FUNCTIONS["GenerateThumbnailFunction"]["SnapStart"]["Fn::If"][:2] == [
+        "WantsSnapStart",
+        {"ApplyOn": "PublishedVersions"},
+    ]
+    release = RESOURCES["GenerateThumbnailRelease"]
+    assert (release["Type"], release["Condition"], release["DeletionPolicy"]) == (
+        "AWS::Lambda::Version",
+        "WantsSnapStart",
+        "Retain",
+    )
+    assert plain(release["Properties"]["Description"]) == "${SnapStartRelease}"
+    calling = [machine["DefinitionSubstitutions"].get("GenerateThumbnailFunctionArn") for machine in MACHINES.values()]
+    wanted = ["${GenerateThumbnailRelease}", "${GenerateThumbnailFunction.Arn}"]
+    assert [alternatives(arn) for arn in calling if arn] == [wanted, wanted]
+    # What is prepared before the snapshot: of all functions, only this one has something.
+    hooked = [path.parent.name for path in PROJECT.glob("functions/*/app.py") if "before_snapshot" in path.read_text()]
+    assert hooked == ["generate_thumbnail"]
+
+
 @every_machine
 def test_a_state_machine_logs_its_errors_without_what_writers_wrote(name: str) -> None:
     logging = MACHINES[name]["Logging"]

@@ -313,6 +313,15 @@ def test_no_answer_may_be_kept_or_taken_for_another_type(api: ApiGateway, method
     assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == (["no-store"], ["nosniff"])
 
 
+def test_a_run_that_is_asked_for_again_by_its_tag_is_not_kept_either(api: ApiGateway) -> None:
+    run_id = api("POST", "/batches", BATCH)[1]["run_id"]
+    api("GET", f"/runs/{run_id}")
+    headers = api.answer["multiValueHeaders"]
+    assert headers["Cache-Control"] == ["no-store"]
+    assert api("GET", f"/runs/{run_id}", headers={"if-none-match": headers["ETag"][0]})[0] == 304
+    assert api.answer["multiValueHeaders"]["Cache-Control"] == ["no-store"]
+
+
 def test_the_document_is_current(api: ApiGateway) -> None:
     checked_in = json.loads((PROJECT / "docs/openapi.json").read_text())
     assert api("GET", "/openapi.json")[1] == checked_in, "write it anew: make openapi"
