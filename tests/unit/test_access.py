@@ -118,6 +118,7 @@ EXPECTED = {
     "GenerateThumbnailRole": of_a_function("GenerateThumbnailLogs")
     | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject", "s3:PutObject")
     | on(f"{BUCKET}/gallery/*", "s3:PutObject")
+    | on("arn:${AWS::Partition}:bedrock:${BedrockRegion}::foundation-model/stability.*", "bedrock:InvokeModel")
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue"),
     "CollectBatchRole": of_a_function("CollectBatchLogs")

@@ -42,7 +42,10 @@ VARIANTS: dict[FaultName, tuple[str, ...]] = {
         "IMAGE_SAFETY",
         "PROHIBITED_CONTENT",
         "SAFETY",
+        "Filter reason: prompt",
+        "Filter reason: output image",
     ),
+    "unavailable": ("not_ready",),
     "no_picture": ("empty", "text", "null"),
 }
 

@@ -1,7 +1,8 @@
 """The offline image API as an ASGI app, and how it is run.
 
 Providers' endpoints: ``POST /v1/images/generations``, ``POST /v1/moderations`` and ``GET /v1/models`` (OpenAI),
-``POST /v1beta/models/{model}:generateContent``, the same under ``/v1``, and ``GET /v1beta/models`` (Gemini).
+``POST /v1beta/models/{model}:generateContent``, the same under ``/v1``, and ``GET /v1beta/models`` (Gemini),
+``POST /model/{model}/invoke`` and ``GET /foundation-models`` (Bedrock).
 ``GET /health`` answers ``{"status": "ok"}``.
 
 The control API, JSON in and out:
@@ -28,10 +29,12 @@ strikes decides.
 
 Not billed, at once or ``delay`` seconds later:
     ``rate_limit`` (429; ``retry_after`` adds the header), ``insufficient_quota`` (429), ``server_error`` (500),
-    ``unavailable`` (503), ``key_rejected``, ``forbidden`` (403), ``not_json`` (200 with a page of HTML).
+    ``unavailable`` (503; ``variant``: Bedrock ``not_ready``), ``key_rejected``, ``forbidden`` (403),
+    ``not_json`` (200 with a page of HTML).
 Not billed, after the latency:
     ``refusal`` (``variant``: OpenAI ``moderation_blocked``, ``content_policy_violation``; Gemini ``prompt_blocked``,
-    ``IMAGE_SAFETY``, ``PROHIBITED_CONTENT``, ``SAFETY``), ``no_picture`` (``variant``: ``empty``, ``text``, ``null``).
+    ``IMAGE_SAFETY``, ``PROHIBITED_CONTENT``, ``SAFETY``; Bedrock ``Filter reason: prompt``,
+    ``Filter reason: output image``), ``no_picture`` (``variant``: ``empty``, ``text``, ``null``).
 Billed, after the latency:
     ``reset`` (connection reset in mid-body), ``broken_json`` (the body ends in the middle), ``truncated_picture``,
     ``not_a_picture``, ``huge_picture`` (60 megapixels), ``odd_mode`` (``variant``: ``cmyk``, ``palette``, ``16bit``,
@@ -63,8 +66,9 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from thumbs.gate import is_from_browser, is_ours
-from thumbs.image_api import gemini_dialect, openai_dialect
+from thumbs.image_api import bedrock_dialect, gemini_dialect, openai_dialect
 from thumbs.image_api.artist import Artist
+from thumbs.image_api.bedrock_dialect import BedrockDialect
 from thumbs.image_api.dialect import MEDIA_TYPES, Dialect, Order, ProviderError
 from thumbs.image_api.faults import Fault, FaultBook, InvalidFault, Ledger
 from thumbs.image_api.gemini_dialect import GeminiDialect
@@ -123,6 +127,7 @@ class ImageApi:
         self._orders_by_url: OrderedDict[str, Order] = OrderedDict()
         self._openai = OpenAIDialect()
         self._gemini = GeminiDialect()
+        self._bedrock = BedrockDialect()
 
     def app(self) -> Starlette:
         """The ASGI app."""
@@ -133,6 +138,8 @@ class ImageApi:
             Route("/v1/models", self._openai_models),
             Route("/v1beta/models", self._gemini_models),
             Route("/{version}/models/{model}:generateContent", self._gemini_picture, methods=["POST"]),
+            Route("/model/{model}/invoke", self._bedrock_picture, methods=["POST"]),
+            Route("/foundation-models", self._bedrock_models),
             Route("/_pictures/{digest}", self._picture_of_url),
             Route("/_control/settings", self._settings, methods=["GET", "PUT"]),
             Route("/_control/faults", self._faults, methods=["GET", "POST", "DELETE"]),
@@ -155,6 +162,9 @@ class ImageApi:
     async def _gemini_picture(self, request: Request) -> Response:
         return await self._call(request, self._gemini, request.path_params["model"])
 
+    async def _bedrock_picture(self, request: Request) -> Response:
+        return await self._call(request, self._bedrock, request.path_params["model"])
+
     async def _moderations(self, request: Request) -> Response:
         try:
             self._openai.check_key(request.headers, self.settings.rejected_keys)
@@ -169,6 +179,9 @@ class ImageApi:
 
     async def _gemini_models(self, request: Request) -> Response:
         return self._listed(request, self._gemini, gemini_dialect.list_models)
+
+    async def _bedrock_models(self, request: Request) -> Response:
+        return self._listed(request, self._bedrock, bedrock_dialect.list_models)
 
     def _listed(self, request: Request, dialect: Dialect, models: Callable[[], dict[str, Any]]) -> Response:
         try:
