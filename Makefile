@@ -7,6 +7,7 @@ export SAM_CLI_TELEMETRY = 0
 BIN = .venv/bin
 UV = $(BIN)/uv pip
 UV_VERSION = 0.13.9
+TYPESCRIPT_VERSION = 5.9.3
 # The system's own certificates, for a network that has some of its own.
 export UV_SYSTEM_CERTS = true
 # What uv fetches stays in the project too.
@@ -20,9 +21,10 @@ run: setup
 	@$(BIN)/thumbs up
 	@$(BIN)/thumbs start generateBatch --input-file examples/batch.json
 	@echo
-	@echo 'Open a picture: click its cell, or open its URL in a browser. All of them: .venv/bin/awslocal s3 sync s3://fan-out-thumbnails-000000000000-us-east-1/runs pictures'
+	@echo 'Open a picture: click its cell, or open its URL in a browser. All of them on one page: .venv/bin/thumbs open RUN'
 	@echo 'Another run:    .venv/bin/thumbs start generateBatch --input-file examples/batch.json'
 	@echo 'Stop the stack: make down'
+	@$(BIN)/thumbs status | sed -n 's/^page  */The page:       /p'
 
 # Processes that run tests side by side: two for the lanes of integration tests, which often wait, one for unit tests.
 WORKERS ?= 3
@@ -46,6 +48,10 @@ test-attacks: setup
 test-crashes: setup
 	@$(BIN)/python -m pytest tests/integration/test_crashes.py -q --crash-table
 
+# What can happen to an event, and the table of it.
+test-lost-events: setup
+	@$(BIN)/python -m pytest tests/integration/test_lost_events.py -m '' -q --fault-table
+
 # Twenty batches of fifty with every fifth call failing, on a stack of its own: is anything lost, does anything leak?
 soak: setup
 	@$(BIN)/python -m tests.bench.soak $(OPTIONS)
@@ -56,13 +62,22 @@ test-sam-local: setup
 
 check: check-static test
 
-check-static: setup
+check-static: setup check-page
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy functions thumbs tests
 	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive functions thumbs
 	@$(BIN)/cfn-lint template.yaml infra/*.yaml
 	@AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$$PATH" .venv-sam/bin/sam validate --lint
+
+# The page's types, where Node is there.
+check-page:
+	@if command -v npx > /dev/null; then npx --yes --package typescript@$(TYPESCRIPT_VERSION) tsc -p functions/web/jsconfig.json; \
+		else echo 'The types of the page are not checked: there is no Node.'; fi
+
+# What the page weighs, and how soon it paints, on the stack that is up.
+bench-page: setup
+	@$(BIN)/python -m tests.bench.bench_page $(OPTIONS)
 
 # What drawing a title costs, beside plain Pillow, ImageMagick and sharp where they are installed.
 bench-overlay: setup
@@ -106,6 +121,9 @@ golden: setup
 # What every answer of a provider becomes, in docs/troubleshooting.md.
 error-table: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_provider_answers
+# What the page shows of styles, templates and fonts, drawn anew to be looked at before it is kept.
+examples: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_examples
 
 # The API's document, from its code.
 openapi: setup
@@ -144,5 +162,5 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-attacks test-crashes test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
-	golden error-table openapi up down setup python pins
+.PHONY: run test test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
+	check-page bench-page examples golden error-table openapi up down setup python pins

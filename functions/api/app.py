@@ -1,6 +1,7 @@
 """HTTP in front of the two state machines: routes that parse, ask the domain and answer."""
 
 from dataclasses import asdict
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -10,9 +11,10 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from api import image_routes, openapi, responses, run_routes
+from api import image_routes, openapi, page_routes, responses, run_routes, winner_routes
 from api.http import BODY_BYTES, Refusal
 from api.origin import refuse_foreign_page
+from entry.clients import budget
 from entry.observability import logger, observed
 from entry.settings import ApiSettings, CorsSettings, settings
 from thumbnails.catalog import (
@@ -27,11 +29,20 @@ from thumbnails.catalog import (
     Model,
 )
 from thumbnails.catalog.prices import picture_usd
-from thumbnails.errors import InvalidBatch, Problem, StorageUnavailable, ThumbnailError, Unavailable, quoted
+from thumbnails.errors import (
+    DailyBudgetExceeded,
+    InvalidBatch,
+    Problem,
+    StorageUnavailable,
+    ThumbnailError,
+    Unavailable,
+    quoted,
+)
 from thumbnails.requests.models import CONTEXT_CHARACTERS, EXTRA_PROMPT_CHARACTERS, TITLE_CHARACTERS
 from thumbnails.runs.resume import NothingToRedrive, RunNeverAccepted, RunUnderWay
 from thumbnails.runs.stop import RunHasEnded
 from thumbnails.runs.submit import ContentFlagged, IdempotencyKeyReused
+from thumbnails.runs.winners import ChoiceContended, NoSuchWinner, NoWinners
 
 #: What the domain refuses because of how a run stands: 409, and the stable name of each.
 CONFLICTS: dict[type[ThumbnailError], str] = {
@@ -40,7 +51,13 @@ CONFLICTS: dict[type[ThumbnailError], str] = {
     RunUnderWay: "run_under_way",
     RunNeverAccepted: "run_never_accepted",
     NothingToRedrive: "nothing_to_redrive",
+    NoWinners: "no_winners",
+    ChoiceContended: "choice_contended",
 }
+
+#: Of every answer that says nothing else: links open for whoever has them, so no cache keeps one; and nothing is taken
+#: for another type.
+SEALED = {"Cache-Control": ["no-store"], "X-Content-Type-Options": ["nosniff"]}
 
 app = APIGatewayRestResolver(
     enable_validation=True,
@@ -51,6 +68,8 @@ app = APIGatewayRestResolver(
 )
 app.include_router(run_routes.router)
 app.include_router(image_routes.router)
+app.include_router(winner_routes.router)
+app.include_router(page_routes.router)
 
 
 def _only_own_pages(app: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[Any]:
@@ -83,7 +102,23 @@ def get_options() -> responses.Options:
             extra_prompt_characters=EXTRA_PROMPT_CHARACTERS,
             body_bytes=BODY_BYTES,
         ),
-        moderation=settings(ApiSettings).moderation,
+        moderation=settings(ApiSettings).moderation == "on",
+    )
+
+
+@app.get("/budget", summary="The day's budget, and what is left of it", tags=["about"])
+def get_budget() -> responses.Budget:
+    """What runs have paid today, what those under way may pay, and what is left."""
+    if not budget().is_set:
+        return responses.Budget()
+    day = budget().today()
+    return responses.Budget(
+        day=day.date,
+        limit_usd=day.limit_usd,
+        paid_usd=day.paid_usd,
+        reserved_usd=day.reserved_usd,
+        left_usd=day.left_usd,
+        starts_anew=day.ends,
     )
 
 
@@ -130,6 +165,18 @@ def _flagged(refusal: ContentFlagged) -> Response[Any]:
     return Refusal(400, "content_flagged", str(refusal), refusal.problems).answer()
 
 
+@app.exception_handler(DailyBudgetExceeded)
+def _over_budget(refusal: DailyBudgetExceeded) -> Response[Any]:
+    answer = Refusal(429, "daily_budget_exceeded", str(refusal)).answer()
+    answer.headers["Retry-After"] = format_datetime(refusal.ends, usegmt=True)
+    return answer
+
+
+@app.exception_handler(NoSuchWinner)
+def _not_to_choose(refusal: NoSuchWinner) -> Response[Any]:
+    return Refusal(422, "invalid_request", str(refusal), [refusal.problem]).answer()
+
+
 @app.exception_handler(list(CONFLICTS))
 def _conflicting(refusal: ThumbnailError) -> Response[Any]:
     return Refusal(409, CONFLICTS[type(refusal)], str(refusal)).answer()
@@ -170,4 +217,7 @@ def _not_found(_error: NotFoundError) -> Response[Any]:
 @observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
-    return app.resolve({**event, "path": unquote(event["path"])}, context)
+    answer = app.resolve({**event, "path": unquote(event["path"])}, context)
+    # But for what an answer says itself: the page's own files hold no link.
+    answer["multiValueHeaders"] = {**SEALED, **answer["multiValueHeaders"]}
+    return answer

@@ -3,11 +3,12 @@
 import base64
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.utilities.data_classes.common import BaseProxyEvent
+from pydantic import BaseModel, ValidationError
 
 from api.responses import Error, ProblemOut
 from entry.settings import ApiSettings, settings
@@ -16,6 +17,8 @@ from thumbnails.strict_json import NotJson, read_json
 
 #: A request with every field at its limit and fifty titles stays below.
 BODY_BYTES = 64 * 1024
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Refusal(Exception):
@@ -74,6 +77,20 @@ def json_body(event: BaseProxyEvent) -> Any:
         raise Refusal(400, "malformed_json", f"the body is not JSON: {error}") from None
     except ValueError:
         raise Refusal(400, "malformed_json", "the body is not JSON: it is not text in UTF-8") from None
+
+
+def read_body(event: BaseProxyEvent, shape: type[M]) -> M:
+    """The request's JSON value as a shape has it.
+
+    Raises:
+        Refusal: it is too large, not JSON, or of another shape.
+    """
+    try:
+        return shape.model_validate(json_body(event))
+    except ValidationError as error:
+        places = [(".".join(str(part) for part in one["loc"]), one["msg"]) for one in error.errors(include_url=False)]
+        problems = [Problem(place, f"{place or 'the request'}: {message}") for place, message in places]
+        raise Refusal(422, "invalid_request", problems[0].message, problems) from None
 
 
 def _too_large() -> Refusal:

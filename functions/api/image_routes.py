@@ -1,5 +1,6 @@
-"""Routes of the gallery."""
+"""Routes of images: the gallery, and what one would look like."""
 
+import base64
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
@@ -7,9 +8,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from api import responses
-from api.http import invalid, not_found, read_cursor, write_cursor
+from api.bodies import Previewed
+from api.http import invalid, not_found, read_body, read_cursor, write_cursor
+from api.run_routes import found_run
 from entry.clients import store
+from thumbnails.catalog import MODELS
 from thumbnails.errors import quoted
+from thumbnails.images.redraw import original_of
+from thumbnails.requests.checks import parse_request
 from thumbnails.runs.gallery import images_of_run, is_image_key, newest_images
 from thumbnails.runs.naming import is_run_id
 
@@ -42,6 +48,27 @@ def get_images(
         ],
         next_cursor=write_cursor(mark),
     )
+
+
+@router.post("/preview", summary="What a title would look like; nothing is paid", tags=["images"])
+def post_preview() -> responses.Preview:
+    """Set a title over a sample of the style, or over a picture of a run, as a run would."""
+    # Pillow, which no other route needs.
+    from thumbnails.images.preview import preview
+
+    asked = read_body(router.current_event, Previewed)
+    named = asked.model_dump(include={"title", "style", "template", "font"})
+    wanted = parse_request("generateThumbnails", {**named, "models": [next(iter(MODELS))]}, 1)
+    original = None
+    if asked.run_id:
+        run = found_run(asked.run_id)
+        if not any((cell.row, cell.column) == (asked.row, asked.column) for cell in run.cells) or not run.request:
+            raise not_found(f"run {run.run_id} has no row {asked.row} with a column {asked.column}")
+        original = original_of(store(), run.run_id, run.request, (asked.row, asked.column))
+        if original is None:
+            raise not_found("this cell has no picture to draw on yet")
+    finished = preview(wanted.titles[0], wanted.style, wanted.template, wanted.font, original)
+    return responses.Preview(image=base64.b64encode(finished.jpeg).decode(), warnings=list(finished.warnings))
 
 
 @router.delete(

@@ -8,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, Server
 
+from api.bodies import Body, Chosen, Previewed, Taken
 from api.responses import Error
 from thumbnails.blog.page import URL_CHARACTERS
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FONTS, MODELS, STYLES, TEMPLATES
@@ -41,8 +42,16 @@ _CONFLICTS = {
         "`run_under_way`, `run_never_accepted`, or `nothing_to_redrive` where every image is there"
     ),
     ("/runs/{run_id}/archive", "get"): "The run has no finished image: `no_images`",
+    ("/runs/{run_id}/winners", "post"): "Nothing is chosen yet: `no_winners`",
+    ("/runs/{run_id}/winners/{row}", "put"): "Others choose at the same moment: `choice_contended`",
+    ("/runs/{run_id}/winners/{row}", "delete"): "Others choose at the same moment: `choice_contended`",
     ("/thumbnails", "post"): "The key came with another request before: `idempotency_key_reused`",
     ("/batches", "post"): "The key came with another request before: `idempotency_key_reused`",
+}
+_SHAPES: dict[tuple[str, str], type[Body]] = {
+    ("/preview", "post"): Previewed,
+    ("/runs/{run_id}/winners", "post"): Taken,
+    ("/runs/{run_id}/winners/{row}", "put"): Chosen,
 }
 _BODY = {
     "400": "The body is not JSON (`malformed_json`), or moderation flags it (`content_flagged`)",
@@ -97,6 +106,10 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         schema = {"$ref": f"#/components/schemas/{shape}"}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
         reasons |= _BODY
+    if (path, method) in _SHAPES:
+        schema = _SHAPES[path, method].model_json_schema()
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        reasons |= {**_BODY, "400": "The body is not JSON: `malformed_json`", "422": "The body breaks the contract"}
     answers.pop("422", None)
     answers.update({status: {**_ERROR, "description": reason} for status, reason in reasons.items()})
     if path == "/batches":
@@ -131,6 +144,10 @@ def _request(first: str) -> dict[str, Any]:
             "maximum": MOST_WAIT_SECONDS,
             "default": WAIT_SECONDS,
             "description": "How long one image may wait for its provider's pace.",
+        },
+        "redraw": {
+            "type": "string",
+            "description": "A run whose pictures are drawn on again, row by row and model by model, for nothing.",
         },
         "blog_url": {
             "type": "string",

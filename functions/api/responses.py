@@ -54,6 +54,7 @@ class Plan(BaseModel):
     context: str
     extra_prompt: str
     reuse: bool
+    redraw: str
     images: int
     estimated_cost_usd: float
     warnings: list[str]
@@ -71,7 +72,10 @@ class Counts(BaseModel):
 
 
 class Cell(BaseModel):
-    """One image: its URL once it is there, an error and a message where it failed."""
+    """One image: its URL once it is there, an error and a message where it failed.
+
+    ``usd`` is what was paid for it; ``waits`` is between two tries.
+    """
 
     row: int
     column: int
@@ -82,6 +86,8 @@ class Cell(BaseModel):
     image_url: str | None = None
     error: str | None = None
     message: str | None = None
+    usd: float | None = None
+    waits: bool = False
 
 
 class Rows(BaseModel):
@@ -112,6 +118,7 @@ class Run(BaseModel):
     style: str | None
     template: str | None
     font: str | None
+    redraw: str | None
     counts: Counts
     cells: list[Cell]
     rows: Rows | None = None
@@ -178,6 +185,55 @@ class ModelPrice(BaseModel):
     image_out: float
 
 
+class Preview(BaseModel):
+    """A thumbnail as a run would make it, a JPEG in base64, and what the writer should look at."""
+
+    image: str
+    warnings: list[str]
+
+
+class Winner(BaseModel):
+    """What was chosen in a row: its image, its alternative text, and the tags that show it."""
+
+    row: int
+    title: str
+    model: str
+    key: str
+    image_url: str
+    download_url: str
+    file: str
+    alt: str
+    tags: list[str]
+    chosen_at: datetime
+
+
+class Winners(BaseModel):
+    """What was chosen of a run, row by row."""
+
+    run_id: str
+    winners: list[Winner]
+
+
+class TakenWinners(Winners):
+    """The winners, copied to where they stay, and a ZIP of them."""
+
+    archive_url: str
+
+
+class WinRate(BaseModel):
+    """How often a model was chosen, of the rows in which it stood to choose from and something was."""
+
+    model: str
+    wins: int
+    rows: int
+
+
+class WinRates(BaseModel):
+    """Every model that ever stood to choose from, the one that wins most often first."""
+
+    models: list[WinRate]
+
+
 class ModelOut(BaseModel):
     """An image model.
 
@@ -218,6 +274,17 @@ class Defaults(BaseModel):
     style: str
     template: str
     font: str
+
+
+class Budget(BaseModel):
+    """A UTC day's money in US dollars; every field null where no budget is set."""
+
+    day: str | None = None
+    limit_usd: float | None = None
+    paid_usd: float | None = None
+    reserved_usd: float | None = None
+    left_usd: float | None = None
+    starts_anew: datetime | None = None
 
 
 class Options(BaseModel):

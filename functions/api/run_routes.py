@@ -1,5 +1,6 @@
 """Routes of runs: started, shown, listed, stopped, resumed, packed."""
 
+import time
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -8,11 +9,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from api import responses
-from api.http import Refusal, json_body, link, not_found, read_cursor, write_cursor
-from entry.clients import executions, provider_keys, store
+from api.http import Refusal, invalid, json_body, link, not_found, read_cursor, write_cursor
+from entry.clients import budget, executions, provider_keys, store
 from entry.settings import ApiSettings, settings
 from thumbnails.blog.page import read_page
 from thumbnails.errors import ModerationUnavailable, Problem, ProviderMisconfigured, quoted
+from thumbnails.keys import digest
 from thumbnails.requests.models import Task
 from thumbnails.requests.moderation import moderate
 from thumbnails.runs.archive import archive
@@ -50,7 +52,7 @@ def post_batch(
     if not dry_run:
         return Response(202, content_types.APPLICATION_JSON, _submit("generateBatch", idempotency_key))
     given = settings(ApiSettings)
-    checked = check("generateBatch", json_body(router.current_event), given.batch_cap, read_page, given.real)
+    checked = check("generateBatch", json_body(router.current_event), given.batch_cap, read_page, given.real, store())
     request = checked.request
     plan = responses.Plan(
         kind=request.task,
@@ -62,6 +64,7 @@ def post_batch(
         context=request.context,
         extra_prompt=request.extra_prompt,
         reuse=request.reuse,
+        redraw=request.redraw,
         images=checked.estimate.images,
         estimated_cost_usd=checked.estimate.usd,
         warnings=checked.warnings,
@@ -95,15 +98,22 @@ def get_runs(
 
 
 @router.get("/runs/<run_id>", summary="A run and every one of its images, while it goes on and after", tags=["runs"])
-def get_run(run_id: str) -> responses.Run:
-    """A run as its newest execution and the bucket show it."""
-    return _run(_found(run_id))
+def get_run(run_id: str) -> Response[responses.Run | None]:
+    """A run as its newest execution and the bucket show it; 304 to whoever has it as it stands."""
+    run = _run(found_run(run_id))
+    half = settings(ApiSettings).url_seconds // 2
+    # A link is another one at every moment. At half its life it counts as new.
+    said = digest(run.model_dump_json(exclude={"cells": {"__all__": {"image_url"}}}), int(time.time()) // max(1, half))
+    headers = {"ETag": f'"{said[:32]}"', "Cache-Control": "no-cache"}
+    if router.current_event.headers.get("if-none-match") == headers["ETag"]:
+        return Response(304, None, None, headers)
+    return Response(200, content_types.APPLICATION_JSON, run, headers)
 
 
 @router.delete("/runs/<run_id>", summary="Stop a run; its finished images stay", tags=["runs"])
 def delete_run(run_id: str) -> responses.Stopped:
     """Tell a run to stop, and a campaign's rows with it."""
-    run = _found(run_id)
+    run = found_run(run_id)
     stop_run(run, executions())
     if run.is_campaign:
         stop_rows(run.run_id, executions())
@@ -115,15 +125,15 @@ def delete_run(run_id: str) -> responses.Stopped:
 )
 def post_redrive(run_id: str) -> responses.Redriven:
     """Resume a run that has ended."""
-    run = _found(run_id)
-    redrive(run, executions(), store())
+    run = found_run(run_id)
+    redrive(run, executions(), store(), budget())
     return responses.Redriven(run_id=run.run_id, kind=run.execution.task, status_url=_status_url(run.run_id))
 
 
 @router.get("/runs/<run_id>/archive", summary="A link to a ZIP of a run's finished images", tags=["images"])
 def get_archive(run_id: str) -> responses.Archive:
     """Pack a run's images, where that was not done before."""
-    run = _found(run_id)
+    run = found_run(run_id)
     key = archive(store(), run.run_id)
     if key is None:
         raise Refusal(409, "no_images", f"run {run.run_id} has no finished image")
@@ -141,6 +151,7 @@ def _submit(task: Task, key: str | None) -> responses.Accepted:
         moderate=_moderate,
         store=store(),
         executions=executions(),
+        budget=budget(),
     )
     return responses.Accepted(
         run_id=run.run_id,
@@ -151,18 +162,30 @@ def _submit(task: Task, key: str | None) -> responses.Accepted:
     )
 
 
-def _moderate(texts: Mapping[str, str]) -> list[Problem]:
+def _moderate(texts: Mapping[str, str], from_page: bool) -> list[Problem]:
     given = settings(ApiSettings)
-    if not given.moderation:
+    if given.moderation == "off" or (given.moderation == "pages" and not from_page):
         return []
+    keys, name = provider_keys(given), "OPENAI_API_KEY"
     try:
-        key = provider_keys(given).get("OPENAI_API_KEY")
+        key = keys.get(name)
+        if key is None and given.moderation == "pages":
+            reason = f"a page's text is moderated before it is drawn, and there is no {name}"
+            raise invalid("blog_url", f"blog_url: {reason}")
+        try:
+            return moderate(texts, key, given.openai_base_url)
+        except ModerationUnavailable:
+            # The key may have been rotated.
+            renewed = keys.renewed(name)
+            if renewed in (None, key):
+                raise
+        return moderate(texts, renewed, given.openai_base_url)
     except ProviderMisconfigured as error:
         raise ModerationUnavailable(str(error)) from None
-    return moderate(texts, key, given.openai_base_url)
 
 
-def _found(run_id: str) -> RunStatus:
+def found_run(run_id: str) -> RunStatus:
+    """The run of this id, or 404."""
     run = get_status(run_id, executions(), store(), settings(ApiSettings).batch_cap)
     if run is None:
         raise not_found(f"there is no run {quoted(run_id, 80)}")
@@ -189,6 +212,7 @@ def _run(run: RunStatus) -> responses.Run:
         style=request.style if request else None,
         template=request.template if request else None,
         font=request.font if request else None,
+        redraw=request.redraw or None if request else None,
         counts=responses.Counts(
             total=len(run.cells),
             pending=run.count("pending"),
@@ -209,6 +233,7 @@ def _run(run: RunStatus) -> responses.Run:
 def _cell(cell: CellStatus) -> responses.Cell:
     there = cell.state == "succeeded"
     return responses.Cell(
+        waits=cell.waits,
         row=cell.row,
         column=cell.column,
         title=cell.title,
@@ -218,4 +243,5 @@ def _cell(cell: CellStatus) -> responses.Cell:
         image_url=store().url(cell.key) if there else None,
         error=cell.error or None,
         message=cell.message or None,
+        usd=cell.usd,
     )

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.parser import BaseModel, event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from entry.clients import store
+from entry.clients import budget, store
 from entry.observability import logger, observed
 from thumbnails.requests.models import Task
 from thumbnails.runs.collect import collect_run
@@ -30,6 +30,6 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
         StorageUnavailable: the bucket could not be read or written.
     """
     logger.append_keys(run_id=event.run_id, task=event.task)
-    result = collect_run(event.task, event.run_id, event.execution, event.cells, store())
+    result = collect_run(event.task, event.run_id, event.execution, event.cells, store(), budget())
     logger.info("run collected", extra=result["images"])
     return result

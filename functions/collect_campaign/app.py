@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.parser import BaseModel, event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from entry.clients import store
+from entry.clients import budget, store
 from entry.observability import logger, observed
 from thumbnails.campaigns.collect import collect_campaign
 
@@ -29,6 +29,6 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
         StorageUnavailable: the bucket could not be read or written.
     """
     logger.append_keys(run_id=event.campaign_id)
-    result = collect_campaign(event.campaign_id, event.execution, event.rows, event.failure, store())
+    result = collect_campaign(event.campaign_id, event.execution, event.rows, event.failure, store(), budget())
     logger.info("campaign collected", extra=result["images"])
     return result

@@ -3,9 +3,11 @@
 from functools import cache
 
 from entry.settings import ApiSettings, EventSettings, ProviderSettings, Settings, settings
+from thumbnails.aws.bus import Bus
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.secrets import ProviderKeys
 from thumbnails.aws.step_functions import Executions
+from thumbnails.runs.budget import Budget
 
 
 @cache
@@ -13,6 +15,12 @@ def store() -> Store:
     """The application's bucket."""
     given = settings(Settings)
     return Store.connect(given.bucket, given.public_endpoint_url, given.url_seconds, given.bucket_folder)
+
+
+@cache
+def budget() -> Budget:
+    """The day's budget."""
+    return Budget(store(), settings(Settings).daily_budget_usd)
 
 
 @cache
@@ -32,6 +40,12 @@ def executions() -> Executions:
 def batches() -> Executions:
     """The executions of ``generateBatch`` alone."""
     return Executions.connect({"generateBatch": settings(EventSettings).generate_batch_arn})
+
+
+@cache
+def bus() -> Bus:
+    """The account's default bus."""
+    return Bus.connect()
 
 
 def provider_keys(given: ProviderSettings) -> ProviderKeys:

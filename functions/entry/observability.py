@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_xray_sdk.ext import boto_utils
 
 logger = Logger()
 tracer = Tracer(patch_modules=["botocore"])
@@ -20,6 +21,9 @@ def count_spending(usd: float) -> None:
     with single_metric(SPENT, MetricUnit.NoUnit, usd, default_dimensions={"service": metrics.provider.service}):
         pass
 
+
+# A trace names what is asked of S3, and the key of an image has its title's words.
+boto_utils.whitelist["services"].pop("s3", None)
 
 #: A Lambda handler: (event, context) → answer.
 Handler = Callable[[Any, Any], Any]

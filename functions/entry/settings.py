@@ -2,15 +2,12 @@
 
 import os
 from functools import cache
-from typing import Annotated, TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from thumbnails.catalog import Provider
 from thumbnails.catalog.models import bedrock_url
-
-#: How the template spells a switch.
-Switch = Annotated[bool, BeforeValidator(lambda value: value == "on" if isinstance(value, str) else value)]
 
 
 class Environment(BaseModel):
@@ -30,6 +27,8 @@ class Settings(Environment):
     public_endpoint_url: str = ""
     #: Where the bucket is on this machine's disk; the embedded stack says so to its functions.
     bucket_folder: str = ""
+    #: What all runs together may pay in a UTC day, in US dollars; 0 for no limit.
+    daily_budget_usd: float = 0.0
 
 
 class EndpointSettings(Settings):
@@ -102,7 +101,8 @@ class ApiSettings(CheckSettings, ProviderSettings):
     generate_batch_arn: str
     generate_thumbnails_arn: str
     generate_campaign_arn: str
-    moderation: Switch = False
+    #: What is moderated before it is paid for: nothing, requests that take text from a page, every request.
+    moderation: Literal["off", "pages", "on"] = "off"
 
 
 class CorsSettings(Environment):

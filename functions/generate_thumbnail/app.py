@@ -6,17 +6,19 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from snapshot_restore_py import register_before_snapshot
 
-from entry.clients import provider_keys, store
+from entry.clients import budget, provider_keys, store
 from entry.observability import count_spending, logger, metrics, observed, tracer
 from entry.settings import CellSettings, settings
-from thumbnails.catalog import MODELS, Order
-from thumbnails.catalog.prices import picture_usd
-from thumbnails.errors import ProgramFault, ThumbnailError, cut
+from thumbnails.catalog import Order
+from thumbnails.errors import ProgramFault, ThumbnailError, UnusableAnswer, cut
 from thumbnails.images.cell import Image, warm_up
 from thumbnails.images.pace import Pause, make_or_wait
 from thumbnails.images.providers import generate_picture, warm_up_adapters
 from thumbnails.images.providers.answers import Answer
 from thumbnails.requests.checks import parse_cell
+from thumbnails.requests.estimate import cell_usd
+from thumbnails.requests.models import Cell
+from thumbnails.runs.costs import measured_tokens
 from thumbnails.runs.failures import BILLED, MESSAGE_BYTES
 from thumbnails.runs.gallery import show_in_gallery
 
@@ -34,14 +36,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         cell = parse_cell(event, run_id=context.aws_request_id, real=settings(CellSettings).real)
         logger.append_keys(run_id=cell.run_id, row=cell.row, column=cell.column, model=cell.model)
         metrics.add_dimension("model", cell.model)
-        answer = make_or_wait(cell, store(), _generate)
-        if cell.run_id == context.aws_request_id:  # An image of its own, which no state machine asked for.
-            show_in_gallery(cell.run_id, store())
+        answer = _make(cell, alone=cell.run_id == context.aws_request_id)
     except ThumbnailError as error:
         name = type(error).__name__
         logger.warning("image failed", extra={"error": name, "reason": str(error)})
         metrics.add_metric("ImagesFailed", MetricUnit.Count, 1)
         metrics.add_metric("PaidCalls", MetricUnit.Count, int(name in BILLED))
+        if isinstance(error, UnusableAnswer):
+            count_spending(error.usd)
         error.args = (cut(str(error), MESSAGE_BYTES),)
         raise
     except Exception as error:
@@ -56,6 +58,25 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return answer.as_json()
 
 
+def _make(cell: Cell, *, alone: bool) -> Image | Pause:
+    """One image, of a run that has reserved for it, or one that is asked for alone and reserves for itself."""
+    if not alone:
+        return make_or_wait(cell, store(), _generate)
+    measured = measured_tokens(store(), [cell.model])
+    reserved = budget().reserve(cell.run_id, cell_usd(cell.title, cell.model, cell, measured))
+    usd = 0.0
+    try:
+        answer = make_or_wait(cell, store(), _generate)
+        usd = answer.cost.usd if isinstance(answer, Image) and answer.paid_calls else 0.0
+    except UnusableAnswer as error:
+        usd = error.usd
+        raise
+    finally:
+        budget().settle(reserved.date, cell.run_id, usd)
+    show_in_gallery(cell.run_id, store())
+    return answer
+
+
 @register_before_snapshot
 def prepare() -> None:
     """Do once, where a snapshot serves many environments (SnapStart), what each would do at its first image."""
@@ -66,10 +87,9 @@ def prepare() -> None:
 
 def _generate(order: Order, prompt: str) -> Answer:
     given = settings(CellSettings)
+    keys = provider_keys(given)
     with tracer.provider.in_subsegment("## provider call"):
-        return generate_picture(
-            order, prompt, provider_keys(given).get, given.provider_timeout_seconds, given.base_urls
-        )
+        return generate_picture(order, prompt, keys.get, given.provider_timeout_seconds, given.base_urls, keys.renewed)
 
 
 def _report(image: Image) -> None:
@@ -77,6 +97,6 @@ def _report(image: Image) -> None:
     metrics.add_metric("PaidCalls", MetricUnit.Count, int(image.provider_seconds is not None))
     if image.provider_seconds is not None:
         metrics.add_metric("ProviderLatency", MetricUnit.Seconds, image.provider_seconds)
-        count_spending(picture_usd(MODELS[image.cell.model].order()))
+        count_spending(image.cost.usd)
     called = image.provider_seconds is not None
-    logger.info("image stored", extra={"key": image.key, "model_called": called, "warnings": image.warnings})
+    logger.info("image stored", extra={"model_called": called, "warnings": image.warnings})

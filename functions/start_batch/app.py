@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.parser.models import EventBridgeModel
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from entry.clients import batches
+from entry.clients import batches, store
 from entry.observability import logger, observed
 from entry.settings import EventSettings, settings
 from thumbnails.keys import S3Object
@@ -21,10 +21,11 @@ def handler(event: EventBridgeModel, _context: LambdaContext) -> dict[str, Any]:
     Raises:
         InvalidBatch: Step Functions takes no such request.
         OrchestrationUnavailable: Step Functions could not be asked.
+        StorageUnavailable: a large event could not be kept.
     """
     envelope = event.model_dump(by_alias=True, exclude_none=True, mode="json")
     given = settings(EventSettings)
-    run_id, started = start_for_event(envelope, S3Object(given.bucket, given.scheduled_key, None), batches())
+    run_id, started = start_for_event(envelope, S3Object(given.bucket, given.scheduled_key, None), batches(), store())
     message = "run started" if started else "run was started before"
     logger.info(message, extra={"run_id": run_id, "event_id": event.id})
     return {"run_id": run_id, "started": started}

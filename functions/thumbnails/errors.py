@@ -5,6 +5,7 @@ renaming a class here means renaming it in ``statemachine/``; a test holds the t
 
     ThumbnailError
     ├── InvalidBatch                 the request breaks the contract; nothing was paid
+    ├── DailyBudgetExceeded          the day's budget has less left than this may cost; nothing was paid
     ├── AllImagesFailed              no image of the run could be made
     ├── CampaignCutShort             more rows of a campaign failed than it tolerates; the state machine alone says so
     ├── TransientError               worth another try; the state machine retries it
@@ -15,6 +16,7 @@ renaming a class here means renaming it in ``statemachine/``; a test holds the t
     │   └── StorageUnavailable       S3 could not be read or written
     ├── Unavailable                  what the API asks gave no answer; no state machine sees these
     │   ├── OrchestrationUnavailable Step Functions
+    │   ├── BusUnavailable           EventBridge
     │   └── ModerationUnavailable    the moderation endpoint
     └── PermanentError               another try would end the same way
         ├── ProviderTooSlow          the provider asks for longer waits than the request allows
@@ -27,6 +29,7 @@ renaming a class here means renaming it in ``statemachine/``; a test holds the t
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 
@@ -66,6 +69,25 @@ class InvalidBatch(ThumbnailError):
     def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
         super().__init__(message)
         self.problems = tuple(problems) or (Problem("", message),)
+
+
+class DailyBudgetExceeded(ThumbnailError):
+    """The day's budget has less left than this may cost; nothing was paid.
+
+    Args:
+        usd: what it may cost, in US dollars.
+        left_usd: what is left of the day's budget.
+        limit_usd: the day's budget.
+        ends: when the budget starts anew.
+    """
+
+    def __init__(self, usd: float, left_usd: float, limit_usd: float, ends: datetime) -> None:
+        super().__init__(
+            f"this may cost {usd:.3f} US dollars, and {left_usd:.3f} of the day's {limit_usd:.2f} are left; "
+            f"the budget starts anew at {ends:%Y-%m-%dT%H:%MZ}"
+        )
+        self.left_usd = left_usd
+        self.ends = ends
 
 
 class AllImagesFailed(ThumbnailError):
@@ -116,6 +138,10 @@ class OrchestrationUnavailable(Unavailable):
     """Step Functions could not be asked after its client's own retries."""
 
 
+class BusUnavailable(Unavailable):
+    """EventBridge did not take an event."""
+
+
 class ModerationUnavailable(Unavailable):
     """The moderation endpoint gave no judgement, so nothing may be paid for."""
 
@@ -145,7 +171,13 @@ class ProviderRejectedRequest(PermanentError):
 
 
 class UnusableAnswer(PermanentError):
-    """The provider answered with success, and may have billed it, but not with a picture."""
+    """The provider answered with success, and may have billed it, but not with a picture.
+
+    Attributes:
+        usd: what it may have cost, in US dollars; 0 where an earlier try has paid for it.
+    """
+
+    usd = 0.0
 
 
 class UnusablePicture(UnusableAnswer):

@@ -1,6 +1,7 @@
 """The bucket's keys: what is kept where, and the digests that name a picture.
 
     runs/<run_id>/request.json               the checked request, which a resumed run starts from
+    runs/<run_id>/event.json                 the request of an event that is too large for an execution's input
     runs/<run_id>/claim.json                 what an idempotency key was first sent with
     runs/<run_id>/<row>-<slug>/<model>.jpg   a finished image
     runs/<run_id>/manifest.json              the run's result
@@ -15,7 +16,12 @@
     campaigns/<id>/results/<execution>/…     what Step Functions writes about every row
     campaigns/<id>/images.jsonl              every image with its key, and every failure, a line each
     campaigns/<id>/manifest.json             the campaign's result
+    campaigns/<id>/budget/<execution>.json   what an execution of it has reserved for all of its rows
+    budget/<day>.json                        what runs have paid on a UTC day, and what those under way may pay
+    winners/<run_id>/…                       what was chosen of a run, in copies that stay
     originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came
+    spent/<day>/<model>/<quality>-<size>/<run_id>/<row>-<column>.…   nothing: its name says what a call cost
+    measured/<model>.json                    how many tokens the model's pictures took
 
 A campaign's row is a run of its own, ``<id>-<row>``. The digest is taken over everything that decides the picture. A
 run's own originals stand under it apart from those of other runs, so that a retry never takes another run's picture for
@@ -38,6 +44,7 @@ GALLERY = "gallery/"
 #: Milliseconds since 1970 count down from here, so that S3's order of keys is newest first.
 _LAST_MOMENT = 9_999_999_999_999
 CAMPAIGNS = "campaigns/"
+SPENT = "spent/"
 
 
 class S3Object(NamedTuple):
@@ -63,6 +70,11 @@ def gallery_key(run_id: str, moment: float) -> str:
     return f"{GALLERY}{_LAST_MOMENT - int(moment * 1000):013d}/{run_id}"
 
 
+def event_key(run_id: str) -> str:
+    """The key of the request that a large event held."""
+    return run_prefix(run_id) + "event.json"
+
+
 def manifest_key(run_id: str) -> str:
     """The key of a run's result."""
     return run_prefix(run_id) + "manifest.json"
@@ -76,6 +88,11 @@ def image_key(run_id: str, row: int, title: str, model: str) -> str:
 def original_key(digest: str, run_id: str, row: int, column: int) -> str:
     """The key of the provider's own picture."""
     return f"originals/{digest}/{run_id}/{row}-{column}"
+
+
+def measured_key(model: str) -> str:
+    """The key of what a model's pictures took so far."""
+    return f"measured/{model}.json"
 
 
 def slug(title: str) -> str:
@@ -93,6 +110,16 @@ def digest(*parts: object) -> str:
 def campaign_prefix(campaign_id: str) -> str:
     """Where a campaign keeps everything of its own."""
     return f"{CAMPAIGNS}{campaign_id}/"
+
+
+def budget_key(date: str) -> str:
+    """The key of a UTC day's budget; the date in ISO form."""
+    return f"budget/{date}.json"
+
+
+def campaign_budget_key(campaign_id: str, execution: str) -> str:
+    """The key of what an execution of a campaign has reserved."""
+    return f"{campaign_prefix(campaign_id)}budget/{execution}.json"
 
 
 def results_prefix(campaign_id: str, execution: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.parser import BaseModel, event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from entry.clients import store
+from entry.clients import budget, store
 from entry.observability import logger, observed
 from entry.settings import RunSettings, settings
 from thumbnails.requests.models import Task
@@ -27,11 +27,14 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
 
     Raises:
         InvalidBatch: the request breaks the contract.
+        DailyBudgetExceeded: the day's budget has less left than the run may pay.
         StorageUnavailable: the bucket could not be read or written.
     """
     logger.append_keys(run_id=event.execution, task=event.task)
     given = settings(RunSettings)
-    run_id, request = open_run(event.task, event.execution, event.request, store(), given.batch_cap, given.real)
+    run_id, request = open_run(
+        event.task, event.execution, event.request, store(), given.batch_cap, budget(), given.real
+    )
     logger.info("request accepted", extra={"titles": len(request.titles), "models": request.models})
     return {
         "run_id": run_id,

@@ -54,7 +54,7 @@ class Count:
     Attributes:
         sockets: descriptors, by kind, of LocalStack and the functions together; ``events`` are epoll and its kin,
             ``temporary`` files without a name.
-        on_disk: files in the stack's temporary folder, but for the objects of S3.
+        on_disk: files in the stack's temporary folder.
         localstack_mb: memory of LocalStack itself; ``functions_mb`` of all that it started.
         bucket_mb: the bucket's objects, on disk.
     """
@@ -145,7 +145,7 @@ def count(app: Application) -> Count:
         events=kinds["anon_inode"],
         files=kinds["file"],
         temporary=kinds["temporary"],
-        on_disk=sum(1 for file in folder.rglob("*") if file.is_file() and folder / "s3" not in file.parents),
+        on_disk=sum(1 for file in folder.rglob("*") if file.is_file()),
         localstack_mb=megabytes(root),
         functions_mb=sum(map(megabytes, functions)),
         bucket_mb=stored_bytes(app) / MEGABYTE,

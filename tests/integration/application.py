@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from thumbs.cli.tool_commands import FUNCTIONS
 from thumbs.image_api.control import ImageApiControl
-from thumbs.stack.deploy import BUCKET as BUCKET  # noqa: PLC0414 - the tests import it from here
+from thumbs.stack import deploy
 from thumbs.stack.deploy import CREDENTIALS, REGION, STACK_NAME
 from thumbs.stack.processes import Stack
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ACCOUNT = "000000000000"
+BUCKET = deploy.BUCKET
 GEMINI, GPT, GPT2, DALLE = "gemini-3-pro-image-preview", "gpt-image-1", "gpt-image-2", "dall-e-3"
 #: Longer than anything takes on a busy machine: three provider timeouts, the longest two waits between them, and more.
 RUN_SECONDS = 240.0
@@ -69,6 +70,16 @@ def wait_for(what: str, look: Callable[[], T | None], seconds: float) -> T:
     return found
 
 
+def machine_arn(task: str) -> str:
+    """Of a state machine that the template deploys."""
+    return f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STACK_NAME}-{task}"
+
+
+def execution_arn(name: str, task: str = "generateBatch") -> str:
+    """Of an execution of one."""
+    return f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{STACK_NAME}-{task}:{name}"
+
+
 class Application:
     """A deployed stack: its AWS clients, its offline image API, and what tests do with them."""
 
@@ -98,7 +109,7 @@ class Application:
 
     def start(self, task: str, request: object, name: str | None = None) -> str:
         """Start a state machine; the execution's ARN."""
-        arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STACK_NAME}-{task}"
+        arn = machine_arn(task)
         named = {"name": name} if name else {}
         return self.states.start_execution(stateMachineArn=arn, input=json.dumps(request), **named)["executionArn"]
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Template
 
+from tests.integration.application import machine_arn
+
 EVIL = "https://evil.example"
 JSON = "application/json"
 FORM = "multipart/form-data; boundary=x"
@@ -23,7 +25,7 @@ UPLOAD = (
 )
 STATES = {"X-Amz-Target": "AWSStepFunctions.ListStateMachines", "Content-Type": "application/x-amz-json-1.0"}
 START = {"X-Amz-Target": "AWSStepFunctions.StartExecution", "Content-Type": "application/x-amz-json-1.0"}
-START_BODY = json.dumps({"stateMachineArn": "arn:aws:states:us-east-1:000000000000:stateMachine:generateBatch"})
+START_BODY = json.dumps({"stateMachineArn": machine_arn("generateBatch")})
 FUNCTION = json.dumps({"FunctionName": "evil", "Role": "arn:aws:iam::000000000000:role/any", "Code": {"ZipFile": ""}})
 SIGNED = {
     "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/states/aws4_request, SignedHeaders=host"

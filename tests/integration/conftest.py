@@ -34,11 +34,11 @@ LANES = {
     ),
     "application": (
         *("test_api", "test_command", "test_one_domain", "test_secrets", "test_fuzz", "test_stack", "test_events"),
-        *("test_runs", "test_requests", "test_attacks"),
+        *("test_lost_events", "test_budget", "test_runs", "test_requests", "test_attacks", "test_page"),
     ),
 }
 #: What tests note a row of under this name.
-TABLES = {"fault": "faults", "attack": "attacks", "crash": "crashes"}
+TABLES = {"fault": "faults", "attack": "attacks", "crash": "crashes", "lost_event": "lost events"}
 LANE_OF = {file: lane for lane, files in LANES.items() for file in files}
 
 

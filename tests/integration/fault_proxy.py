@@ -13,15 +13,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-#: slow_down: 503, as S3 says it, and nothing reaches the server behind.  cut_before: the connection is reset, and
-#: nothing reaches it.  cut_after: it has done its work, and the connection is reset in place of its answer.  delay: the
-#: request goes on after ``seconds``.  kill_before, kill_after: as the cuts, with the client's process killed.
-Effect = Literal["slow_down", "cut_before", "cut_after", "delay", "kill_before", "kill_after"]
+#: slow_down: 503, as S3 says it, and nothing reaches the server behind.  throttle: 400, as Step Functions says it, and
+#: nothing reaches it.  cut_before: the connection is reset, and nothing reaches it.  cut_after: it has done its work,
+#: and the connection is reset in place of its answer.  delay: the request goes on after ``seconds``.  kill_before,
+#: kill_after: as the cuts, with the client's process killed.
+Effect = Literal["slow_down", "throttle", "cut_before", "cut_after", "delay", "kill_before", "kill_after"]
 
 _SLOW_DOWN = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 )
+_THROTTLED = b'{"__type": "ThrottlingException", "message": "Rate exceeded"}'
 #: Those that belong to one connection and not to the message.
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "host", "content-length"}
 _UPSTREAM_SECONDS = 60.0
@@ -125,6 +127,8 @@ class _Requests(BaseHTTPRequestHandler):
         effect = rule.effect if rule else None
         if effect == "slow_down":
             self._answer(503, [("Content-Type", "application/xml")], _SLOW_DOWN)
+        elif effect == "throttle":
+            self._answer(400, [("Content-Type", "application/x-amz-json-1.0")], _THROTTLED)
         elif effect == "cut_before":
             self._cut()
         elif effect == "kill_before":

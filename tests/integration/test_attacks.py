@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,10 +17,11 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 from PIL import Image
 
-from tests.integration.application import ACCOUNT, BUCKET, Application, create_function
+from tests.integration.application import BUCKET, Application, create_function, machine_arn
 from tests.integration.attacks import ATTACKS, CREATE_STACK, JSON, NEXT, PAID, USES, Row, send
 from thumbs.cli.application import Application as Command
 from thumbs.stack.deploy import CREDENTIALS, REGION
@@ -69,9 +71,17 @@ class Fence:
 
     def state(self) -> dict[str, object]:
         """What an attack would change."""
-        machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:generateBatch"
+        machine = machine_arn("generateBatch")
         executions = self.app.listing.list_executions(stateMachineArn=machine)["executions"]
+        session = boto3.session.Session(
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            region_name=REGION,
+        )
+        with closing(session.client("cloudformation", endpoint_url=self.url)) as formation:
+            stacks = formation.describe_stacks()["Stacks"]
         return {
+            "stacks": sorted(stack["StackName"] for stack in stacks),
             "inbox": self.app.keys("inbox/"),
             "functions": sorted(self.app.function_names()),
             "executions": sorted(execution["name"] for execution in executions),

@@ -2,30 +2,42 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.integration.application import ACCOUNT, DALLE, GPT, RUN_SECONDS, Application, wait_for
+from tests.integration.application import DALLE, GPT, RUN_SECONDS, Application, execution_arn, machine_arn, wait_for
+from tests.integration.fault_proxy import Effect, FaultProxy, Rule
 from thumbs.stack.processes import PROJECT
 
 THUMBS = Path(sys.executable).parent / "thumbs"
 REQUEST = {"prompts": ["Typed by a person", "Read by a person"], "models": [GPT, DALLE]}
 
 
-def thumbs(app: Application, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+def environment(endpoint: str, **more: str) -> dict[str, str]:
+    """A person's, whose command talks to an endpoint and who has no screen."""
+    ours = ("AWS_", "DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**mine, "AWS_ENDPOINT_URL": endpoint, "COLUMNS": "120", **more}
+
+
+def thumbs(app: Application, *arguments: str, typed: str = "", **more: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        "AWS_ENDPOINT_URL": app.stack.endpoint,
-        "COLUMNS": "120",
-    }
     return subprocess.run(
-        [THUMBS, *arguments], input=typed, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False
+        [THUMBS, *arguments],
+        input=typed,
+        env=environment(app.stack.endpoint, **more),
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -102,6 +114,90 @@ def test_a_run_is_stopped_and_redriven(app: Application) -> None:
     assert (result["run_id"], result["images"]["succeeded"]) == (name, 4)
 
 
+@contextmanager
+def watcher(app: Application, endpoint: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A person who watches a run that does not end, and has seen its first images."""
+    app.image_api.add_fault("hang", model=DALLE)
+    name = new_name()
+    with subprocess.Popen(
+        [THUMBS, "start", "generateBatch", "--name", name, "--input", json.dumps(REQUEST)],
+        env=environment(endpoint),
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert "1/4" in process.stdout.readline()
+        yield name, process
+    arn = execution_arn(name)
+    assert app.states.describe_execution(executionArn=arn)["status"] == "RUNNING"
+    app.states.stop_execution(executionArn=arn)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_watcher_that_is_ended_says_that_the_run_goes_on(app: Application, number: int, status: int) -> None:
+    with watcher(app, app.stack.endpoint) as (name, process):
+        process.send_signal(number)
+        _, said = process.communicate()
+    assert said == f"{name} goes on; `thumbs show {name}` shows it, `thumbs stop {name}` ends it\n"
+    assert process.returncode == status
+
+
+@pytest.mark.parametrize(
+    ("effect", "words"), [("cut_before", "broke the connection off"), ("slow_down", "ends, or has no room (503)")]
+)
+def test_a_watcher_whose_stack_ends_names_it_and_the_run(app: Application, effect: Effect, words: str) -> None:
+    with (
+        FaultProxy(app.stack.endpoint, lambda _port: None) as proxy,
+        watcher(app, proxy.url) as (name, process),
+    ):
+        proxy.rules.append(Rule(effect, "POST", "/"))
+        _, said = process.communicate()
+    remedy = "`thumbs status` says what runs here, `thumbs up` starts the stack"
+    assert said == f"✗ {name} is out of sight: {proxy.url} {words}: {remedy}\n"
+    assert process.returncode == 1
+
+
+def test_a_run_is_saved_resumed_and_opened(app: Application, tmp_path: Path) -> None:
+    app.image_api.add_fault("refusal", model=DALLE, prompt_contains="Read by")
+    name, folder = new_name(), tmp_path / "my pictures"
+    app.run("generateBatch", REQUEST, name)
+    done = thumbs(app, "download", name, str(folder), "--originals")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"3 of 4 images are in {folder}, 3 of them fetched now" in done.stdout
+    assert f"1 missing: `thumbs redrive {name}` makes them" in done.stdout
+    saved = [f"01-typed-by-a-person-{DALLE}.jpg", f"01-typed-by-a-person-{GPT}.jpg", f"02-read-by-a-person-{GPT}.jpg"]
+    assert sorted(path.name for path in folder.iterdir()) == [*saved, "index.html", "manifest.json", "originals"]
+    assert sorted(path.name for path in (folder / "originals").iterdir()) == saved
+    key = json.loads((folder / "manifest.json").read_text())["results"][0][0]
+    assert (folder / key).read_bytes() == app.read(f"runs/{name}/0-typed-by-a-person/{GPT}.jpg")
+
+    app.image_api.clear_faults()
+    thumbs(app, "redrive", name, "--json")
+    (folder / saved[0]).unlink()
+    (folder / saved[1]).write_text("mine")
+    again = json.loads(thumbs(app, "download", name, str(folder), "--json").stdout)
+    assert [file["file"] for file in again["files"]] == [
+        saved[1].replace(".jpg", " (2).jpg"),
+        saved[0],
+        saved[2],
+        f"02-read-by-a-person-{DALLE}.jpg",
+    ]
+    assert (folder / saved[1]).read_text() == "mine"
+
+    browser, seen = tmp_path / "browser", tmp_path / "seen"
+    browser.write_text(f'#!/bin/sh\necho "$1" > "{seen}"\n')
+    browser.chmod(0o755)
+    address = (folder / "index.html").as_uri()
+    opened = thumbs(app, "open", name, str(folder), BROWSER=f"{browser} %s")
+    assert (opened.returncode, opened.stderr, seen.read_text()) == (0, "", f"{address}\n")
+    assert "4 of 4 images" in opened.stdout
+    without = thumbs(app, "open", name, str(folder))
+    assert without.stdout.endswith(f"{address}\n")
+    assert without.stderr == "there is no browser here; this is the page's address:\n"
+
+
 def test_a_campaign_is_followed_shown_listed_and_redriven(app: Application, tmp_path: Path) -> None:
     file = tmp_path / f"{new_name()}.csv"
     file.write_text("title\nTyped by a person\nRead by a person\n")
@@ -132,7 +228,7 @@ def test_a_campaign_is_stopped_with_its_rows_and_redriven(app: Application, tmp_
     wait_for("a call", lambda: app.image_api.calls()["requests"] or None, RUN_SECONDS)
     assert f"{name} is stopped" in thumbs(app, "stop", name).stdout
     running = app.listing.list_executions(
-        stateMachineArn=f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:fan-out-thumbnails-generateThumbnails",
+        stateMachineArn=machine_arn("generateThumbnails"),
         statusFilter="RUNNING",
     )
     assert [run["name"] for run in running["executions"] if run["name"].startswith(name)] == []
@@ -176,6 +272,7 @@ def test_a_sheet_of_templates_needs_no_stack(app: Application, tmp_path: Path) -
         (["start", "nothing", "--input", "[]"], "there is no task 'nothing': choose from generateThumbnail, "),
         (["show", "nothing"], "there is no run 'nothing': `thumbs runs` lists them"),
         (["logs", "nothing"], "there is no function 'nothing': choose from validateBatch, "),
+        (["download", "nothing"], "there is no run 'nothing': `thumbs runs` lists them"),
         (["drop", "/nowhere"], "/nowhere cannot be read: No such file or directory"),
         (["preview", "--font", "nothing"], "there is no font 'nothing': choose from inter, "),
         (
@@ -195,3 +292,9 @@ def test_a_refused_request_says_why(app: Application) -> None:
     done = thumbs(app, "start", "generateBatch", "--input", json.dumps([["ab"], [GPT]]))
     assert done.returncode == 1
     assert "is FAILED: InvalidBatch: prompts[0]: a title has 3 to 200 characters, this one has 2" in done.stderr
+
+
+def test_a_refused_request_says_all_that_is_wrong(app: Application) -> None:
+    done = thumbs(app, "start", "generateBatch", "--input", json.dumps([["ab"], ["gpt-5"], "glossy"]))
+    assert "this one has 2; also: unknown model 'gpt-5'; choose from: " in done.stderr
+    assert "; also: unknown style 'glossy'; choose from: " in done.stderr

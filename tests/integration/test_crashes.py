@@ -18,20 +18,19 @@ import psutil
 import pytest
 
 from tests.integration.application import (
-    ACCOUNT,
     BUCKET,
     GEMINI,
     GPT,
     RUN_SECONDS,
     Application,
     create_function,
+    execution_arn,
     wait_for,
 )
 from tests.integration.conftest import say
 from tests.integration.http_api import HttpApi
 from tests.integration.machine import REQUEST, THUMBS, Machine, last_changes
 from thumbs.cli.application import Application as Command
-from thumbs.stack.deploy import REGION
 from thumbs.stack.processes import PROJECT
 
 Record = Callable[[str, object], None]
@@ -221,7 +220,7 @@ def test_a_function_that_is_killed_in_a_run_loses_its_own_cells_alone(
     for process in environments if killed == "a function" else [zygote]:
         process.kill()
     assert left(environments) == []
-    done = app.wait(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:generateBatch:{row.run_id}")
+    done = app.wait(execution_arn(row.run_id))
     assert done.status == "SUCCEEDED"
     assert [failure["error"] for failure in done.output["failures"]] == ["Runtime.ExitError"] * IN_FLIGHT
     assert sum(url is None for urls in done.output["results"] for url in urls) == IN_FLIGHT
@@ -248,7 +247,7 @@ def test_a_run_goes_on_without_the_command_that_follows_it(machine: Machine, row
         follower.kill()
         follower.wait()
     app.image_api.clear_faults()
-    app.wait(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:generateBatch:{row.run_id}")
+    app.wait(execution_arn(row.run_id))
     row.end(app, record_property, "the command that follows", lost=0)
     app.close()
 
@@ -275,7 +274,7 @@ def test_a_killed_image_api_is_started_again_where_the_functions_look_for_it(
     assert said[0] == f"✓ the offline image API runs on {url}"
     assert len(said) == 2
     assert machine.process("localstack") == localstack
-    app.wait(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:generateBatch:{row.run_id}")
+    app.wait(execution_arn(row.run_id))
     # A try that came after the start has made its image already.
     row.end(app, record_property, "the image API", lost=IN_FLIGHT, counted=row.before)
     app.close()
@@ -413,7 +412,7 @@ def test_a_disk_that_fills_in_the_middle_costs_the_calls_under_way_and_none_more
     row.begin(app)
     with disk.filled():
         app.image_api.clear_faults()
-        done = app.wait(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:generateBatch:{row.run_id}")
+        done = app.wait(execution_arn(row.run_id))
         # Not even the manifest could be written.
         assert (done.status, done.error) == ("FAILED", "StorageUnavailable")
         assert f"the disk that holds {machine.stack.buckets / BUCKET} is full (No space left on device)" in done.cause

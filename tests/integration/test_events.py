@@ -51,7 +51,7 @@ def drop(app: Application, name: str, body: bytes) -> str:
 def ask(app: Application, request: object) -> str:
     """Put a request on the bus; the event's id."""
     events = client(app, "events")
-    entry = {"Source": STACK_NAME, "DetailType": "BatchRequested", "Detail": json.dumps(request)}
+    entry = {"Source": STACK_NAME, "DetailType": "BatchRequested", "Detail": json.dumps(request, ensure_ascii=False)}
     sent: str = events.put_events(Entries=[entry])["Entries"][0]["EventId"]
     events.close()
     return sent

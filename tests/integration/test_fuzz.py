@@ -34,7 +34,8 @@ TASKS: tuple[Task, ...] = ("generateBatch", "generateThumbnails")
 #: Everything that the application ever writes, and what writers drop.
 KNOWN = re.compile(
     rf"runs/{RUN_ID.strip('^$')}/(request\.json|manifest\.json|claim\.json|archive\.zip|\d+-[a-z0-9-]+/[a-z0-9.-]+\.jpg)"
-    rf"|originals/[0-9a-f]{{64}}/{RUN_ID.strip('^$')}/\d+-\d+|rejected/[A-Za-z0-9_.-]+/[^/\\]+|(inbox|scheduled)/.*",
+    rf"|originals/[0-9a-f]{{64}}/{RUN_ID.strip('^$')}/\d+-\d+|rejected/[A-Za-z0-9_.-]+/[^/\\]+"
+    rf"|gallery/\d{{13}}/{RUN_ID.strip('^$')}|(inbox|scheduled)/.*",
     re.DOTALL,
 )
 

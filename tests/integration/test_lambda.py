@@ -13,7 +13,15 @@ import boto3
 import psutil
 import pytest
 
-from tests.integration.application import GPT, RUN_SECONDS, Application, Invocation, create_function, wait_for
+from tests.integration.application import (
+    GPT,
+    RUN_SECONDS,
+    Application,
+    Invocation,
+    create_function,
+    deployed_name,
+    wait_for,
+)
 from thumbs.localstack.executor import INVOCATIONS_PER_PROCESS
 from thumbs.stack.deploy import CREDENTIALS, REGION, STACK_NAME
 
@@ -290,7 +298,7 @@ def test_every_invocation_is_counted_as_a_metric(app: Application, invoke: Invok
         found = metrics.get_metric_statistics(
             Namespace="AWS/Lambda",
             MetricName="Invocations",
-            Dimensions=[{"Name": "FunctionName", "Value": "collectBatch"}],
+            Dimensions=[{"Name": "FunctionName", "Value": deployed_name("collectBatch")}],
             StartTime=now - timedelta(hours=1),
             EndTime=now + timedelta(minutes=1),
             Period=7200,

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.integration.application import DALLE, GPT, RUN_SECONDS, Application, wait_for, without_query
+from tests.integration.application import DALLE, GPT, RUN_SECONDS, Application, machine_arn, wait_for, without_query
 from tests.integration.http_api import HttpApi
 from tests.integration.test_command import new_name, thumbs
 
@@ -80,7 +80,7 @@ def agreed(app: Application, api: HttpApi, run_id: str) -> Any:
 
 def executions(app: Application, run_id: str, task: str = "generateBatch") -> list[str]:
     """The executions of a run, the newest first, asked of Step Functions itself."""
-    arn = f"arn:aws:states:us-east-1:000000000000:stateMachine:fan-out-thumbnails-{task}"
+    arn = machine_arn(task)
     found = app.listing.list_executions(stateMachineArn=arn)["executions"]
     return [one["name"] for one in found if one["name"].startswith(run_id)]
 

@@ -94,6 +94,8 @@ def test_the_positional_array_is_the_same_request(app: Application) -> None:
         "context": "About queues.",
         "extra_prompt": "Red",
         "reuse": False,
+        "redraw": "",
+        "max_wait_seconds": 900,
     }
     (call,) = app.image_api.calls()["by_prompt"]
     assert "About queues." in call["prompt"]

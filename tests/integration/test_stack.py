@@ -2,19 +2,27 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import psutil
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.integration.application import ACCOUNT, Application, create_function, wait_for
+from tests.integration.application import ACCOUNT, BUCKET, GPT, RUN_SECONDS, Application, create_function, wait_for
+from tests.integration.test_events import ask, client, run_named
+from thumbs.cli.application import Application as Command
 from thumbs.command_error import CommandError
 from thumbs.localstack import ENVIRONMENTS
-from thumbs.stack.deploy import CREDENTIALS, REGION
+from thumbs.stack.deploy import ARTIFACT_BUCKET, CREDENTIALS, REGION, STACK_NAME
 from thumbs.stack.processes import Stack, answers, free_port, is_free
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
 
 SPAWNING = "import subprocess\ndef handler(event, context):\n    return subprocess.Popen(['sleep', '300']).pid\n"
 
@@ -34,7 +42,7 @@ def second(deployed: Application) -> Iterator[Stack]:
         shutil.rmtree(stack.home)
 
 
-def client(stack: Stack, service: Any) -> Any:
+def client_of(stack: Stack, service: Any) -> Any:
     """A client of a stack's service."""
     return boto3.client(
         service,
@@ -86,7 +94,7 @@ FAN_OUT = {
 def test_work_above_the_bound_waits_its_turn_and_its_time_has_not_begun(second: Stack) -> None:
     second.start(quiet)
     assert second.state()["environments"] == 2
-    functions, states = client(second, "lambda"), client(second, "stepfunctions")
+    functions, states = client_of(second, "lambda"), client_of(second, "stepfunctions")
     # Together the eighteen take longer than each may.
     create_function(functions, "waiting", "app.handler", {"app.py": WAITING}, timeout=4)
     role = f"arn:aws:iam::{ACCOUNT}:role/any"
@@ -115,7 +123,7 @@ def test_work_above_the_bound_waits_its_turn_and_its_time_has_not_begun(second: 
     # What a stopped execution has waiting is never invoked.
     stopped = start(16)
     log = "/aws/lambda/waiting"
-    logs = client(second, "logs")
+    logs = client_of(second, "logs")
     before = invocations(logs, log)
     wait_for("its first work", lambda: True if invocations(logs, log) > before else None, 120)
     states.stop_execution(executionArn=stopped)
@@ -136,7 +144,7 @@ def invocations(logs: Any, group: str) -> int:
 def test_a_stack_leaves_no_process_and_no_port_when_it_stops(second: Stack) -> None:
     second.start(quiet)
     services = [second.service(name) for name in ("localstack", "image_api")]
-    functions = client(second, "lambda")
+    functions = client_of(second, "lambda")
     create_function(functions, "spawning", "app.handler", {"app.py": SPAWNING})
     spawned = int(functions.invoke(FunctionName="spawning")["Payload"].read())
     functions.close()
@@ -199,3 +207,78 @@ def test_everything_listens_on_loopback_alone(deployed: Application) -> None:
         ]
         assert service.port in [address.port for address in listening]
         assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}
+
+
+#: CloudFormation's way to say that nothing can be made of a resource.
+BROKEN = """
+  Broken:
+    Type: AWS::Lambda::Permission
+    DependsOn: [ImageBucket, ApiFunction, GenerateBatchStateMachine]
+    Properties: { Action: "lambda:InvokeFunction", FunctionName: no-such-function, Principal: s3.amazonaws.com }
+"""
+
+
+@contextmanager
+def second_stack(app: Application, name: str) -> Iterator[Callable[..., str]]:
+    """Creates a second stack from what the first was deployed from; a call gives the stack's status at the end."""
+    formation: CloudFormationClient = client(app, "cloudformation")
+    template = str(formation.get_template(StackName=STACK_NAME)["TemplateBody"])
+    given = formation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]["Parameters"]
+    values = {one["ParameterKey"]: one["ParameterValue"] for one in given} | {"BucketName": ""}
+
+    def status() -> str:
+        try:
+            return formation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                return "UNKNOWN_IN_PROGRESS"  # LocalStack cannot tell while it changes it.
+            return "DELETE_COMPLETE"
+
+    def ended() -> str | None:
+        found = status()
+        return None if found.endswith("_IN_PROGRESS") else found
+
+    def create(extra: str = "") -> str:
+        body = template.replace("\nResources:\n", f"\nResources:{extra}\n", 1)
+        app.s3.put_object(Bucket=ARTIFACT_BUCKET, Key=name, Body=body.encode())
+        formation.create_stack(
+            StackName=name,
+            TemplateURL=f"{app.stack.endpoint}/{ARTIFACT_BUCKET}/{name}",
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        return wait_for(f"the end of {name}'s deployment", ended, RUN_SECONDS)
+
+    def delete() -> None:
+        formation.delete_stack(StackName=name)
+        # On its way it says DELETE_FAILED of what was never made, and goes on.
+        wait_for(f"the end of {name}", lambda: status() == "DELETE_COMPLETE" or None, RUN_SECONDS)
+
+    try:
+        # LocalStack leaves what a failed creation made; CloudFormation deletes it, as is done here.
+        assert create(BROKEN) == "CREATE_FAILED"
+        delete()
+        yield create
+    finally:
+        delete()
+        formation.close()
+
+
+def test_two_stacks_live_side_by_side_and_a_deployment_that_failed_leaves_room_for_the_next(app: Application) -> None:
+    name = "Beside-It"
+    with second_stack(app, name) as create:
+        assert create() == "CREATE_COMPLETE"
+        request, run_id = {"prompts": ["A title of both"], "models": [GPT]}, f"both-{uuid.uuid4().hex[:8]}"
+        beside = Command(app.stack.endpoint, name)
+        first, second = app.succeed("generateBatch", request, run_id), beside.start("generateBatch", request, run_id)
+        for followed in beside.follow(second):
+            second = followed
+        assert second.execution.output["images"] == first["images"] | {"paid_calls": 1}
+        assert BUCKET in first["results"][0][0]
+        assert beside.store.bucket.startswith("beside-it-")
+        assert f"/{beside.store.bucket}/" in second.execution.output["results"][0][0]
+        assert app.keys(f"runs/{run_id}/")
+        # An event on the bus, which both hear, names the one that it is for.
+        asked = f"event-{ask(app, request)}"
+        assert app.wait(run_named(app, asked)).status == "SUCCEEDED"
+        assert beside.executions.find(asked, "generateBatch") is None

@@ -10,9 +10,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 from PIL import Image
 
-from tests.integration.application import ACCOUNT, GPT, RUN_SECONDS, Application, opened, wait_for
+from tests.integration.application import GPT, RUN_SECONDS, Application, execution_arn, opened, wait_for
 from tests.sam_local.conftest import SamLocal
-from thumbs.stack.deploy import REGION
 from thumbs.stack.processes import PROJECT
 
 EVENTS = PROJECT / "events"
@@ -40,7 +39,7 @@ def assert_thumbnail(url: str) -> None:
 
 def run_of(app: Application, task: str, name: str) -> str:
     """The status of a run at its end."""
-    return app.wait(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:fan-out-thumbnails-{task}:{name}").status
+    return app.wait(execution_arn(name, task)).status
 
 
 def test_a_batch_is_posted_followed_and_opened_over_http(api: str) -> None:
@@ -60,6 +59,17 @@ def test_a_batch_is_posted_followed_and_opened_over_http(api: str) -> None:
     ]
     for cell in run["cells"]:
         assert_thumbnail(cell["image_url"])
+
+
+def test_the_page_and_its_files_are_served(api: str) -> None:
+    with build_opener(ProxyHandler({})).open(f"{api}/") as answer:
+        page = answer.read().decode()
+    assert '<base href="/">' in page
+    script = page.partition('module" src="')[2].partition('"')[0]
+    with build_opener(ProxyHandler({})).open(f"{api}/{script}") as answer:
+        assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    status, drawn = call("POST", f"{api}/preview", {"title": TITLE})
+    assert (status, drawn["warnings"]) == (200, [])
 
 
 def test_a_batch_that_breaks_the_contract_is_refused_over_http(api: str) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from api import image_routes, run_routes
+from api import app, image_routes, page_routes, run_routes, winner_routes
 from api.app import handler
-from entry.settings import settings
+from entry.settings import Settings, settings
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
+from thumbnails.runs.budget import Budget
 
 SETTINGS = {
     "BUCKET": "memory",
@@ -54,7 +55,9 @@ class ApiGateway:
         )
         # What Lambda itself would refuse to pass on.
         assert len(json.dumps(self.answer)) < 1_000_000
-        return self.answer["statusCode"], json.loads(self.answer["body"]) if self.answer["body"] else None
+        body = self.answer["body"]
+        is_json = "json" in "".join(self.answer["multiValueHeaders"].get("Content-Type", ["json"]))
+        return self.answer["statusCode"], json.loads(body) if body and is_json else body or None
 
 
 @contextmanager
@@ -63,8 +66,10 @@ def served(patch: pytest.MonkeyPatch, now: list[ApiGateway], **variables: str) -
     for name, value in {**SETTINGS, **variables}.items():
         patch.setenv(name, value)
     settings.cache_clear()
-    for module in (run_routes, image_routes):
+    for module in (run_routes, image_routes, page_routes, winner_routes):
         patch.setattr(module, "store", lambda: now[0].store)
     patch.setattr(run_routes, "executions", lambda: now[0].executions)
+    for asked in (app, run_routes):
+        patch.setattr(asked, "budget", lambda: Budget(now[0].store, settings(Settings).daily_budget_usd))
     yield
     settings.cache_clear()

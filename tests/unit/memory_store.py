@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
-from thumbnails.aws.s3 import Listed, Store, Stored
+from thumbnails.aws.s3 import Listed, Store, Stored, Version
 from thumbnails.keys import S3Object
 
 
@@ -45,7 +45,7 @@ class MemoryStore(Store):
         self, key: str, bucket: str | None = None, limit: int | None = None, version: str | None = None
     ) -> Stored | None:
         found = self.elsewhere.get((bucket, key)) if bucket else self.objects.get(key)
-        return Stored(found.body[:limit], found.metadata) if found else None
+        return Stored(found.body[:limit], found.metadata, _etag(found.body)) if found else None
 
     def download(self, key: str, file: IO[bytes], limit: int | None = None) -> int | None:
         if key not in self.objects:
@@ -60,7 +60,9 @@ class MemoryStore(Store):
         return next((key for key in sorted(self.objects) if key.startswith(prefix)), None)
 
     def copy(self, source: S3Object, key: str) -> None:
-        if (source.bucket, source.key) in self.elsewhere:
+        if source.bucket == self._bucket and source.key in self.objects:
+            self.put(key, self.objects[source.key].body, self.content_types[source.key])
+        elif (source.bucket, source.key) in self.elsewhere:
             self.put(key, self.elsewhere[source.bucket, source.key].body, "application/json")
 
     def put_new(self, key: str, body: bytes, content_type: str) -> bool:
@@ -69,12 +71,22 @@ class MemoryStore(Store):
         self.put(key, body, content_type)
         return True
 
+    def put_over(self, key: str, body: bytes, content_type: str, etag: str) -> bool:
+        there = self.objects.get(key)
+        if (_etag(there.body) if there else "") != etag:
+            return False
+        self.put(key, body, content_type)
+        return True
+
+    def versions(self, prefix: str) -> list[Version]:
+        return [Version(one.key, f"v-{one.etag[:8]}", one.modified) for one in self.listed(prefix)]
+
     def listed(self, prefix: str) -> list[Listed]:
         self.listings.append(prefix)
         # The n-th write was n seconds into the year.
         when = {key: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n, key in enumerate(self.writes)}
         return [
-            Listed(key, len(stored.body), f'"{hashlib.md5(stored.body, usedforsecurity=False).hexdigest()}"', when[key])
+            Listed(key, len(stored.body), _etag(stored.body), when[key])
             for key, stored in sorted(self.objects.items())
             if key.startswith(prefix)
         ]
@@ -96,3 +108,7 @@ class MemoryStore(Store):
     def under(self, prefix: str = "") -> list[str]:
         """The keys under a prefix, in order."""
         return sorted(key for key in self.objects if key.startswith(prefix))
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()

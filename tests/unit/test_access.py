@@ -26,7 +26,9 @@ FUNCTIONS, MACHINES = of_type("AWS::Serverless::Function"), of_type("AWS::Server
 ROLES, ALARMS, LOG_GROUPS = of_type("AWS::IAM::Role"), of_type("AWS::CloudWatch::Alarm"), of_type("AWS::Logs::LogGroup")
 every_function = pytest.mark.parametrize("name", FUNCTIONS)
 every_machine = pytest.mark.parametrize("name", MACHINES)
-every_role = pytest.mark.parametrize("name", ROLES)
+#: API Gateway's own, for the logs of every API in the account; all others belong to a function or a state machine.
+LOGS_ROLE = "ApiLogsRole"
+every_role = pytest.mark.parametrize("name", [name for name in ROLES if name != LOGS_ROLE])
 
 
 def plain(value: Any) -> Any:
@@ -95,7 +97,7 @@ EXECUTION_ARNS = [
 ]
 IMAGE_FUNCTIONS = ["${ValidateBatchFunction.Arn}", "${GenerateThumbnailFunction.Arn}", "${CollectBatchFunction.Arn}"]
 DEFAULT_BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
-CAMPAIGNS = f"{BUCKET}/campaigns/*"
+CAMPAIGNS, BUDGETS, MEASURED = f"{BUCKET}/campaigns/*", f"{BUCKET}/budget/*", f"{BUCKET}/measured/*"
 STATES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 # By name: the Map's rows are executions of the state machine that has this role.
 CAMPAIGN_MACHINE, CAMPAIGN_ROWS = (
@@ -107,35 +109,53 @@ SYNC_RULE = (
     "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/"
     "StepFunctionsGetEventsForStepFunctionsExecutionRule"
 )
+# Whichever key the secret is under; a condition leaves only what Secrets Manager asks for just this secret.
+KMS_KEYS = "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*"
 
 EXPECTED = {
     "ValidateBatchRole": of_a_function("ValidateBatchLogs")
-    | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject", "s3:PutObject")
+    | on([f"{BUCKET}/runs/*/request.json", BUDGETS], "s3:GetObject", "s3:PutObject")
     | on(f"{BUCKET}/gallery/*", "s3:PutObject")
-    | on([f"{BUCKET}/inbox/*", f"{BUCKET}/scheduled/*"], "s3:GetObject", "s3:GetObjectVersion")
+    | on(
+        [f"{BUCKET}/inbox/*", f"{BUCKET}/scheduled/*", f"{BUCKET}/runs/*/event.json"],
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+    )
+    | on([f"{CAMPAIGNS}/budget/*", MEASURED], "s3:GetObject")
     | on(f"{BUCKET}/rejected/*", "s3:PutObject")
     | on(BUCKET, "s3:ListBucket"),
     "GenerateThumbnailRole": of_a_function("GenerateThumbnailLogs")
-    | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject", "s3:PutObject")
-    | on(f"{BUCKET}/gallery/*", "s3:PutObject")
+    | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*", BUDGETS], "s3:GetObject", "s3:PutObject")
+    | on([f"{BUCKET}/gallery/*", f"{BUCKET}/spent/*"], "s3:PutObject")
+    | on([f"{BUCKET}/runs/*/request.json", MEASURED], "s3:GetObject")
     | on("arn:${AWS::Partition}:bedrock:${BedrockRegion}::foundation-model/stability.*", "bedrock:InvokeModel")
     | on(BUCKET, "s3:ListBucket")
-    | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue"),
+    | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")
+    | on(KMS_KEYS, "kms:Decrypt"),
     "CollectBatchRole": of_a_function("CollectBatchLogs")
+    | on([BUDGETS, MEASURED], "s3:GetObject", "s3:PutObject")
     | on([f"{BUCKET}/runs/*/request.json", f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject")
     | on(BUCKET, "s3:ListBucket")
     | on(f"{BUCKET}/runs/*/manifest.json", "s3:PutObject"),
-    "StartBatchRole": of_a_function("StartBatchLogs") | on("${GenerateBatchStateMachine}", "states:StartExecution"),
+    "StartBatchRole": of_a_function("StartBatchLogs")
+    | on("${GenerateBatchStateMachine}", "states:StartExecution")
+    | on(f"{BUCKET}/runs/*/event.json", "s3:PutObject")
+    | on("${LostEvents.Arn}", "sqs:SendMessage"),
     "ApiRole": of_a_function("ApiLogs")
     | on(MACHINE_ARNS, "states:StartExecution", "states:ListExecutions")
     | on(EXECUTION_ARNS, "states:DescribeExecution", "states:GetExecutionHistory", "states:StopExecution")
     | on(EXECUTION_ARNS[2], "states:ListMapRuns")
     | on(f"{STATES}:mapRun:${{GenerateCampaignStateMachine.Name}}/*:*", "states:DescribeMapRun")
     | on([f"{BUCKET}/runs/*", f"{CAMPAIGNS}/campaign.json", f"{CAMPAIGNS}/manifest.json"], "s3:GetObject")
+    | on([BUDGETS, MEASURED], "s3:GetObject")
     | on([f"{BUCKET}/runs/*/claim.json", f"{BUCKET}/runs/*/archive.zip"], "s3:PutObject")
+    | on(f"{BUCKET}/originals/*", "s3:GetObject")
+    | on(f"{BUCKET}/winners/*", "s3:GetObject", "s3:PutObject")
+    | on(DEFAULT_BUS, "events:PutEvents")
     | on(f"{BUCKET}/runs/*.jpg", "s3:DeleteObject")
     | on(BUCKET, "s3:ListBucket")
-    | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue"),
+    | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")
+    | on(KMS_KEYS, "kms:Decrypt"),
     "GenerateBatchRole": WITHOUT_RESOURCES
     | on(IMAGE_FUNCTIONS, "lambda:InvokeFunction")
     | on(DEFAULT_BUS, "events:PutEvents"),
@@ -143,19 +163,22 @@ EXPECTED = {
     "ValidateCampaignRole": of_a_function("ValidateCampaignLogs")
     | on([f"{CAMPAIGNS}.csv", f"{CAMPAIGNS}.json", f"{CAMPAIGNS}/images.jsonl"], "s3:GetObject")
     | on(
-        [f"{CAMPAIGNS}/campaign.json", f"{CAMPAIGNS}/requests.json", f"{CAMPAIGNS}/rows/*.json"],
+        [f"{CAMPAIGNS}/{file}" for file in ("campaign.json", "requests.json", "rows/*.json", "budget/*")],
         "s3:PutObject",
         "s3:AbortMultipartUpload",
     )
+    | on(BUDGETS, "s3:GetObject", "s3:PutObject")
+    | on(MEASURED, "s3:GetObject")
     | on(BUCKET, "s3:ListBucket"),
     "CollectCampaignRole": of_a_function("CollectCampaignLogs")
     | on(
         [
-            *(f"{CAMPAIGNS}/{file}" for file in ("campaign.json", "images.jsonl", "results/*")),
+            *(f"{CAMPAIGNS}/{file}" for file in ("campaign.json", "images.jsonl", "results/*", "budget/*")),
             f"{BUCKET}/runs/*/manifest.json",
         ],
         "s3:GetObject",
     )
+    | on(BUDGETS, "s3:GetObject", "s3:PutObject")
     | on([f"{CAMPAIGNS}/images.jsonl", f"{CAMPAIGNS}/manifest.json"], "s3:PutObject", "s3:AbortMultipartUpload")
     | on(BUCKET, "s3:ListBucket"),
     "CampaignRole": WITHOUT_RESOURCES
@@ -185,7 +208,8 @@ def test_a_role_may_do_what_is_listed_here_and_no_more(name: str) -> None:
 def test_a_role_has_no_managed_policy_no_wildcard_action_and_no_bare_resource(name: str) -> None:
     assert "ManagedPolicyArns" not in ROLES[name]
     assert {statement["Effect"] for statement in statements(name)} == {"Allow"}
-    assert all({"Sid", "Effect", "Action", "Resource"} == set(statement) for statement in statements(name))
+    parts = {"Sid", "Effect", "Action", "Resource"}
+    assert all(set(statement) == parts for statement in statements(name) if statement["Action"] != "kms:Decrypt")
     for action, resource in grants(name) - WITHOUT_RESOURCES:
         assert "*" not in action
         assert isinstance(resource, str)
@@ -193,6 +217,16 @@ def test_a_role_has_no_managed_policy_no_wildcard_action_and_no_bare_resource(na
         # Objects of the bucket, or all executions of one state machine.
         assert "*" not in resource.removesuffix(".Name}:*").removeprefix(f"{BUCKET}/")[:1]
         assert not resource.endswith(f"{BUCKET}/*")
+
+
+@pytest.mark.parametrize("name", ["GenerateThumbnailRole", "ApiRole"])
+def test_a_secret_under_a_key_of_its_owners_is_decrypted_and_nothing_else(name: str) -> None:
+    (statement,) = [one for one in statements(name) if one["Action"] == "kms:Decrypt"]
+    assert {key: plain(value) for key, value in statement["Condition"]["StringEquals"].items()} == {
+        "kms:ViaService": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}",
+        "kms:EncryptionContext:SecretARN": "${ProviderKeysSecretArn}",
+    }
+    assert set(statement["Condition"]) == {"StringEquals"}
 
 
 @every_role
@@ -255,6 +289,78 @@ def test_a_key_is_rotated_and_used_by_the_account_and_by_services_on_a_condition
         assert set(statement["Principal"]) == {"Service"}
         assert statement["Condition"]
         assert "kms:*" not in listed(statement["Action"])
+
+
+def test_api_gateway_may_write_logs_by_the_policy_that_aws_has_for_it_and_no_stack_takes_that_away() -> None:
+    role = RESOURCES[LOGS_ROLE]
+    (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "apigateway.amazonaws.com"}
+    (policy,) = role["Properties"]["ManagedPolicyArns"]
+    assert plain(policy).endswith(":iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs")
+    assert "Policies" not in role["Properties"]
+    for name in (LOGS_ROLE, "ApiLogsAccount"):
+        assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["Condition"]) == (
+            "RetainExceptOnCreate",
+            "IsAccount",
+        )
+
+
+def test_the_api_wants_a_key_or_a_signature_on_all_but_what_says_nothing_of_runs() -> None:
+    body = RESOURCES["Api"]["Properties"]["DefinitionBody"]
+    wanted = {"Fn::If": ["WantsApiKey", [{"api_key": []}], {"Fn::If": ["WantsIam", [{"sigv4": []}], []]}]}
+    asked = {
+        (path, method): operation.get("security")
+        for path, methods in body["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert {route: security for route, security in asked.items() if security != wanted} == {
+        ("/health", "x-amazon-apigateway-any-method"): None,
+        ("/options", "x-amazon-apigateway-any-method"): None,
+        # The page, which asks its reader for the key.
+        ("/", "x-amazon-apigateway-any-method"): None,
+        ("/web/{proxy+}", "x-amazon-apigateway-any-method"): None,
+        ("/{proxy+}", "options"): None,
+    }
+    assert body["components"]["securitySchemes"]["sigv4"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+    assert TEMPLATE["Parameters"]["ApiAccess"]["AllowedValues"] == ["key", "iam", "open"]
+    assert TEMPLATE["Parameters"]["ApiAccess"]["Default"] == "key"
+
+
+def test_requests_are_logged_without_keys_and_without_paths() -> None:
+    condition, setting, otherwise = RESOURCES["Api"]["Properties"]["AccessLogSetting"]["Fn::If"]
+    assert (condition, otherwise) == ("IsAccount", {"Ref": "AWS::NoValue"})
+    assert setting["DestinationArn"]["Fn::Join"][1][1] == {"Ref": "ApiAccessLogs"}
+    logged = set(json.loads(setting["Format"]).values())
+    assert {"$context.requestId", "$context.status", "$context.resourcePath", "$context.identity.apiKeyId"} <= logged
+    assert not logged & {"$context.identity.apiKey", "$context.path", "$context.requestOverride.path.proxy"}
+
+
+def test_a_key_has_a_days_requests_and_starts_few_runs_at_once() -> None:
+    (plan,) = of_type("AWS::ApiGateway::UsagePlan").values()
+    assert plan["Quota"] == {"Limit": {"Ref": "ApiRequestsPerDay"}, "Period": "DAY"}
+    (stage,) = plan["ApiStages"]
+    assert stage["Throttle"] == {"/{proxy+}/POST": {"RateLimit": 1, "BurstLimit": 5}}
+
+
+def test_a_web_acl_stands_before_the_api_where_one_is_named() -> None:
+    association = RESOURCES["ApiWebAcl"]
+    assert association["Condition"] == "HasWebAcl"
+    assert association["Properties"]["WebACLArn"] == {"Ref": "WebAclArn"}
+    assert plain(association["Properties"]["ResourceArn"]).endswith("::/restapis/${Api}/stages/v1")
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metric", "threshold"), [("ApiFaultsAlarm", "5XXError", 4), ("SlowApiAlarm", "Latency", 12000)]
+)
+def test_an_alarm_rings_when_the_api_fails_or_is_slow(alarm: str, metric: str, threshold: int) -> None:
+    (found,) = metrics_of(alarm).values()
+    assert found["named"][:2] == ("AWS/ApiGateway", metric)
+    api = RESOURCES["Api"]["Properties"]
+    assert found["of"] == {
+        "ApiName": plain(api["Name"]).replace("AWS::StackName", "Application"),
+        "Stage": api["StageName"],
+    }
+    assert ALARMS[alarm]["Threshold"] == threshold
 
 
 def rules() -> list[dict[str, Any]]:
@@ -324,7 +430,9 @@ def test_the_bucket_is_encrypted_and_versioned_and_outlives_its_stack() -> None:
     assert RESOURCES["ImageBucket"]["UpdateReplacePolicy"] == "Retain"
 
 
-@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/", "gallery/"])
+@pytest.mark.parametrize(
+    "prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/", "gallery/", "spent/", "budget/"]
+)
 def test_what_runs_leave_in_the_bucket_ends_with_its_lifetime(prefix: str) -> None:
     (rule,) = [rule for rule in rules() if rule.get("Prefix") == prefix]
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "ImageLifetimeDays"})
@@ -338,6 +446,8 @@ def test_a_scheduled_file_stays_and_old_versions_and_broken_uploads_go() -> None
         "rejected/",
         "campaigns/",
         "gallery/",
+        "spent/",
+        "budget/",
     }
     versions, uploads = [rule for rule in rules() if "Prefix" not in rule]
     assert versions["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "ImageLifetimeDays"}}
@@ -361,6 +471,7 @@ def test_the_nested_stack_is_given_what_its_parameters_are_called_after() -> Non
     assert given.keys() == MONITORING["Parameters"].keys()
     assert given.pop("Application") == "${AWS::StackName}"
     assert given.pop("TopicKeyArn") == "${LogKey.Arn}"
+    assert given.pop("LostEvents") == "${LostEvents.QueueName}"
     assert given == {name: f"${{{name}}}" for name in given}
     assert given.keys() == {*FUNCTIONS, *MACHINES, "AlarmEmail", "DailySpendLimitUsd"}
 
@@ -422,6 +533,74 @@ def test_an_alarm_rings_when_too_many_tries_for_an_image_fail() -> None:
     assert [metric["of"] for metric in metrics.values()] == [{"FunctionName": "${GenerateThumbnailFunction}"}] * 2
     assert expression_of("FailureRateAlarm") == "IF(FILL(tries, 0) >= 5, 100 * errors / tries, 0)"
     assert ALARMS["FailureRateAlarm"]["Threshold"] == 20
+
+
+def test_an_alarm_rings_when_an_event_is_lost_or_cannot_be_started() -> None:
+    lost = metrics_of("LostEventsAlarm")
+    assert {metric["named"] for metric in lost.values()} == {
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", 300),
+        ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "Maximum", 300),
+    }
+    assert [metric["of"] for metric in lost.values()] == [{"QueueName": "${LostEvents}"}] * 2
+    failed = summed("FailedStartsAlarm", ("AWS/Lambda", "Errors"), ("AWS/Lambda", "DestinationDeliveryFailures"))
+    assert failed == ["${StartBatchFunction}"] * 2
+    assert [ALARMS[name]["Threshold"] for name in ("LostEventsAlarm", "FailedStartsAlarm")] == [0, 0]
+
+
+LOST_EVENTS = "${LostEvents.Arn}"
+START_BATCH: dict[str, Any] = FUNCTIONS["StartBatchFunction"]
+
+
+@pytest.mark.parametrize("name", START_BATCH["Events"])
+def test_an_event_that_cannot_be_delivered_for_a_day_is_kept(name: str) -> None:
+    rule = START_BATCH["Events"][name]["Properties"]
+    assert rule["RetryPolicy"] == {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+    assert {key: plain(value) for key, value in rule["DeadLetterConfig"].items()} == {"Arn": LOST_EVENTS}
+
+
+def test_an_event_that_cannot_be_started_is_tried_thrice_and_kept() -> None:
+    invoked = START_BATCH["EventInvokeConfig"]
+    assert (invoked["MaximumEventAgeInSeconds"], invoked["MaximumRetryAttempts"]) == (21600, 2)
+    failed = invoked["DestinationConfig"]["OnFailure"]
+    assert (failed["Type"], plain(failed["Destination"])) == ("SQS", LOST_EVENTS)
+
+
+def test_lost_events_are_kept_as_long_as_can_be_and_only_the_functions_rules_may_add_to_them() -> None:
+    (queue,) = of_type("AWS::SQS::Queue").values()
+    assert queue == {"MessageRetentionPeriod": 14 * 86400, "SqsManagedSseEnabled": True}
+    (policy,) = of_type("AWS::SQS::QueuePolicy").values()
+    assert [plain(one) for one in policy["Queues"]] == ["${LostEvents}"]
+    rules, tls = policy["PolicyDocument"]["Statement"]
+    assert (rules["Effect"], rules["Principal"], rules["Action"], plain(rules["Resource"])) == (
+        "Allow",
+        {"Service": "events.amazonaws.com"},
+        "sqs:SendMessage",
+        LOST_EVENTS,
+    )
+    ((comparison, condition),) = rules["Condition"].items()
+    # CloudFormation calls a rule after the stack and the rule's logical id, which SAM makes of the function's.
+    made = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}-StartBatchFunction*"
+    assert (comparison, plain(condition["aws:SourceArn"])) == ("ArnLike", made)
+    assert (tls["Effect"], tls["Action"], tls["Condition"]) == (
+        "Deny",
+        "sqs:*",
+        {"Bool": {"aws:SecureTransport": "false"}},
+    )
+
+
+def test_the_bus_takes_requests_from_named_sources_of_this_account_alone() -> None:
+    pattern = START_BATCH["Events"]["BatchRequested"]["Properties"]["Pattern"]
+    assert [plain(account) for account in pattern["account"]] == ["${AWS::AccountId}"]
+    # The bus is every stack's: where no source is named, its own name says whose event it is.
+    named, own = pattern["source"]["Fn::If"][1:]
+    assert (plain(named), [plain(one) for one in own]) == ("${RequestSources}", ["${AWS::StackName}"])
+    assert TEMPLATE["Parameters"]["RequestSources"]["Type"] == "CommaDelimitedList"
+
+
+def test_runs_are_refused_above_a_days_budget_unless_somebody_says_otherwise() -> None:
+    assert TEMPLATE["Parameters"]["DailyBudgetUsd"]["Default"] > 0
+    everywhere = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert plain(everywhere["DAILY_BUDGET_USD"]) == "${DailyBudgetUsd}"
 
 
 def test_the_spend_alarm_sums_what_every_call_cost() -> None:

@@ -142,7 +142,7 @@ def test_a_page_is_not_fetched_for_a_request_that_is_refused_anyway() -> None:
 # Submissions.
 
 
-def unflagged(_texts: Mapping[str, str]) -> list[Problem]:
+def unflagged(_texts: Mapping[str, str], _from_page: bool) -> list[Problem]:
     return []
 
 
@@ -192,13 +192,36 @@ def test_a_run_that_was_claimed_and_never_started_starts_at_the_next_delivery(
 
 
 def test_what_moderation_flags_starts_nothing(store: MemoryStore, executions: MemoryExecutions) -> None:
-    def flag(texts: Mapping[str, str]) -> list[Problem]:
+    def flag(texts: Mapping[str, str], _from_page: bool) -> list[Problem]:
         return [Problem(place, f"{place}: {text}") for place, text in texts.items() if "Second" in text]
 
     with pytest.raises(ContentFlagged) as flagged:
         send(store, executions, key="k", moderate=flag)
     assert flagged.value.problems == (Problem("prompts[1]", "prompts[1]: Second title"),)
     assert (executions.all, store.objects) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("given", "page", "from_page"),
+    [
+        ({**BATCH}, None, False),
+        ({"models": [GPT], "blog_url": URL}, Page("A page's title", ""), True),
+        ({**BATCH, "blog_url": URL}, Page("A page's title", "Its text."), True),
+        ({**BATCH, "blog_url": URL, "context": "My own"}, Page("A page's title", "Its text."), False),
+    ],
+    ids=["no page", "the page's title", "the page's text", "a page that gives nothing"],
+)
+def test_moderation_is_told_of_text_that_is_a_strangers(
+    store: MemoryStore, executions: MemoryExecutions, given: object, page: Page, from_page: bool
+) -> None:
+    told: list[bool] = []
+
+    def judge(_texts: Mapping[str, str], strangers: bool) -> list[Problem]:
+        told.append(strangers)
+        return []
+
+    send(store, executions, given, moderate=judge, read_page=lambda _: page)
+    assert told == [from_page]
 
 
 # Moderation.

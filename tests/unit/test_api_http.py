@@ -2,10 +2,13 @@
 
 import base64
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +18,9 @@ from tests.unit.api_gateway import ApiGateway, served
 from tests.unit.memory_executions import MemoryExecutions
 from tests.unit.memory_store import MemoryStore
 from tests.unit.opened import open_run
+from thumbnails.blog.text import Page
+from thumbnails.errors import Problem
+from thumbnails.runs.budget import Budget
 
 PROJECT = Path(__file__).parents[2]
 GPT = "gpt-image-1"
@@ -205,6 +211,27 @@ def test_a_run_is_started_listed_stopped_and_resumed(
     assert [execution.run_id for execution in executions.all.values()] == [run_id, run_id]
 
 
+def test_what_the_days_budget_does_not_hold_is_refused_until_the_day_ends(
+    monkeypatch: pytest.MonkeyPatch, executions: MemoryExecutions, store: MemoryStore
+) -> None:
+    gateway = ApiGateway(store, executions)
+    with served(monkeypatch, [gateway], DAILY_BUDGET_USD="0.1"):
+        assert gateway("POST", "/batches", BATCH)[0] == 202
+        Budget(store, 0.1).reserve("run-1", 0.063)
+        status, answer = gateway("POST", "/batches", BATCH)
+        assert (status, answer["code"]) == (429, "daily_budget_exceeded")
+        # An HTTP date: midnight, UTC.
+        assert re.search(r" 00:00:00 GMT", str(gateway.answer["multiValueHeaders"]["Retry-After"]))
+        told = gateway("GET", "/budget")[1]
+    assert told["limit_usd"] == 0.1
+    assert (told["paid_usd"], told["reserved_usd"], told["left_usd"]) == (0, 0.063, 0.037)
+    assert told["starts_anew"].startswith(str(datetime.fromisoformat(told["day"]).date() + timedelta(days=1)))
+
+
+def test_where_there_is_no_budget_there_is_nothing_to_tell(api: ApiGateway) -> None:
+    assert set(api("GET", "/budget")[1].values()) == {None}
+
+
 def test_a_refused_run_cannot_be_resumed(api: ApiGateway, executions: MemoryExecutions) -> None:
     executions.start("generateBatch", "refused", {"prompts": []})
     executions.end("refused", status="FAILED", error="InvalidBatch", cause="no titles")
@@ -231,6 +258,59 @@ def test_a_page_elsewhere_may_use_the_api(api: ApiGateway) -> None:
     assert status == 204
     assert "DELETE" in headers["Access-Control-Allow-Methods"]
     assert "Idempotency-Key" in headers["Access-Control-Allow-Headers"]
+
+
+PAGE = {"models": ["gpt-image-1"], "blog_url": "https://blog.example/post"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "body", "asked"),
+    [("off", PAGE, False), ("pages", PAGE, True), ("pages", BATCH, False), ("on", PAGE, True), ("on", BATCH, True)],
+)
+def test_a_strangers_page_is_moderated_unless_that_is_off(
+    api: ApiGateway, monkeypatch: pytest.MonkeyPatch, mode: str, body: Any, asked: bool
+) -> None:
+    judged: list[str | None] = []
+
+    def judge(texts: Mapping[str, str], key: str | None, _base_url: str) -> list[Problem]:
+        judged.append(key)
+        return [Problem(place, "flagged") for place in texts]
+
+    monkeypatch.setenv("MODERATION", mode)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-given")
+    settings.cache_clear()
+    monkeypatch.setattr(run_routes, "moderate", judge)
+    monkeypatch.setattr(run_routes, "read_page", lambda _url: Page("A page's title", "Its text."))
+    status, _ = api("POST", "/batches", body if isinstance(body, str) else json.dumps(body))
+    assert (status, judged) == ((400, ["sk-given"]) if asked else (202, []))
+
+
+def test_a_page_that_cannot_be_moderated_is_a_problem_of_its_url(
+    api: ApiGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODERATION", "pages")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    settings.cache_clear()
+    monkeypatch.setattr(run_routes, "read_page", lambda _url: Page("A page's title", "Its text."))
+    status, answer = api("POST", "/batches", json.dumps(PAGE))
+    assert (status, [problem["field"] for problem in answer["problems"]]) == (422, ["blog_url"])
+    assert "OPENAI_API_KEY" in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/images", 200),
+        ("GET", "/health", 200),
+        ("GET", "/runs/none", 404),
+        ("GET", "/nothing", 404),
+        ("OPTIONS", "/runs", 204),
+    ],
+)
+def test_no_answer_may_be_kept_or_taken_for_another_type(api: ApiGateway, method: str, path: str, status: int) -> None:
+    assert api(method, path)[0] == status
+    headers = api.answer["multiValueHeaders"]
+    assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == (["no-store"], ["nosniff"])
 
 
 def test_the_document_is_current(api: ApiGateway) -> None:

@@ -74,7 +74,8 @@ def test_a_new_cell_is_paid_for_once_and_its_original_is_stored_first(
 ) -> None:
     image = make(row=2, column=1)
     assert [model for model, _ in provider.calls] == ["gpt-image-1"]
-    original, finished = store.writes
+    original, note, finished = store.writes
+    assert note.startswith("spent/")
     assert original.startswith(ORIGINAL)
     assert original.endswith("/run-1/2-1")
     assert finished == "runs/run-1/2-a-title/gpt-image-1.jpg"
@@ -92,6 +93,8 @@ def test_a_new_cell_is_paid_for_once_and_its_original_is_stored_first(
         "image_url": f"memory://{finished}",
         "paid_calls": 1,
         "warnings": [],
+        "usd": pytest.approx(1568 * 40e-6),
+        "tokens": None,
     }
 
 
@@ -139,7 +142,7 @@ def test_an_execution_keeps_a_picture_that_cannot_be_opened_and_does_not_ask_aga
         with pytest.raises(UnusablePicture):
             make_thumbnail(cell(), store, provider)
     assert len(provider.calls) == 1
-    assert [store.objects[key].body for key in store.under()] == [b"no picture at all"]
+    assert [store.objects[key].body for key in store.under(ORIGINAL)] == [b"no picture at all"]
 
 
 @pytest.mark.parametrize(

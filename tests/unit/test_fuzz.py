@@ -10,6 +10,7 @@ import io
 import json
 import os
 import posixpath
+import re
 import sys
 import time
 from collections import Counter
@@ -147,8 +148,9 @@ def opened(property_: str, task: Task, execution: str, event: object, store: Mem
         return None
     tally[property_, "accepted"] += 1
     is_within_the_contract(task, run)
-    assert store.writes[before:] == [f"runs/{run['run_id']}/request.json"]
-    stays_under(store.writes[before:], "runs/")
+    shown, *kept = store.writes[before:]
+    assert re.fullmatch(rf"gallery/\d{{13}}/{re.escape(run['run_id'])}", shown)
+    assert kept == [f"runs/{run['run_id']}/request.json"]
     return run
 
 
@@ -666,7 +668,7 @@ def test_a_manifest_is_not_lost_for_a_wild_title() -> None:
         parse_cell({"title": title, "model": GPT, "run_id": "run-1"}, run_id=""), store, lambda *_: Answer((PICTURE,))
     )
     assert collect_run("generateBatch", "run-1", "run-1", [cell.as_json()], store)["images"]["succeeded"] == 1
-    stays_under(store.writes, "runs/run-1/", "originals/")
+    stays_under(store.writes, "runs/run-1/", "originals/", "gallery/")
 
 
 def test_storage_that_fails_is_no_refusal() -> None:

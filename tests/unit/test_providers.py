@@ -320,6 +320,32 @@ def test_without_a_key_nothing_is_asked(wire: Wire, model: str, name: str, key: 
     assert wire.requests == []
 
 
+REJECTED = {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}
+
+
+def with_key(key: str, wire: Wire) -> None:
+    """A provider that takes one key and rejects every other."""
+    good, bad = answer(200, openai_picture()), answer(401, REJECTED)
+    wire.answer = lambda request: (good if request.headers["authorization"] == f"Bearer {key}" else bad)(request)
+
+
+@pytest.mark.parametrize("kept", ["sk-before", None])
+def test_a_key_that_was_rotated_meanwhile_is_taken_up_at_once(wire: Wire, kept: str | None) -> None:
+    with_key("sk-after", wire)
+    order = MODELS["gpt-image-1"].order()
+    answer = generate_picture(order, "A prompt", {"OPENAI_API_KEY": kept}.get, 30, None, lambda _: "sk-after")
+    assert answer.pictures == (PICTURE,)
+    assert len(wire.requests) == (2 if kept else 1)
+
+
+@pytest.mark.parametrize("stored", [None, "sk-before"])
+def test_a_key_that_is_rejected_and_was_not_rotated_is_tried_once(wire: Wire, stored: str | None) -> None:
+    with_key("sk-other", wire)
+    with pytest.raises(errors.ProviderMisconfigured):
+        generate_picture(MODELS["gpt-image-1"].order(), "A prompt", lambda _: "sk-before", 30, None, lambda _: stored)
+    assert len(wire.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -151,7 +151,7 @@ def test_what_was_claimed_and_never_opened_is_redriven_with_its_request(
     executions: MemoryExecutions, store: MemoryStore
 ) -> None:
     def send(to: MemoryExecutions) -> str:
-        wanted: Any = {"cap": 50, "read_page": None, "moderate": lambda _: [], "store": store, "executions": to}
+        wanted: Any = {"cap": 50, "read_page": None, "moderate": lambda *_: [], "store": store, "executions": to}
         return submit("generateBatch", BATCH, "key-1", **wanted).run_id
 
     run_id = send(MemoryExecutions())

@@ -82,6 +82,7 @@ def test_what_is_left_out_has_a_default() -> None:
         "context": "",
         "extra_prompt": "",
         "reuse": False,
+        "redraw": "",
         "max_wait_seconds": 900,
     }
 

@@ -186,6 +186,7 @@ def test_one_image_saves_the_run() -> None:
 
 def test_one_title_gives_a_list_of_images_in_the_order_of_the_models() -> None:
     result = result_of("run-1", Thumbnails.model_validate(ONE), [made(0, 1), made(0, 0)], url)
+    assert result.pop("costs")["cells"] == [[{"usd": 0.0, "tokens": None}] * 2]
     assert result == {
         "run_id": "run-1",
         "title": "First title",

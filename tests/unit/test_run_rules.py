@@ -161,7 +161,13 @@ def test_a_name_that_is_taken_starts_nothing(executions: MemoryExecutions, store
 
 def test_a_claim_of_before_is_still_read(executions: MemoryExecutions, store: MemoryStore) -> None:
     def once() -> str:
-        wanted: Any = {"cap": 50, "read_page": None, "moderate": lambda _: [], "store": store, "executions": executions}
+        wanted: Any = {
+            "cap": 50,
+            "read_page": None,
+            "moderate": lambda *_: [],
+            "store": store,
+            "executions": executions,
+        }
         return submit("generateBatch", BATCH, "key-1", **wanted).run_id
 
     run_id = once()

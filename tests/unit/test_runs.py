@@ -25,6 +25,7 @@ CHECKED = {
     "context": "",
     "extra_prompt": "",
     "reuse": False,
+    "redraw": "",
     "max_wait_seconds": 900,
 }
 CAP = 50

@@ -43,6 +43,24 @@ def test_a_key_is_read_from_the_secret_once() -> None:
     assert ProviderKeys({}, SECRET).get("GEMINI_API_KEY") is None
 
 
+def test_a_key_that_was_rotated_is_read_anew_when_it_is_asked_for() -> None:
+    put_secret(json.dumps({"OPENAI_API_KEY": "sk-before"}))
+    keys = ProviderKeys({}, SECRET)
+    assert keys.get("OPENAI_API_KEY") == "sk-before"
+    boto3.client("secretsmanager").put_secret_value(
+        SecretId=SECRET, SecretString=json.dumps({"OPENAI_API_KEY": "sk-after"})
+    )
+    assert keys.get("OPENAI_API_KEY") == "sk-before"
+    assert keys.renewed("OPENAI_API_KEY") == "sk-after"
+    assert keys.get("OPENAI_API_KEY") == "sk-after"
+
+
+def test_a_key_of_the_environment_cannot_be_renewed() -> None:
+    put_secret(json.dumps({"OPENAI_API_KEY": "sk-secret"}))
+    assert ProviderKeys({"OPENAI_API_KEY": "sk-environment"}, SECRET).renewed("OPENAI_API_KEY") is None
+    assert ProviderKeys({}).renewed("OPENAI_API_KEY") is None
+
+
 @pytest.mark.parametrize("text", [None, "sk-secret without JSON", "{", "[]", '"sk-secret"'])
 def test_a_secret_that_cannot_be_read_is_a_misconfiguration_and_is_not_shown(
     text: str | None,

@@ -53,6 +53,8 @@ OURS = {
     for name, found in inspect.getmembers(errors, inspect.isclass)
     if issubclass(found, errors.ThumbnailError)
 }
+#: What a validation refuses with, which one state hands on for all.
+REFUSALS = ("InvalidBatch", "DailyBudgetExceeded")
 VERBS = {
     "Announce",
     "Check",
@@ -90,6 +92,7 @@ ANNOUNCEMENTS = {
     },
     "generate_campaign": {
         "Describe Completion": ("CampaignCompleted", CAMPAIGN | HOW | {"rows"}),
+        "Describe Pause": ("CampaignFailed", CAMPAIGN | HOW | {"rows", "error", "cause"}),
         "Describe Cutoff": ("CampaignFailed", CAMPAIGN | HOW | {"rows", "error", "cause"}),
         "Describe Refusal": ("CampaignFailed", CAMPAIGN | {"error", "cause"}),
         "Describe Failure": ("CampaignFailed", CAMPAIGN | {"manifest_key", "error", "cause"}),
@@ -189,6 +192,8 @@ def test_a_failed_image_is_caught_inside_the_innermost_map(machine: str) -> None
     # Ours are those that are taken apart: what the function raises, and nothing that has another's cause.
     leaves = {name for name, error in OURS.items() if not error.__subclasses__() or error is errors.UnusableAnswer}
     elsewhere = {"AllImagesFailed", "CampaignCutShort", "OrchestrationUnavailable", "ModerationUnavailable"}
+    # A run reserves for all of its images before it makes one, and a choice of winners is told of when it is made.
+    elsewhere |= {"DailyBudgetExceeded", "BusUnavailable"}
     assert set(ours["ErrorEquals"]) == leaves - elsewhere
     for catcher in (ours, others):
         name, state = catcher["Next"], states[catcher["Next"]]
@@ -271,17 +276,20 @@ def reader_of(machine: str, error: str) -> dict[str, Any]:
 
 
 @every_machine
-@pytest.mark.parametrize("error", ["InvalidBatch", "AllImagesFailed"])
+@pytest.mark.parametrize("error", [*REFUSALS, "AllImagesFailed"])
 def test_the_cause_of_a_failed_run_is_the_sentence_in_the_lambdas_error(machine: str, error: str) -> None:
     states, reader = DEFINITIONS[machine]["States"], reader_of(machine, error)
     parsed = reader["Parameters"]["cause.$" if machine not in ANNOUNCING else "thrown.$"]
     assert re.fullmatch(r"States\.StringToJson\(\$\.(failure\.)?Cause\)", parsed)
     following = states[reader["Next"]]
     if machine not in ANNOUNCING:
-        assert (following["Type"], following["Error"]) == ("Fail", error)
+        named = {"Error": error} if error not in REFUSALS else {"ErrorPath": "$.error"}
+        assert following.items() >= {"Type": "Fail", **named}.items()
+        assert reader["Parameters"].get("error.$") == ("$.Error" if error in REFUSALS else None)
         assert following["CausePath"] == "$.cause.errorMessage"
         return
-    assert reader["Parameters"]["announcement"]["detail"]["error"] == error
+    detail = reader["Parameters"]["announcement"]["detail"]
+    assert detail.get("error.$" if error in REFUSALS else "error") == ("$.Error" if error in REFUSALS else error)
     assert following["InputPath"] == "$.thrown.errorMessage"
     assert following["ResultPath"] == "$.announcement.detail.cause"
     assert following["Next"] == "Announce Run"
@@ -307,8 +315,9 @@ def test_every_end_is_announced_by_one_task_and_is_what_was_announced(machine: s
     assert (kept["Type"], kept["OutputPath"], kept["End"]) == ("Pass", "$.result", True)
     for state in described.values():
         detail = state["Parameters"]["announcement"]["detail"]
-        assert ("error" in detail) != ("result.$" in state["Parameters"])
-        assert ("cause.$" in detail) == ("error" in detail and state["Next"] == "Announce Run")
+        fails = "error" in fields_of(detail)
+        assert fails != ("result.$" in state["Parameters"])
+        assert ("cause.$" in detail) == (fails and state["Next"] == "Announce Run")
 
 
 @every_announcing_machine
@@ -328,6 +337,16 @@ def test_a_campaign_that_was_cut_short_fails_with_its_maps_error() -> None:
     detail = DEFINITIONS["generate_campaign"]["States"]["Describe Cutoff"]["Parameters"]["announcement"]["detail"]
     assert detail["error"] == "CampaignCutShort"
     assert detail["cause.$"] == "States.Format('{}: {}', $.failure.Error, $.failure.Cause)"
+
+
+def test_a_campaign_that_the_days_budget_did_not_hold_pauses() -> None:
+    states = DEFINITIONS["generate_campaign"]["States"]
+    pauses, _ = states["Judge Campaign"]["Choices"]
+    # A result without a failure has no error that could be compared.
+    assert pauses["And"][0] == {"Variable": "$.failure", "IsPresent": True}
+    assert pauses["And"][1] == {"Variable": "$.failure.Error", "StringEquals": "DailyBudgetExceeded"}
+    detail = states[pauses["Next"]]["Parameters"]["announcement"]["detail"]
+    assert (detail["error.$"], detail["cause.$"]) == ("$.failure.Error", "$.failure.Cause")
 
 
 def fields_of(template: dict[str, Any]) -> set[str]:

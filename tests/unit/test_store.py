@@ -15,7 +15,7 @@ from entry.settings import settings
 from tests.unit.memory_store import MemoryStore
 from thumbnails.aws.s3 import REQUEST_BYTES, Store, Stored
 from thumbnails.errors import InvalidBatch, StorageUnavailable
-from thumbnails.keys import digest, image_key, original_key, slug
+from thumbnails.keys import S3Object, digest, image_key, original_key, slug
 
 BUCKET = "thumbnails"
 
@@ -94,6 +94,24 @@ def test_what_is_not_there_is_none(store: Store) -> None:
     assert store.get("a/b", "blog") is None
     assert store.metadata("a/b") is None
     assert store.first_key("a/") is None
+
+
+def test_a_copy_leaves_the_tags_behind_so_that_no_permission_for_them_is_needed(real: Store) -> None:
+    client = boto3.client("s3")
+    client.put_object_tagging(
+        Bucket="blog", Key="inbox/batch.json", Tagging={"TagSet": [{"Key": "team", "Value": "blog"}]}
+    )
+    real.copy(S3Object("blog", "inbox/batch.json", None), "rejected/batch.json")
+    assert real.get("rejected/batch.json") == Stored(b'{"prompts": []}', {})
+    assert client.get_object_tagging(Bucket=BUCKET, Key="rejected/batch.json")["TagSet"] == []
+
+
+def test_keys_are_listed_after_one_and_no_more_than_asked_for(store: Store) -> None:
+    for key in ("a/1", "a/2", "a/3", "b/1"):
+        store.put(key, b"", "text/plain")
+    assert store.keys_after("a/", "a/", 10) == ["a/1", "a/2", "a/3"]
+    assert store.keys_after("a/", "a/1", 1) == ["a/2"]
+    assert store.keys_after("a/", "a/3", 10) == []
 
 
 def test_a_file_goes_to_the_bucket_and_comes_back(store: Store) -> None:

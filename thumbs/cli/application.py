@@ -24,12 +24,14 @@ from botocore.exceptions import (
     SSLError,
 )
 
+from thumbnails.aws.queue import Queue
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import CONFIG, Execution, Executions, input_of
 from thumbnails.errors import quoted
-from thumbnails.keys import CAMPAIGNS, INBOX, KEY_BYTES
+from thumbnails.keys import CAMPAIGNS, INBOX, KEY_BYTES, S3Object
 from thumbnails.requests.events import run_for_file
 from thumbnails.requests.models import CAMPAIGN, Kind
+from thumbnails.runs.budget import Budget
 from thumbnails.runs.naming import check_run_id, new_run_id
 from thumbnails.runs.status import RunStatus, get_status, refresh
 from thumbnails.runs.stop import stop_rows, stop_run
@@ -125,6 +127,22 @@ class Application:
         style: Any = {"addressing_style": "path"} if self.endpoint else {}
         client = self._client("s3", Config(s3=style, signature_version="s3v4"))
         return Store(client, client, self._output("Bucket"), URL_SECONDS)
+
+    @cached_property
+    def lost_events(self) -> Queue | None:
+        """The queue of events that started no run; None in an application from before it had one."""
+        url = self._deployed[2].get("LostEventsUrl")
+        return Queue(self._client("sqs"), url) if url else None
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The day's budget."""
+        return Budget(self.store, float(self._deployed[2].get("DailyBudgetUsd", 0)))
+
+    @property
+    def scheduled(self) -> S3Object:
+        """The request file that the schedule runs."""
+        return S3Object(self._output("Bucket"), self._deployed[2].get("ScheduledKey", "scheduled/batch.json"), None)
 
     @property
     def api_url(self) -> str:
@@ -225,7 +243,7 @@ class Application:
             time.sleep(POLL_SECONDS)
         raise CommandError(
             f"the file is in the bucket's inbox, and there is no run {run_id} after {DELIVERY_SECONDS} s",
-            "look at `thumbs logs startBatch`",
+            "`thumbs lost` says why, once EventBridge and startBatch have given up",
         )
 
     def find(self, run_id: str) -> RunStatus:

@@ -11,6 +11,8 @@ from thumbnails.errors import ThumbnailError
 
 # In the order in which the help lists the commands.
 from thumbs.cli import (
+    budget_commands,  # noqa: F401
+    event_commands,  # noqa: F401
     run_commands,  # noqa: F401
     save_commands,  # noqa: F401
     stack_commands,  # noqa: F401

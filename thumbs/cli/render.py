@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -14,7 +15,9 @@ from rich.text import Text
 
 from thumbnails.catalog import QUALITIES, Model
 from thumbnails.catalog.prices import picture_usd
+from thumbnails.runs.costs import Spent
 from thumbnails.runs.listing import ListedRun
+from thumbnails.runs.lost import Lost
 from thumbnails.runs.status import CellStatus, RunStatus
 
 STATES = {
@@ -75,6 +78,18 @@ def seconds(run: RunStatus | ListedRun) -> float:
     return ((timed.stopped or datetime.now(UTC)) - timed.started).total_seconds()
 
 
+def lost_table(lost: Iterable[Lost]) -> Table:
+    """Events that started no run."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("event", overflow="fold")
+    table.add_column("since", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    table.add_column("would start", overflow="fold")
+    for one in lost:
+        table.add_row(escape(one.what), f"{one.since:%Y-%m-%d %H:%M:%S}", escape(one.reason), one.run_id or "nothing")
+    return table
+
+
 def progress_line(run: RunStatus) -> str:
     """One line on how far a run is."""
     name, time_taken = escape(run.run_id), f"{seconds(run):.1f} s"
@@ -121,7 +136,8 @@ def print_cells(
             place = _place(cell.row, cell.column)
             if cell.state == "succeeded":
                 link = url(cell.key)
-                cells.append(Text(f"{place} ↗", style=f"green link {link}"))
+                paid = f" {dollars(cell.usd)}" if cell.usd is not None else ""
+                cells.append(Text(f"{place} ↗{paid}", style=f"green link {link}"))
                 links.append(Text.assemble((f"{place:<6}", "green"), (link, f"dim link {link}")))
             elif cell.state == "failed":
                 cells.append(Text(f"{place} ✗ {cell.error}", style="red"))
@@ -159,8 +175,41 @@ def summary(run: RunStatus, result: dict[str, Any]) -> str:
     without += f", {run.count('deleted')} deleted" if run.count("deleted") else ""
     return (
         f"[green]{succeeded} of {images['total']} images[/green]{without} in [bold]{seconds(run):.1f} s[/bold] "
-        f"({images['paid_calls']} paid calls)"
+        f"({images['paid_calls']} paid calls{_bill(result.get('costs', {}))})"
     )
+
+
+def _bill(costs: dict[str, Any]) -> str:
+    """What a run cost beside what it was to cost; nothing of one from before that was counted."""
+    if "usd" not in costs:
+        return ""
+    estimated = f", estimated {dollars(costs['estimated_usd'])}" if "estimated_usd" in costs else ""
+    return f", {dollars(costs['usd'])}{estimated}"
+
+
+def dollars(usd: float) -> str:
+    """US dollars, as exactly as pictures cost."""
+    return f"${usd:.4f}"
+
+
+def costs_table(paid: Iterable[Spent], by: str) -> Table:
+    """What was paid, summed up by day, model or run."""
+    sums: dict[str, list[float]] = {}
+    for one in paid:
+        name = {"day": str(one.day), "model": one.model, "run": one.run_id}[by]
+        used = one.usage
+        line = sums.setdefault(name, [0, 0, 0, 0, 0.0])
+        facts = (1, one.pictures, used.text_in + used.image_in, used.text_out + used.image_out, one.usd)
+        sums[name] = [before + more for before, more in zip(line, facts, strict=True)]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name in (by, "paid calls", "pictures", "tokens in", "tokens out", "US dollars"):
+        table.add_column(name, justify="left" if name == by else "right", no_wrap=True)
+    for name, (*counts, usd) in sums.items():
+        table.add_row(escape(name), *(f"{count:.0f}" for count in counts), f"{usd:.4f}")
+    if len(sums) > 1:
+        *counts, usd = (sum(column) for column in zip(*sums.values(), strict=True))
+        table.add_row("all", *(f"{count:.0f}" for count in counts), f"{usd:.4f}", style="bold")
+    return table
 
 
 def print_runs(console: Console, runs: list[ListedRun], *, with_executions: bool) -> None:

@@ -16,15 +16,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from thumbnails.aws.s3 import REQUEST_BYTES
+from thumbnails.blog.page import read_page
 from thumbnails.errors import ThumbnailError, quoted
-from thumbnails.requests.models import CAMPAIGN
+from thumbnails.requests.models import CAMPAIGN, SHAPES
 from thumbnails.runs.listing import ListedRun, list_runs
 from thumbnails.runs.resume import NothingToRedrive, redrive
 from thumbnails.runs.status import RunStatus, get_manifest, get_result
+from thumbnails.runs.submit import check
 from thumbnails.strict_json import NotJson, read_json
 from thumbs.cli import render
 from thumbs.cli.app import AsJson, Run, Watch, app, err, out
-from thumbs.cli.application import MACHINES, Application, broken_connection
+from thumbs.cli.application import CAP, MACHINES, Application, broken_connection
+from thumbs.cli.event_commands import replay, tell_of_lost_events
 from thumbs.command_error import CommandError
 from thumbs.stack.processes import Stack
 
@@ -53,6 +56,7 @@ def start(
         Path | None, typer.Option("--input-file", help="A file with the request; - for standard input.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name; made from the time where left out.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would make and cost; start nothing.")] = False,
     watch: Watch = True,
     as_json: AsJson = False,
 ) -> None:
@@ -60,6 +64,9 @@ def start(
     if task not in TASKS:
         raise CommandError(f"there is no task {task!r}", f"choose from {', '.join(TASKS)}")
     request = _read_request(text, file)
+    if dry_run:
+        _tell_costs(Application.from_environment(), task, request, as_json)
+        return
     application = _with_models()
     machine = next((one for one in MACHINES if one == task), None)
     if machine is None:
@@ -67,6 +74,21 @@ def start(
         print(json.dumps(image)) if as_json else out.print(image["image_url"], soft_wrap=True)
         return
     _follow_or_tell(application, application.start(machine, request, name), watch, as_json)
+
+
+def _tell_costs(application: Application, task: str, request: object, as_json: bool) -> None:
+    """What a run would make and cost: by what pictures took so far, and by the catalogue where that is not known."""
+    shape = next((one for one in SHAPES if one == task), None)
+    if shape is None:
+        raise CommandError(f"{task} has no dry run", f"choose from {', '.join(SHAPES)}")
+    checked = check(shape, request, CAP, read_page, store=application.store)
+    plan = {"images": checked.estimate.images, "estimated_cost_usd": checked.estimate.usd, "warnings": checked.warnings}
+    if as_json:
+        print(json.dumps(plan))
+        return
+    out.print(f"{checked.estimate.images} images, about {render.dollars(checked.estimate.usd)}; nothing was started")
+    for warning in checked.warnings:
+        out.print(warning, style="yellow", soft_wrap=True)
 
 
 @app.command()
@@ -106,11 +128,20 @@ def campaign(
 
 @app.command()
 def drop(
-    file: Annotated[Path, typer.Argument(help="A batch file; what is in it is checked by the run.")],
+    file: Annotated[Path | None, typer.Argument(help="A batch file; what is in it is checked by the run.")] = None,
+    lost: Annotated[
+        bool,
+        typer.Option("--replay", help="Start the runs of the events that `thumbs lost` lists, in place of a file."),
+    ] = False,
     watch: Watch = True,
     as_json: AsJson = False,
 ) -> None:
     """Drop a batch file into the bucket's inbox, and follow the run that this starts."""
+    if (file is None) != lost:
+        raise CommandError("there is nothing to drop, or too much", "give a FILE, or --replay to start lost events")
+    if file is None:
+        replay(_with_models(), as_json)
+        return
     body = _read(file)
     application = _with_models()
     run_id = application.drop(file.name, body)
@@ -138,6 +169,7 @@ def runs(
             out.print(f"* {render.FORGOTTEN}")
     else:
         out.print("there are no runs yet; `thumbs start generateBatch --input-file examples/batch.json` makes one")
+    tell_of_lost_events(application)
 
 
 @app.command()
@@ -162,7 +194,7 @@ def redrive_run(run: Run, as_json: AsJson = False) -> None:
     application = _with_models()
     found = application.find(run)
     try:
-        redrive(found, application.executions, application.store)
+        redrive(found, application.executions, application.store, application.budget)
     except NothingToRedrive as reason:
         if as_json:
             print(json.dumps(get_manifest(found, application.store)))
@@ -253,6 +285,8 @@ def _print_run(application: Application, run: RunStatus, result: dict[str, Any] 
     whole = bool(run.cells) and run.count("succeeded") == len(run.cells)
     if result:
         out.print(f"{name}: {render.summary(run, result)}")
+        if result["images"]["succeeded"]:
+            out.print(f"`thumbs open {name}` saves them and shows them on one page")
         whole = whole or (run.is_campaign and result["images"]["succeeded"] == result["images"]["total"])
     if not whole and (result or run.cells):
         out.print(f"`thumbs redrive {name}` makes the missing images and pays for no other")

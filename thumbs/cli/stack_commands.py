@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from thumbs.cli.app import AsJson, app, err, out
 from thumbs.cli.application import Application
+from thumbs.cli.event_commands import tell_of_lost_events
 from thumbs.command_error import CommandError
 from thumbs.stack.deploy import deploy, real_keys
 from thumbs.stack.processes import Stack, answers
@@ -27,6 +28,10 @@ def up(
         bool,
         typer.Option("--real-providers", help="Call OpenAI and Gemini with the keys of your environment. Costs money."),
     ] = False,
+    daily_budget_usd: Annotated[
+        float | None,
+        typer.Option(min=0, help="US dollars that all runs may pay in a UTC day, 0 for no limit. Offline: 0; else 25."),
+    ] = None,
     bridge: Annotated[
         bool, typer.Option("--bridge", help="Listen on Docker's bridge too, for functions under `sam local`.")
     ] = False,
@@ -42,13 +47,15 @@ def up(
         real_keys()
     stack = Stack.of_this_project(latency, bridge=bridge)
     stack.start(report_to_person())
-    deploy(stack, report_to_person(), real_providers=real_providers)
+    budget = {} if daily_budget_usd is None else {"DailyBudgetUsd": f"{daily_budget_usd:g}"}
+    deploy(stack, report_to_person(), budget, real_providers=real_providers)
     if bridge:
         options = f"--template {stack.built / 'template.yaml'} --env-vars {write_variables(stack)}"
         report_to_person()(
             f"containers reach it: sam local start-api --skip-pull-image --warm-containers EAGER {options}"
         )
     err.print(f"The stack is up: {stack.endpoint}. `thumbs start generateBatch --input-file examples/batch.json`")
+    err.print(f"The page:        {Application(stack.endpoint).api_url}/", soft_wrap=True)
 
 
 @app.command()
@@ -96,7 +103,10 @@ def status(as_json: AsJson = False) -> None:
         if environments and states[0]["running"]:
             out.print(f"{'environments':<14}at most {environments} at once; what comes beyond waits its turn")
         if deployed:
-            out.print(f"{'HTTP API':<14}{Application(stack.endpoint).api_url}", soft_wrap=True)
+            application = Application(stack.endpoint)
+            api = application.api_url
+            out.print(f"{'page':<14}{api}/\n{'HTTP API':<14}{api}", soft_wrap=True)
+            tell_of_lost_events(application)
         if lost := stack.lost():
             out.print(
                 f"{' and '.join(lost)} ended unexpectedly; `thumbs up` starts it again. Logs: {stack.logs}",

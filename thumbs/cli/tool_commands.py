@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,10 @@ from rich.markup import escape
 
 from thumbnails.catalog import DEFAULT_FONT, FONTS, MODELS, PROVIDERS, Provider, notices
 from thumbnails.catalog.check import differences
-from thumbnails.catalog.models import bedrock_url
+from thumbnails.catalog.models import bedrock_url, today
 from thumbnails.errors import InvalidBatch, ThumbnailError
 from thumbnails.requests.checks import parse_request
+from thumbnails.runs.costs import spent
 from thumbs.cli import render
 from thumbs.cli.app import AsJson, app, err, out
 from thumbs.cli.application import Application
@@ -101,6 +103,25 @@ def _print_differences(as_json: bool) -> None:
             out.print(f"{' and '.join(asked)}: nothing is new, gone or changed")
     if any(difference.kind != "new" for difference in found):
         raise typer.Exit(1)
+
+
+@app.command()
+def costs(
+    by: Annotated[str, typer.Option("--by", help="day, model or run.")] = "day",
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="How many days, today among them.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Say what providers were paid, in tokens and US dollars at list prices; days are those of UTC."""
+    if by not in ("day", "model", "run"):
+        raise CommandError(f"costs are not kept by {by!r}", "choose day, model or run")
+    last = today()
+    paid = list(spent(Application.from_environment().store, last - timedelta(days=days - 1), last))
+    if as_json:
+        print(json.dumps([{**asdict(one), "day": str(one.day)} for one in paid]))
+    elif paid:
+        out.print(render.costs_table(paid, by))
+    else:
+        out.print(f"nothing was paid in the last {days} days" if days > 1 else "nothing was paid today")
 
 
 @app.command()

@@ -1,9 +1,9 @@
 """What is fixed in LocalStack, and why.
 
 Each function fixes one thing: its server listens where it is told to and nowhere else, Step Functions keeps a stopped
-execution stopped and a Distributed Map's results, CloudFormation can change an API, S3's events name their objects,
-of what has ended no more is kept than someone may ask for, and a service's parser is built once. What makes it faster
-is in ``speed``.
+execution stopped and a Distributed Map's results, CloudFormation can change an API, S3's events name their objects, a
+rule's undelivered events go to its dead-letter queue, conditional writes are atomic, of what has ended no more is kept
+than someone may ask for, and a service's parser is built once. What makes it faster is in ``speed``.
 """
 
 import copy
@@ -14,7 +14,7 @@ import zlib
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -22,6 +22,7 @@ from urllib.parse import unquote
 from localstack.aws import skeleton
 from localstack.aws.handlers import service as service_handlers
 from localstack.aws.protocol import parser
+from localstack.services.s3 import provider as s3
 from localstack.services.stepfunctions.asl.component.common.error_name.failure_event import (
     FailureEvent,
     FailureEventException,
@@ -280,6 +281,64 @@ def build_one_parser_at_a_time() -> None:
     parser.create_parser = skeleton.create_parser = service_handlers.create_parser = build_alone
 
 
+def write_conditionally_in_turn() -> None:
+    """Let no two conditional writes of one key see the same object.
+
+    LocalStack checks and writes under a lock of the object's version, and in a bucket with versions each write has one
+    of its own.
+    """
+    put = s3.S3Provider.put_object
+    # More than there are writers at a time; two keys that share a lock only wait.
+    locks = [threading.Lock() for _ in range(64)]
+
+    @wraps(put)
+    def put_in_turn(self: Any, context: Any, request: Any) -> Any:
+        if not (request.get("IfMatch") or request.get("IfNoneMatch")):
+            return put(self, context, request)
+        with locks[hash((request["Bucket"], request["Key"])) % len(locks)]:
+            return put(self, context, request)
+
+    s3.S3Provider.put_object = put_in_turn
+
+
+def keep_undelivered_events() -> None:
+    """Put an event that a rule cannot deliver into the rule's dead-letter queue, with the reason, as EventBridge does.
+
+    It is tried once: EventBridge's own retries go on for up to a day.
+    """
+    from localstack.aws.connect import connect_to
+    from localstack.services.events.target import TargetSender
+
+    process = TargetSender.process_event
+
+    def process_or_keep(self: Any, event: Any, trace_header: Any) -> None:
+        given = copy.deepcopy(event)
+        try:
+            process(self, event, trace_header)
+        except Exception as error:
+            arn = self.target.get("DeadLetterConfig", {}).get("Arn")
+            if arn:
+                given.pop("event-bus-name", None)
+                queues = connect_to(aws_access_key_id=self.account_id, region_name=self.region).sqs
+                response = getattr(error, "response", {}).get("Error", {})
+                said = {
+                    "RULE_ARN": self.rule_arn,
+                    "TARGET_ARN": self.target["Arn"],
+                    "ERROR_CODE": response.get("Code") or type(error).__name__,
+                    "ERROR_MESSAGE": response.get("Message") or str(error) or "no message",
+                }
+                queues.send_message(
+                    QueueUrl=queues.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"],
+                    MessageBody=json.dumps(given),
+                    MessageAttributes={
+                        name: {"DataType": "String", "StringValue": value} for name, value in said.items()
+                    },
+                )
+            raise
+
+    TargetSender.process_event = process_or_keep
+
+
 def apply() -> None:
     """Apply all, before LocalStack runs."""
     listen_on_named_addresses()
@@ -292,3 +351,5 @@ def apply() -> None:
     pack_ended_histories()
     look_for_environments_in_peace()
     build_one_parser_at_a_time()
+    keep_undelivered_events()
+    write_conditionally_in_turn()

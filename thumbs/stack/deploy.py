@@ -168,6 +168,8 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
             "BucketName": BUCKET,
             "ApiAccess": "open",
             "CorsOrigin": stack.endpoint,
+            # What is drawn offline costs nothing.
+            "DailyBudgetUsd": "0",
             "OpenAIBaseUrl": f"{stack.image_api_url}/v1",
             "GeminiBaseUrl": f"{stack.image_api_url}",
             "BedrockBaseUrl": f"{stack.image_api_url}",

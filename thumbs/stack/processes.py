@@ -424,7 +424,7 @@ def last_line(log: Path) -> str:
 def _code() -> str:
     """A digest of what the embedded LocalStack is made from."""
     found = hashlib.sha256()
-    for file in sorted((PROJECT / "thumbs" / "localstack").glob("*.py")):
+    for file in sorted([*(PROJECT / "thumbs" / "localstack").glob("*.py"), PROJECT / "thumbs" / "gate.py"]):
         found.update(file.read_bytes())
     return found.hexdigest()
 

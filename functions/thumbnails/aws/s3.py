@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
 from typing import IO, TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
@@ -37,10 +37,11 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Stored:
-    """An object's body and its metadata: names in lower case, values as given."""
+    """An object's body and its metadata: names in lower case, values as given; ``etag`` changes with its bytes."""
 
     body: bytes
     metadata: dict[str, str]
+    etag: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,15 @@ class Listed:
     key: str
     size: int
     etag: str
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an object that is there."""
+
+    key: str
+    version: str
     modified: datetime
 
 
@@ -150,10 +160,30 @@ class Store:
     @_as_storage_error
     def put_new(self, key: str, body: bytes, content_type: str) -> bool:
         """Store an object where there is none yet; False where there is one, which stays as it is."""
+        return self._put_if(key, body, content_type, {"IfNoneMatch": "*"})
+
+    @_as_storage_error
+    def put_over(self, key: str, body: bytes, content_type: str, etag: str) -> bool:
+        """Store an object over the one that was read; False where another one is there now, which stays as it is.
+
+        Args:
+            key: the object's key.
+            body: its bytes.
+            content_type: what they are.
+            etag: of the object that was read; empty where there was none.
+        """
+        return self._put_if(key, body, content_type, {"IfMatch": etag} if etag else {"IfNoneMatch": "*"})
+
+    def _put_if(self, key: str, body: bytes, content_type: str, condition: Any) -> bool:
         try:
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, **condition)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in ("PreconditionFailed", "ConditionalRequestConflict"):
+            # The last is the answer of an If-Match to an object that was deleted meanwhile.
+            if error.response.get("Error", {}).get("Code") in (
+                "PreconditionFailed",
+                "ConditionalRequestConflict",
+                "NoSuchKey",
+            ):
                 return False
             raise
         return True
@@ -173,6 +203,18 @@ class Store:
         """The first keys under a prefix that come after a key, in order; one call, so a thousand at most."""
         answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=most)
         return [item["Key"] for item in answer.get("Contents", ())]
+
+    @_as_storage_error
+    def versions(self, prefix: str) -> list[Version]:
+        """Every version of the objects under a prefix, but for those of objects that were deleted since."""
+        pages = list(self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix))
+        deleted = {item["Key"] for page in pages for item in page.get("DeleteMarkers", ()) if item["IsLatest"]}
+        return [
+            Version(item["Key"], item["VersionId"], item["LastModified"])
+            for page in pages
+            for item in page.get("Versions", ())
+            if item["Key"] not in deleted
+        ]
 
     @_as_storage_error
     def delete(self, key: str) -> None:
@@ -202,7 +244,7 @@ class Store:
             if _is_missing(error):
                 return None
             raise
-        return Stored(answer["Body"].read(limit), _unquoted(answer["Metadata"]))
+        return Stored(answer["Body"].read(limit), _unquoted(answer["Metadata"]), answer["ETag"])
 
     @_as_storage_error
     def download(self, key: str, file: IO[bytes], limit: int | None = None) -> int | None:
@@ -242,12 +284,15 @@ class Store:
 
     @_as_storage_error
     def copy(self, source: S3Object, key: str) -> None:
-        """Copy an object of this or another bucket to a key of this one; one that is gone is passed over."""
+        """Copy an object of this or another bucket to a key of this one; one that is gone is passed over.
+
+        Its tags stay behind: to read and to write them are permissions of their own.
+        """
         which: Any = {"Bucket": source.bucket, "Key": source.key}
         if source.version:
             which["VersionId"] = source.version
         try:
-            self._client.copy_object(Bucket=self._bucket, Key=key, CopySource=which)
+            self._client.copy_object(Bucket=self._bucket, Key=key, CopySource=which, TaggingDirective="REPLACE")
         except ClientError as error:
             if not _is_missing(error):
                 raise

@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 
 from thumbnails.errors import ProviderMisconfigured
 
-#: A rotated key is taken up within this time.
+#: How long a key is kept; one that its provider rejects is read anew at once.
 CACHE_SECONDS = 300
 #: What an HTTP header can carry; a library that is given anything else shows it in its complaint.
 KEY = re.compile(r"[!-~]+")
@@ -35,15 +35,26 @@ class ProviderKeys:
         """
         if key := self.given.get(name):
             return _checked(key, f"the environment variable {name}")
+        return self._of_secret(name)
+
+    def renewed(self, name: str) -> str | None:
+        """A provider's key as the secret has it now, for when the one of before is rejected; None where there is none.
+
+        Raises:
+            ProviderMisconfigured: as ``get``.
+        """
+        return None if self.given.get(name) else self._of_secret(name, anew=True)
+
+    def _of_secret(self, name: str, *, anew: bool = False) -> str | None:
         if not self.secret:
             return None
-        return _checked(_keys(self.secret).get(name), f"the field {name} of the secret {self.secret}")
+        return _checked(_keys(self.secret, anew).get(name), f"the field {name} of the secret {self.secret}")
 
 
-def _keys(secret: str) -> dict[str, object]:
+def _keys(secret: str, anew: bool) -> dict[str, object]:
     problem = f"the secret {secret} cannot be read as a JSON object of keys"
     try:
-        keys = parameters.get_secret(secret, transform="json", max_age=CACHE_SECONDS)
+        keys = parameters.get_secret(secret, transform="json", max_age=CACHE_SECONDS, force_fetch=anew)
     except GetParameterError as error:
         raise ProviderMisconfigured(problem) from error
     except TransformParameterError:

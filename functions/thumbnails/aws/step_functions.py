@@ -89,6 +89,11 @@ def input_of(request: object) -> str:
     return text
 
 
+def fits_an_execution(request: object) -> bool:
+    """Whether a request is small enough to be an execution's input."""
+    return len(json.dumps(request)) <= INPUT_BYTES
+
+
 def _as_own_error(call: Callable[P, R]) -> Callable[P, R]:
     @wraps(call)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -2,8 +2,10 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from array import array
+from collections.abc import Collection, Generator, Iterator
 from contextlib import closing, contextmanager
+from itertools import accumulate, islice
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -11,12 +13,16 @@ import ijson
 
 from thumbnails.aws.s3 import Store
 from thumbnails.campaigns.rows import FILE_MEBIBYTES, ROWS, read_rows
-from thumbnails.catalog import Provider
-from thumbnails.errors import InvalidBatch
-from thumbnails.keys import CAMPAIGNS, campaign_prefix, results_prefix
+from thumbnails.catalog import MODELS, Provider
+from thumbnails.catalog.prices import Measured
+from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
+from thumbnails.keys import CAMPAIGNS, campaign_budget_key, campaign_prefix, results_prefix
 from thumbnails.requests.checks import parse_campaign, parse_request
+from thumbnails.requests.estimate import cell_usd
 from thumbnails.requests.events import request_in
-from thumbnails.requests.models import Campaign
+from thumbnails.requests.models import Campaign, Request, stored_request
+from thumbnails.runs.budget import NO_BUDGET, Budget
+from thumbnails.runs.costs import measured_tokens
 from thumbnails.runs.naming import RUN_ID
 
 #: A row's execution is called ``<campaign's execution>-<row>`` and has at most 80 characters. That of a campaign's
@@ -28,7 +34,12 @@ NAMED_ROWS = 5
 
 
 def open_campaign(
-    execution: str, event: object, store: Store, cap: int, real: Collection[Provider] = ()
+    execution: str,
+    event: object,
+    store: Store,
+    cap: int,
+    budget: Budget = NO_BUDGET,
+    real: Collection[Provider] = (),
 ) -> dict[str, Any]:
     """Check a campaign and its file, store the checked copy, and say what is to be made.
 
@@ -37,15 +48,19 @@ def open_campaign(
         event: ``Campaign``'s fields, or ``{"resume": id}``; in an envelope or without.
         store: the bucket that holds the file.
         cap: the most images of one row.
+        budget: the day's; what the rows may pay is reserved. Where it has less left, the first rows are made that it
+            holds, and the campaign pauses behind them.
         real: the providers that are called themselves.
 
     Raises:
         InvalidBatch: the request or a row breaks the contract, or the rows ask for more than ``max_images``; nothing
             was paid.
+        DailyBudgetExceeded: the day's budget has less left than the first row may pay; the campaign can be resumed
+            another day.
     """
     asked = request_in(event)
     if isinstance(asked, dict) and asked.get("resume") is not None:
-        return _resume(execution, asked, store)
+        return _resume(execution, asked, store, budget)
     _check_name(execution, ID_CHARACTERS, "a campaign's id, which is its execution's name,")
     campaign = parse_campaign(asked, real)
     if not campaign.file.startswith(CAMPAIGNS):
@@ -56,12 +71,12 @@ def open_campaign(
         closing(read_rows(campaign.file, file)) as read,
         TemporaryFile() as copy,
     ):
-        rows, images = _copy_rows(execution, campaign, read, copy, cap, real)
+        costs, images = _copy_rows(execution, campaign, read, copy, cap, real, measured_tokens(store, MODELS))
         copy.seek(0)
         store.upload(key, copy, "application/json")
-    checked = {**campaign.model_dump(exclude_none=True), "rows": rows, "images": images}
+    checked = {**campaign.model_dump(exclude_none=True), "rows": len(costs), "images": images}
     store.put_json(campaign_prefix(execution) + "campaign.json", checked)
-    return _opened(execution, execution, key, rows, checked, store)
+    return _opened(execution, execution, key, costs, checked, store, budget)
 
 
 @contextmanager
@@ -83,9 +98,12 @@ def _copy_rows(
     copy: IO[bytes],
     cap: int,
     real: Collection[Provider],
-) -> tuple[int, int]:
-    """Check every row and write it as Step Functions reads it; how many rows and how many images there are."""
+    measured: Measured,
+) -> tuple["array[float]", int]:
+    """Check every row and write it as Step Functions reads it; what each row costs, and how many images there are."""
     defaults = campaign.defaults
+    # US dollars of each row: eight bytes, where a list of floats has thirty-two.
+    costs = array("d")
     images = count = bad = 0
     named: list[str] = []
     with _items(copy) as write:
@@ -99,8 +117,9 @@ def _copy_rows(
                 bad += 1
                 named += [f"{place}: {refusal}"] if bad <= NAMED_ROWS else []
                 continue
-            images += len(request["models"])
-            write({"row": row, "request": {**request, "resume": f"{campaign_id}-{row}"}})
+            images += len(request.models)
+            costs.append(_missing_usd(request, 0, measured))
+            write({"row": row, "request": {**request.model_dump(), "resume": f"{campaign_id}-{row}"}})
     if bad:
         more = f"; and {bad - NAMED_ROWS} more" if bad > NAMED_ROWS else ""
         raise InvalidBatch(f"{bad} of {count} rows are refused: {'; '.join(named)}{more}")
@@ -108,14 +127,14 @@ def _copy_rows(
         raise InvalidBatch(f"{campaign.file} has no rows")
     if images > campaign.max_images:
         raise InvalidBatch(f"{campaign.file} asks for {images} images; max_images allows {campaign.max_images}")
-    return count, images
+    return costs, images
 
 
-def _checked(given: object, defaults: dict[str, Any], cap: int, real: Collection[Provider]) -> dict[str, Any]:
+def _checked(given: object, defaults: dict[str, Any], cap: int, real: Collection[Provider]) -> Request:
     if not isinstance(given, dict):
         raise InvalidBatch("a row is an object with title and models")
     said = {name: value for name, value in given.items() if value is not None}
-    return parse_request("generateThumbnails", {**defaults, **said}, cap, real).model_dump()
+    return parse_request("generateThumbnails", {**defaults, **said}, cap, real)
 
 
 @contextmanager
@@ -132,7 +151,7 @@ def _items(copy: IO[bytes]) -> Iterator[Any]:
     copy.write(b"[]\n" if before == b"[\n" else b"\n]\n")
 
 
-def _resume(execution: str, asked: dict[str, Any], store: Store) -> dict[str, Any]:
+def _resume(execution: str, asked: dict[str, Any], store: Store, budget: Budget) -> dict[str, Any]:
     campaign_id = asked["resume"]
     if len(asked) > 1:
         raise InvalidBatch("a campaign is resumed as it was asked for: resume stands alone")
@@ -142,34 +161,80 @@ def _resume(execution: str, asked: dict[str, Any], store: Store) -> dict[str, An
     if store.metadata(campaign_prefix(campaign_id) + "campaign.json") is None:
         raise InvalidBatch(f"there is no campaign {campaign_id!r}")
     checked = store.read_request(campaign_prefix(campaign_id) + "campaign.json")
-    key, rows = _missing_rows(campaign_id, execution, checked, store)
-    return _opened(campaign_id, execution, key, rows, checked, store)
+    key, costs = _missing_rows(campaign_id, execution, checked, store)
+    return _opened(campaign_id, execution, key, costs, checked, store, budget)
 
 
-def _missing_rows(campaign_id: str, execution: str, checked: dict[str, Any], store: Store) -> tuple[str, int]:
-    """The rows that have not all of their images; all rows where no execution has come to its end."""
+def _missing_rows(
+    campaign_id: str, execution: str, checked: dict[str, Any], store: Store
+) -> tuple[str, "array[float]"]:
+    """The rows that have not all of their images, and what each costs; all rows where no execution came to its end."""
     every = campaign_prefix(campaign_id) + "requests.json"
-    made = bytearray(checked["rows"])
+    measured = measured_tokens(store, MODELS)
+    # A bit for each column.
+    made = [0] * checked["rows"]
     with TemporaryFile() as lines:
         if store.download(campaign_prefix(campaign_id) + "images.jsonl", lines) is None:
-            return every, checked["rows"]
+            return every, array(
+                "d", (_missing_usd(_request_of(item), 0, measured) for item in _stored_rows(every, store))
+            )
         lines.seek(0)
         for line in lines:
             record = json.loads(line)
-            made[record["row"]] += "key" in record
+            if "key" in record:
+                made[record["row"]] |= 1 << record["column"]
     key = f"{campaign_prefix(campaign_id)}rows/{execution}.json"
-    count = 0
-    with TemporaryFile() as requests, TemporaryFile() as copy:
-        store.download(every, requests)
-        requests.seek(0)
+    costs = array("d")
+    with TemporaryFile() as copy:
         with _items(copy) as write:
-            for item in ijson.items(requests, "item", use_float=True):
-                if made[item["row"]] < len(item["request"]["models"]):
+            for item in _stored_rows(every, store):
+                if made[item["row"]].bit_count() < len(item["request"]["models"]):
                     write(item)
-                    count += 1
+                    costs.append(_missing_usd(_request_of(item), made[item["row"]], measured))
         copy.seek(0)
         store.upload(key, copy, "application/json")
-    return key, count
+    return key, costs
+
+
+def _request_of(item: dict[str, Any]) -> Request:
+    asked = {name: value for name, value in item["request"].items() if name != "resume"}
+    return stored_request("generateThumbnails", asked)
+
+
+def _missing_usd(request: Request, made: int, measured: Measured) -> float:
+    """What a row's images will cost, without those whose column's bit is set."""
+    columns = (model for column, model in enumerate(request.models) if not made >> column & 1)
+    return sum(cell_usd(request.titles[0], model, request, measured) for model in columns)
+
+
+def _stored_rows(key: str, store: Store) -> Generator[dict[str, Any], None, None]:
+    with TemporaryFile() as file:
+        store.download(key, file)
+        file.seek(0)
+        yield from ijson.items(file, "item", use_float=True)
+
+
+def _affordable(
+    campaign_id: str, execution: str, key: str, costs: "array[float]", store: Store, budget: Budget
+) -> tuple[str, int, dict[str, str] | None]:
+    """The first rows that the day's budget holds, how many they are, and why the campaign pauses behind them."""
+    if not (budget.is_set and costs):
+        return key, len(costs), None
+    reserved = budget.reserve(execution, sum(costs), least=costs[0])
+    store.put_json(campaign_budget_key(campaign_id, execution), {"date": reserved.date, "usd": reserved.usd})
+    # What sums of floats are off by is far below a millionth of a dollar.
+    rows = sum(so_far < reserved.usd + 1e-6 for so_far in accumulate(costs))
+    if rows == len(costs):
+        return key, rows, None
+    first = f"{campaign_prefix(campaign_id)}rows/{execution}.json"
+    with TemporaryFile() as copy:
+        with _items(copy) as write, closing(_stored_rows(key, store)) as stored:
+            for item in islice(stored, rows):
+                write(item)
+        copy.seek(0)
+        store.upload(first, copy, "application/json")
+    cause = f"{len(costs) - rows} of {len(costs)} rows wait for a day whose budget holds them; a redrive makes them"
+    return first, rows, {"Error": DailyBudgetExceeded.__name__, "Cause": cause}
 
 
 def _check_name(name: str, characters: int, what: str) -> None:
@@ -178,8 +243,15 @@ def _check_name(name: str, characters: int, what: str) -> None:
 
 
 def _opened(
-    campaign_id: str, execution: str, key: str, rows: int, checked: dict[str, Any], store: Store
+    campaign_id: str,
+    execution: str,
+    key: str,
+    costs: "array[float]",
+    checked: dict[str, Any],
+    store: Store,
+    budget: Budget,
 ) -> dict[str, Any]:
+    key, rows, pause = _affordable(campaign_id, execution, key, costs, store, budget)
     return {
         "campaign_id": campaign_id,
         "execution": execution,
@@ -189,6 +261,6 @@ def _opened(
         "rows": rows,
         "max_concurrency": checked["max_concurrency"],
         "tolerated_failure_percentage": float(checked["tolerated_failure_percentage"]),
-        # The Map's, in the end.
-        "failure": None,
+        # The Map's, where it fails.
+        "failure": pause,
     }

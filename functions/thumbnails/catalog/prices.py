@@ -5,13 +5,17 @@ number follows from its size and quality. Google and Bedrock bill the picture.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, astuple, dataclass
+from typing import Any
 
 from thumbnails.catalog.models import Model, Order
 
 MILLION = 1_000_000
 #: Bytes of UTF-8 that one token of a prompt stands for, nearly, in any script.
 TOKEN_BYTES = 4
+#: Tokens that a picture took so far, by the model and the kind of picture, where that was measured.
+Measured = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,30 @@ class Usage:
     def as_json(self) -> dict[str, int]:
         """By kind."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a picture cost in US dollars, and the tokens that its provider counted; None where it counts none."""
+
+    usd: float = 0.0
+    usage: Usage | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As a cell's answer has it."""
+        return {"usd": round(self.usd, 6), "tokens": self.usage.as_json() if self.usage else None}
+
+    def as_metadata(self) -> str:
+        """As the objects that it was paid for have it: dollars, then tokens by kind."""
+        return " ".join(
+            [f"{self.usd:.6f}", *(str(one) for one in astuple(self.usage))] if self.usage else [f"{self.usd:.6f}"]
+        )
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, str]) -> "Cost":
+        """What an object's metadata says; nothing where it says nothing."""
+        usd, *tokens = metadata.get("cost", "0").split(" ")
+        return cls(float(usd), Usage(*map(int, tokens)) if tokens else None)
 
 
 def cost_usd(model: Model, usage: Usage | None, pictures: int = 1, order: Order | None = None) -> float:
@@ -48,18 +76,25 @@ def cost_usd(model: Model, usage: Usage | None, pictures: int = 1, order: Order 
     return (price.text_in * usage.text_in + price.image_in * usage.image_in + price.image_out * out) / MILLION
 
 
-def estimate_usd(order: Order, prompt: str, pictures: int = 1) -> float:
-    """What a call will cost by the catalogue, in US dollars.
+def estimate_usd(order: Order, prompt: str, pictures: int = 1, measured: Measured | None = None) -> float:
+    """What a call will cost, in US dollars.
 
     Args:
         order: what is asked for.
         prompt: the whole provider prompt.
         pictures: how many.
+        measured: what pictures took so far; one of a kind that was not measured costs what the catalogue says.
     """
     usage = None
     if order.model.price.picture is None:
-        usage = Usage(text_in=prompt_tokens(prompt), image_out=picture_tokens(order) * pictures)
+        each = (measured or {}).get((order.model.id, kind_of(order)), picture_tokens(order))
+        usage = Usage(text_in=prompt_tokens(prompt), image_out=round(each * pictures))
     return cost_usd(order.model, usage, pictures)
+
+
+def kind_of(order: Order) -> str:
+    """What pictures are compared by, within a model: ``standard-1536x816``."""
+    return f"{order.quality}-{order.size}"
 
 
 def picture_usd(order: Order) -> float:

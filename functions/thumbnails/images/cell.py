@@ -4,20 +4,23 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import Image as Canvas
 
 from thumbnails.aws.s3 import Store
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, Order
-from thumbnails.errors import UnusablePicture
+from thumbnails.catalog.prices import Cost, cost_usd, picture_usd
+from thumbnails.errors import UnusableAnswer, UnusablePicture
 from thumbnails.images.digests import image_digest, picture_of
 from thumbnails.images.overlay.compose import draw_overlay, prepare_title
 from thumbnails.images.overlay.picture import open_picture, size_of
 from thumbnails.images.providers.answers import Answer
+from thumbnails.images.redraw import drawn_title
 from thumbnails.keys import image_key, original_key
 from thumbnails.requests.models import Cell
+from thumbnails.runs.costs import note_spending
 
 #: What has to be free before a picture is paid for: fifty at a time of 2 MB, of which each one knows the disk alone.
 ROOM_BYTES = 100_000_000
@@ -36,6 +39,7 @@ class Image:
         paid_calls: 1 where this execution paid for the picture, else 0.
         provider_seconds: how long the model took, None where it was not called.
         warnings: what the writer should look at, a sentence each.
+        cost: what this run paid for the picture, in whichever execution; nothing for another run's.
     """
 
     cell: Cell
@@ -44,6 +48,7 @@ class Image:
     paid_calls: int
     provider_seconds: float | None
     warnings: tuple[str, ...]
+    cost: Cost = field(default_factory=Cost)
 
     def as_json(self) -> dict[str, Any]:
         """Keys and small metadata, for the state machine."""
@@ -58,6 +63,7 @@ class Image:
             "image_url": self.image_url,
             "paid_calls": self.paid_calls,
             "warnings": list(self.warnings),
+            **self.cost.as_json(),
         }
 
 
@@ -65,8 +71,9 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     """Make one image, or find it.
 
     What this cell already has is taken in this order: its finished image, its own original, and, where the request says
-    ``reuse``, any run's original of the same picture. Only then, and where there is room for a picture, is the model
-    called, and its picture is stored before anything is drawn on it. The title is set while the model draws.
+    ``reuse`` or ``redraw``, any run's original of the same picture. Only then, and where there is room for a picture,
+    is the model called, and its picture is stored before anything is drawn on it. The title is set while the model
+    draws.
 
     Args:
         cell: what to draw.
@@ -76,7 +83,8 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     Raises:
         ThumbnailError: of any kind in ``thumbnails.errors``.
     """
-    asked = picture_of(cell.title, cell.model, cell)
+    title = drawn_title(store, cell.redraw, cell.row) if cell.redraw else cell.title
+    asked = picture_of(title, cell.model, cell)
     order, prompt, of_picture = asked.order, asked.prompt, asked.digest
     of_image = image_digest(of_picture, cell)
     key = image_key(cell.run_id, cell.row, cell.title, cell.model)
@@ -84,11 +92,13 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     found = store.metadata(key)
     if found is not None and found.get("digest") == of_image:
         warnings = tuple(line for line in found.get("warnings", "").split("\n") if line)
-        return Image(cell, key, store.url(key), int(found.get("paid-by") == cell.execution), None, warnings)
+        paid_calls = int(found.get("paid-by") == cell.execution)
+        return Image(cell, key, store.url(key), paid_calls, None, warnings, Cost.of(found))
 
     own = original_key(of_picture, cell.run_id, cell.row, cell.column)
     original = store.get(own)
-    if original is None and cell.reuse and (other := store.first_key(f"originals/{of_picture}/")):
+    cost = Cost.of(original.metadata) if original else Cost()
+    if original is None and (cell.reuse or cell.redraw) and (other := store.first_key(f"originals/{of_picture}/")):
         original = store.get(other)
     if original is not None and original.metadata.get("paid-by") != cell.execution and not _opens(original.body):
         # What nobody can open fails its own execution; a later one has it made again.
@@ -99,18 +109,36 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
         with ThreadPoolExecutor(1) as meanwhile:
             meanwhile.submit(prepare_title, cell.title, cell.template, cell.font)
             started = time.perf_counter()
-            (picture, *_) = generate(order, prompt).pictures
+            try:
+                answer = generate(order, prompt)
+            except UnusableAnswer as error:
+                # It may have been billed, and nobody says how much.
+                error.usd = picture_usd(order)
+                note_spending(store, cell.run_id, cell.row, cell.column, order, 0, Cost(error.usd))
+                raise
             seconds = time.perf_counter() - started
-        paid_by = cell.execution
-        store.put(own, picture, _content_type(picture), {"model": cell.model, "paid-by": paid_by})
+        picture, paid_by = answer.pictures[0], cell.execution
+        cost = Cost(cost_usd(order.model, answer.usage, len(answer.pictures), order), answer.usage)
+        paid = {"paid-by": paid_by, "cost": cost.as_metadata()}
+        store.put(own, picture, _content_type(picture), {"model": cell.model, **paid})
+        note_spending(store, cell.run_id, cell.row, cell.column, order, len(answer.pictures), cost)
     else:
         picture, paid_by = original.body, original.metadata.get("paid-by", "")
 
-    finished = draw_overlay(picture, cell.title, cell.template, cell.font)
+    try:
+        finished = draw_overlay(picture, cell.title, cell.template, cell.font)
+    except UnusablePicture as error:
+        error.usd = cost.usd if seconds is not None else 0.0
+        raise
     warnings = (*_size_warnings(picture, order), *finished.warnings)
-    metadata = {"digest": of_image, "paid-by": paid_by, "warnings": "\n".join(warnings)}
+    metadata = {
+        "digest": of_image,
+        "paid-by": paid_by,
+        "warnings": "\n".join(warnings),
+        "cost": cost.as_metadata(),
+    }
     store.put(key, finished.jpeg, "image/jpeg", metadata)
-    return Image(cell, key, store.url(key), int(paid_by == cell.execution), seconds, warnings)
+    return Image(cell, key, store.url(key), int(paid_by == cell.execution), seconds, warnings, cost)
 
 
 def _size_warnings(picture: bytes, order: Order) -> Iterator[str]:

@@ -1,11 +1,11 @@
-"""What a request would make and cost at list prices, before anything is paid for."""
+"""What a request would make and cost at list prices, before anything is paid for: the one place that a budget asks."""
 
 from dataclasses import dataclass
 
 from thumbnails.catalog import MODELS
-from thumbnails.catalog.prices import estimate_usd
+from thumbnails.catalog.prices import Measured, estimate_usd
 from thumbnails.images.prompt import provider_prompt
-from thumbnails.requests.models import Request
+from thumbnails.requests.models import Cell, Options, Request
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,26 @@ class Estimate:
     usd: float
 
 
-def estimate(request: Request) -> Estimate:
-    """Count the images and sum up their prices."""
-    prompts = [provider_prompt(title, request.style, request.context, request.extra_prompt) for title in request.titles]
-    orders = [MODELS[model].order() for model in request.models]
-    usd = sum(estimate_usd(order, prompt) for order in orders for prompt in prompts)
-    return Estimate(images=len(prompts) * len(orders), usd=round(usd, 4))
+def estimate(request: Request, measured: Measured | None = None) -> Estimate:
+    """Count the images and sum up their prices.
+
+    Args:
+        request: what is asked for.
+        measured: what pictures took so far; by the catalogue otherwise.
+    """
+    usd = sum(cell_usd(title, model, request, measured) for title in request.titles for model in request.models)
+    return Estimate(images=len(request.titles) * len(request.models), usd=round(usd, 4))
+
+
+def cell_usd(title: str, model: str, options: Options | Cell, measured: Measured | None = None) -> float:
+    """What a title's picture by a model will cost, in US dollars.
+
+    Args:
+        title: the title.
+        model: its name in the catalogue; one that is not there any more counts as the dearest.
+        options: the request's other fields, or the cell's.
+        measured: what pictures took so far; by the catalogue otherwise.
+    """
+    prompt = provider_prompt(title, options.style, options.context, options.extra_prompt)
+    models = [MODELS[model]] if model in MODELS else MODELS.values()
+    return max(estimate_usd(one.order(), prompt, measured=measured) for one in models)

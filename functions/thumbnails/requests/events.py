@@ -51,10 +51,20 @@ def run_for(event: dict[str, Any], scheduled: S3Object) -> tuple[str, dict[str, 
         # One that names no file starts a run all the same, which says so.
         return run_for_file(version) if isinstance(version, str) else run_id_for_event("event", event["id"]), event
     if event["detail-type"] == "Scheduled Event":
-        detail = {"bucket": {"name": scheduled.bucket}, "object": {"key": scheduled.key}}
-        request = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
-        return run_id_for_event("schedule", event["id"]), request
+        return run_id_for_event("schedule", event["id"]), reference_to(scheduled)
     return run_id_for_event("event", event["id"]), event
+
+
+def reference_to(file: S3Object) -> dict[str, Any]:
+    """The input of an execution whose request is a file."""
+    version = {"version-id": file.version} if file.version else {}
+    detail = {"bucket": {"name": file.bucket}, "object": {"key": file.key, **version}}
+    return {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
+
+
+def event_of_file(file: S3Object) -> dict[str, Any]:
+    """S3's event of a version of a file, as far as a run needs it."""
+    return {"id": str(file.version), **reference_to(file)}
 
 
 def run_for_file(version: str) -> str:

@@ -46,10 +46,15 @@ def _blank(character: str) -> str:
 
 Text = Annotated[StrictStr, AfterValidator(_plain_text)]
 WaitSeconds = Annotated[StrictInt, Field(ge=0, le=MOST_WAIT_SECONDS)]
+#: A run's id, or nothing.
+RunId = Annotated[StrictStr, Field(pattern=f"{RUN_ID}|^$")]
 
 
 class Options(BaseModel):
-    """What one request says once for all of its images."""
+    """What one request says once for all of its images.
+
+    ``redraw`` names a run whose pictures are drawn on again, row by row and model by model, whatever the titles say.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,6 +66,7 @@ class Options(BaseModel):
     extra_prompt: Text = ""
     reuse: StrictBool = False
     max_wait_seconds: WaitSeconds = WAIT_SECONDS
+    redraw: RunId = ""
 
 
 class Batch(Options):
@@ -198,6 +204,7 @@ class Cell(BaseModel):
     max_wait_seconds: WaitSeconds = 0
     waits: Annotated[StrictInt, Field(ge=0)] = 0
     waited_seconds: Annotated[StrictInt, Field(ge=0)] = 0
+    redraw: RunId = ""
     run_id: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     execution: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     row: Annotated[StrictInt, Field(ge=0, lt=MOST_PLACES)] = 0

@@ -1,17 +1,21 @@
 """A run's end: cells → the matrix, the failures and the manifest."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
 from thumbnails.aws.s3 import Store
-from thumbnails.catalog import MODELS, notices
+from thumbnails.catalog import MODELS, Order, notices
+from thumbnails.catalog.prices import Cost, Usage, picture_usd
 from thumbnails.errors import AllImagesFailed, cut
 from thumbnails.images.digests import picture_of
 from thumbnails.keys import image_key, manifest_key, original_key, request_key, run_prefix
+from thumbnails.requests.estimate import estimate
 from thumbnails.requests.models import Place, Request, Task, stored_request
+from thumbnails.runs.budget import BUDGET_DAY, NO_BUDGET, Budget
+from thumbnails.runs.costs import learn, measured_tokens
 from thumbnails.runs.failures import BILLED, failure_of, total_failure_words
 
 #: Of an execution's output: Step Functions carries 256 KiB, and its states hold this and a little more.
@@ -22,8 +26,12 @@ SHORT_BYTES = 160
 LOOKERS = 16
 
 
-def collect_run(task: Task, run_id: str, execution: str, cells: list[dict[str, Any]], store: Store) -> dict[str, Any]:
-    """Collect a run's cells, write the manifest and give the result, as far as an execution's output has room for it.
+def collect_run(
+    task: Task, run_id: str, execution: str, cells: list[dict[str, Any]], store: Store, budget: Budget = NO_BUDGET
+) -> dict[str, Any]:
+    """Collect a run's cells, write the manifest, settle with the day's budget and give the result.
+
+    The result is given as far as an execution's output has room for it.
 
     Args:
         task: the state machine.
@@ -31,6 +39,7 @@ def collect_run(task: Task, run_id: str, execution: str, cells: list[dict[str, A
         execution: the execution that comes to its end, which paid for what it made.
         cells: a finished image or a failure for each cell, in any order.
         store: the bucket.
+        budget: the day's.
 
     Raises:
         AllImagesFailed: no cell has an image; the manifest is written all the same.
@@ -38,7 +47,13 @@ def collect_run(task: Task, run_id: str, execution: str, cells: list[dict[str, A
     request = stored_request(task, store.read_request(request_key(run_id)))
     cells = _looked_up(cells, run_id, execution, request, store)
     result = result_of(run_id, request, cells, store.url)
+    # By what was known before it.
+    result["costs"]["estimated_usd"] = estimate(request, measured_tokens(store, request.models)).usd
     store.put_json(manifest_key(run_id), result)
+    learn(store, list(_measured(cells, request)))
+    if budget.is_set:
+        noted = store.metadata(request_key(run_id)) or {}
+        budget.settle(noted.get(BUDGET_DAY, ""), noted.get("execution", run_id), result["costs"]["paid_usd"])
     raise_if_all_failed(result)
     return output_of(result, request, cells, store)
 
@@ -96,7 +111,40 @@ def result_of(
         "failures": failures,
         "warnings": warnings,
         "images": images,
+        "costs": costs_of(request, at),
     }
+
+
+def costs_of(request: Request, at: Mapping[Place, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the run's images cost, in US dollars at list prices, and the tokens that their providers counted.
+
+    Args:
+        request: the run's checked request.
+        at: a finished image or a failure by its place.
+    """
+    rows = [
+        [_cost(at[row, column], model) for column, model in enumerate(request.models)]
+        for row in range(len(request.titles))
+    ]
+    by_model = {model: round(sum(row[column]["usd"] for row in rows), 6) for column, model in enumerate(request.models)}
+    paid = sum(rows[row][column]["usd"] for (row, column), cell in at.items() if _paid_calls(cell))
+    return {"usd": round(sum(by_model.values()), 6), "paid_usd": round(paid, 6), "by_model": by_model, "cells": rows}
+
+
+def _cost(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
+    usd, tokens = cell.get("usd"), cell.get("tokens")
+    if not usd:
+        # An answer that could not be used may have been billed, and nobody says how much.
+        usd = picture_usd(MODELS[model].order()) if _paid_calls(cell) and model in MODELS else 0.0
+    return {"usd": round(usd, 6), "tokens": tokens}
+
+
+def _measured(cells: list[dict[str, Any]], request: Request) -> Iterator[tuple[Order, Usage]]:
+    """What each picture took that this execution paid for."""
+    for cell in cells:
+        model = MODELS.get(request.models[cell["column"]])
+        if model and cell.get("paid_calls") and cell.get("tokens"):
+            yield model.order(), Usage(**cell["tokens"])
 
 
 def output_of(result: dict[str, Any], request: Request, cells: list[dict[str, Any]], store: Store) -> dict[str, Any]:
@@ -115,7 +163,8 @@ def output_of(result: dict[str, Any], request: Request, cells: list[dict[str, An
         for failure in result["failures"]
     ]
     run_id = result["run_id"]
-    shortened = {"run_id": run_id, **named, "failures": failures, "images": result["images"]}
+    costs = {name: value for name, value in result["costs"].items() if name != "cells"}
+    shortened = {"run_id": run_id, **named, "failures": failures, "images": result["images"], "costs": costs}
     return {**shortened, "manifest_key": manifest_key(run_id)}
 
 
@@ -148,14 +197,17 @@ def _found(
         metadata = store.metadata(key) or {}
         warnings = [line for line in metadata.get("warnings", "").split("\n") if line]
         paid = int(metadata.get("paid-by") == execution)
-        return {"row": row, "column": column, "key": key, "paid_calls": paid, "warnings": warnings}
+        found = {"row": row, "column": column, "key": key, "paid_calls": paid, "warnings": warnings}
+        return {**found, **Cost.of(metadata).as_json()}
     if model not in MODELS:
         return cell
     original = store.metadata(original_key(picture_of(title, model, request).digest, run_id, row, column))
-    return {**cell, "paid_calls": int(original is not None and original.get("paid-by") == execution)}
+    if original is None:
+        return {**cell, "paid_calls": 0}
+    return {**cell, "paid_calls": int(original.get("paid-by") == execution), **Cost.of(original).as_json()}
 
 
-def _paid_calls(cell: dict[str, Any]) -> int:
+def _paid_calls(cell: Mapping[str, Any]) -> int:
     billed = "failure" in cell and failure_of(cell)["error"] in BILLED
     return max(int(billed), int(cell.get("paid_calls", 0)))
 

@@ -90,6 +90,14 @@ def campaign_execution_of(name: str) -> str | None:
     return found[1] if found else None
 
 
+def campaign_of_row(run_id: str, execution: str) -> tuple[str, str] | None:
+    """The campaign, and its execution, whose row a run would be, by the names of the run and of the run's execution."""
+    row, of_run = _ROW.fullmatch(execution), _ROW.fullmatch(run_id)
+    if not (row and of_run and row[2] == of_run[2]):
+        return None
+    return (of_run[1], row[1]) if row[1] == of_run[1] or may_resume(row[1], of_run[1]) else None
+
+
 def run_of(request: object, name: str) -> str:
     """The run that an execution of this name and input makes, or resumes."""
     resumed = request.get("resume") if isinstance(request, dict) else None

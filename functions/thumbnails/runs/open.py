@@ -8,13 +8,16 @@ from pydantic import ValidationError
 
 from thumbnails.aws.s3 import Store
 from thumbnails.catalog import Provider
-from thumbnails.errors import InvalidBatch
-from thumbnails.keys import INBOX, REJECTED, S3Object, request_key
+from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
+from thumbnails.images.redraw import resolve_redraw
+from thumbnails.keys import INBOX, REJECTED, S3Object, campaign_budget_key, request_key
 from thumbnails.requests.checks import parse_request, with_every_problem
 from thumbnails.requests.events import file_in, request_in
 from thumbnails.requests.models import Request, Task, stored_request
+from thumbnails.runs.budget import BUDGET_DAY, NO_BUDGET, Budget
+from thumbnails.runs.costs import unpaid_usd
 from thumbnails.runs.gallery import show_in_gallery
-from thumbnails.runs.naming import check_run_id, is_run_id
+from thumbnails.runs.naming import campaign_of_row, check_run_id, is_run_id
 
 REASON = "reason.txt"
 #: Of a refused file's name, so that the copy's key is one that S3 takes, in any script.
@@ -22,7 +25,13 @@ FILE_NAME_CHARACTERS = 200
 
 
 def open_run(
-    task: Task, execution: str, event: object, store: Store, cap: int, real: Collection[Provider] = ()
+    task: Task,
+    execution: str,
+    event: object,
+    store: Store,
+    cap: int,
+    budget: Budget = NO_BUDGET,
+    real: Collection[Provider] = (),
 ) -> tuple[str, Request]:
     """Check a request and store it: the run's id, and what is to be made.
 
@@ -35,16 +44,18 @@ def open_run(
         event: a request or an envelope around one.
         store: where requests are kept.
         cap: the most images that one run may make.
+        budget: the day's; what the run may pay is reserved.
         real: the providers that are called themselves.
 
     Raises:
         InvalidBatch: the request breaks the contract; the message names every problem, and nothing was paid. A file of
             the inbox that holds such a request is copied under ``rejected/``, with the reason beside it.
+        DailyBudgetExceeded: the day's budget has less left than the run may pay; it can be resumed another day.
     """
     check_run_id(execution)
     source = file_in(event)
     try:
-        return _open_run(task, execution, source or request_in(event), store, cap, real)
+        return _open_run(task, execution, source or request_in(event), store, cap, budget, real)
     except InvalidBatch as error:
         # An execution has one cause, and a file one reason: they say it all at once.
         refusal = with_every_problem(error)
@@ -54,7 +65,7 @@ def open_run(
 
 
 def _open_run(
-    task: Task, execution: str, asked: object, store: Store, cap: int, real: Collection[Provider]
+    task: Task, execution: str, asked: object, store: Store, cap: int, budget: Budget, real: Collection[Provider]
 ) -> tuple[str, Request]:
     value = store.read_request(asked.key, asked.bucket, asked.version) if isinstance(asked, S3Object) else asked
     run_id, begins = execution, True
@@ -62,7 +73,7 @@ def _open_run(
         value = dict(value)
         run_id = value.pop("resume")
         value, begins = _resumed(task, run_id, value, store, cap)
-    request = parse_request(task, value, cap, real)
+    request = resolve_redraw(store, parse_request(task, value, cap, real))
     stored = store.get(request_key(run_id)) if run_id == execution else None
     if stored and _as_stored(task, json.loads(stored.body)) != request:
         # Step Functions has forgotten it, or it would have refused the name.
@@ -70,7 +81,15 @@ def _open_run(
     if begins:
         show_in_gallery(run_id, store)
     # The newest execution's name tells whoever looks at the run whose history is the run's.
-    store.put_json(request_key(run_id), request.model_dump(), {"execution": execution})
+    noted = {"execution": execution}
+    try:
+        if date := _reserve(run_id, execution, request, store, budget):
+            noted[BUDGET_DAY] = date
+    except DailyBudgetExceeded:
+        # A request that is right is kept: the run is resumed when there is a budget again.
+        store.put_json(request_key(run_id), request.model_dump(), noted)
+        raise
+    store.put_json(request_key(run_id), request.model_dump(), noted)
     return run_id, request
 
 
@@ -78,6 +97,19 @@ def at_once(request: Request, images: int) -> dict[str, int]:
     """How many rows, and in each of them how many models, a run makes at once: ``images`` at most, and one at least."""
     models = min(images, len(request.models))
     return {"rows_at_once": max(1, images // len(request.models)), "models_at_once": models}
+
+
+def _reserve(run_id: str, execution: str, request: Request, store: Store, budget: Budget) -> str:
+    """Reserve what the run may pay; the day on which it counts, empty where nothing is counted."""
+    if not budget.is_set:
+        return ""
+    row = campaign_of_row(run_id, execution)
+    if row and store.metadata(campaign_budget_key(*row)) is not None:
+        # Its campaign has reserved for all of its rows.
+        return ""
+    before = (store.metadata(request_key(run_id)) or {}).get("execution", execution)
+    usd = unpaid_usd(run_id, request, store, begun=before != execution)
+    return budget.reserve(execution, usd, ended=before if before != execution else "").date
 
 
 def _reject(source: S3Object, execution: str, refusal: InvalidBatch, store: Store) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Execution, Executions, RowCounts
-from thumbnails.errors import AllImagesFailed, CampaignCutShort, InvalidBatch
+from thumbnails.errors import AllImagesFailed, CampaignCutShort, DailyBudgetExceeded, InvalidBatch
 from thumbnails.keys import campaign_prefix, image_key, manifest_key, request_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.events import request_in
@@ -30,17 +30,21 @@ RECORD = ("Record Failure", "Record Fault")
 
 @dataclass(frozen=True)
 class Seen:
-    """What a history says of one cell; ``waits`` is between two tries."""
+    """What a history says of one cell; ``waits`` is between two tries, ``usd`` what its picture cost."""
 
     state: State
     error: str = ""
     message: str = ""
     waits: bool = False
+    usd: float | None = None
 
 
 @dataclass(frozen=True)
 class CellStatus:
-    """One cell: ``key`` is its image's, whether that is there yet or not; ``waits`` is between two tries."""
+    """One cell: ``key`` is its image's, whether that is there yet or not; ``waits`` is between two tries.
+
+    ``usd`` is what the run paid for it in US dollars, None where that is not known yet or not any more.
+    """
 
     row: int
     column: int
@@ -51,6 +55,7 @@ class CellStatus:
     error: str = ""
     message: str = ""
     waits: bool = False
+    usd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,8 @@ def get_result(status: RunStatus, store: Store) -> dict[str, Any] | None:
     stored: Any = execution.output if execution.status == "SUCCEEDED" else None
     # The output of a large run is short, and has the key of the whole.
     shortened = bool(stored and status.request and "manifest_key" in stored)
-    if shortened or execution.error in (AllImagesFailed.__name__, CampaignCutShort.__name__):
+    collected = (AllImagesFailed.__name__, CampaignCutShort.__name__, DailyBudgetExceeded.__name__)
+    if shortened or execution.error in collected:
         stored = get_manifest(status, store) or stored
     if stored is None:
         return None
@@ -256,7 +262,8 @@ def read_history(events: Iterable[Mapping[str, Any]]) -> dict[Place, Seen]:
             if "wait_seconds" in ended:
                 seen[place] = Seen("running", waits=True)
             else:
-                seen[place] = Seen("failed", failure["error"], failure["message"]) if failure else Seen("succeeded")
+                made = Seen("succeeded", usd=ended.get("usd"))
+                seen[place] = Seen("failed", failure["error"], failure["message"]) if failure else made
         elif (
             place
             and seen[place].state == "running"
@@ -269,13 +276,17 @@ def read_history(events: Iterable[Mapping[str, Any]]) -> dict[Place, Seen]:
     return seen
 
 
-def read_result(result: Mapping[str, Any], places: Iterable[Place]) -> dict[Place, Seen]:
+def read_result(result: Mapping[str, Any], places: Collection[Place]) -> dict[Place, Seen]:
     """Every cell of a run that has a result."""
+    # One that is too large for an output has no costs of cells, and one from before they were counted none at all.
+    rows = result.get("costs", {}).get("cells")
+    usd = {(row, column): rows[row][column]["usd"] for row, column in places} if rows else {}
     failed = {
-        (failure["row"], failure["column"]): Seen("failed", failure["error"], failure["message"])
+        place: Seen("failed", failure["error"], failure["message"], usd=usd.get(place))
         for failure in result["failures"]
+        for place in [(failure["row"], failure["column"])]
     }
-    return {place: failed.get(place) or Seen("succeeded") for place in places}
+    return {place: failed.get(place) or Seen("succeeded", usd=usd.get(place)) for place in places}
 
 
 def _cells(
@@ -322,18 +333,20 @@ def cells_of(
         for column, model in enumerate(request.models):
             key = image_key(run_id, row, title, model)
             now = _state(seen.get((row, column)), key in images, execution)
-            found.append(CellStatus(row, column, title, model, key, now.state, now.error, now.message, now.waits))
+            found.append(
+                CellStatus(row, column, title, model, key, now.state, now.error, now.message, now.waits, now.usd)
+            )
     return found
 
 
 def _state(seen: Seen | None, there: bool, execution: Execution) -> Seen:
     if there:
         # Also where a resumed run has not come to this cell yet.
-        return Seen("succeeded")
+        return Seen("succeeded", usd=seen.usd if seen else None)
     if seen and seen.state == "failed":
         return seen
     if seen and seen.state == "succeeded":
-        return Seen("deleted", message="the image was deleted")
+        return Seen("deleted", message="the image was deleted", usd=seen.usd)
     if execution.is_running:
         return seen or Seen("pending")
     # Nothing comes any more.

@@ -6,23 +6,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from thumbnails.aws.s3 import Store
-from thumbnails.aws.step_functions import Executions
+from thumbnails.aws.step_functions import Executions, fits_an_execution
 from thumbnails.blog.page import PageUnreadable, url_problem
 from thumbnails.blog.text import Page
 from thumbnails.catalog import Provider, notices
 from thumbnails.errors import InvalidBatch, Problem, ThumbnailError
-from thumbnails.keys import S3Object, digest, run_prefix
+from thumbnails.images.redraw import resolve_redraw
+from thumbnails.keys import S3Object, digest, event_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.estimate import Estimate, estimate
-from thumbnails.requests.events import run_for
+from thumbnails.requests.events import reference_to, request_in, run_for
 from thumbnails.requests.models import SHAPES, TITLE_CHARACTERS, Kind, Request, Task, stored_request
+from thumbnails.runs.budget import NO_BUDGET, Budget
+from thumbnails.runs.costs import measured_tokens, unpaid_usd
 from thumbnails.runs.naming import check_run_id, new_run_id, run_id_for_key
 from thumbnails.runs.remembered import remembered
 
 #: Reads a page; raises PageUnreadable.
 ReadPage = Callable[[str], Page]
-#: Text by place → what moderation flags.
-Moderate = Callable[[Mapping[str, str]], list[Problem]]
+#: (text by place, whether some of it is a page's) → what moderation flags.
+Moderate = Callable[[Mapping[str, str], bool], list[Problem]]
 
 
 class RunExists(ThumbnailError):
@@ -48,6 +51,8 @@ class Checked:
     request: Request
     estimate: Estimate
     warnings: list[str]
+    #: Whether some of its text is a page's, and so a stranger's.
+    from_page: bool = False
 
     @property
     def texts(self) -> dict[str, str]:
@@ -80,13 +85,18 @@ def start_run(task: Kind, request: object, run_id: str, executions: Executions, 
         raise RunExists(f"there is already a run called {run_id!r}")
 
 
-def start_for_event(event: dict[str, Any], scheduled: S3Object, executions: Executions) -> tuple[str, bool]:
+def start_for_event(
+    event: dict[str, Any], scheduled: S3Object, executions: Executions, store: Store
+) -> tuple[str, bool]:
     """Start the run that an event asks for, however often it is delivered.
+
+    An event that is larger than an execution's input is kept in the bucket, and its run reads it there.
 
     Args:
         event: an EventBridge envelope.
         scheduled: the request file that the schedule runs.
         executions: where it is started.
+        store: where a large event's request is kept.
 
     Returns:
         The run's id, and whether it was started now.
@@ -95,10 +105,21 @@ def start_for_event(event: dict[str, Any], scheduled: S3Object, executions: Exec
         InvalidBatch: Step Functions takes no such request.
     """
     run_id, request = run_for(event, scheduled)
+    if not fits_an_execution(request):
+        key = event_key(run_id)
+        store.put(key, json.dumps(request_in(request), ensure_ascii=False).encode(), "application/json")
+        request = reference_to(S3Object(store.bucket, key, None))
     return run_id, executions.start("generateBatch", run_id, request)
 
 
-def check(task: Task, value: object, cap: int, read_page: ReadPage, real: Collection[Provider] = ()) -> Checked:
+def check(
+    task: Task,
+    value: object,
+    cap: int,
+    read_page: ReadPage,
+    real: Collection[Provider] = (),
+    store: Store | None = None,
+) -> Checked:
     """Check a request, and take from the page at its ``blog_url`` what it does not say itself.
 
     Args:
@@ -107,13 +128,14 @@ def check(task: Task, value: object, cap: int, read_page: ReadPage, real: Collec
         cap: the most images that one run may make.
         read_page: reads the page at ``blog_url``.
         real: the providers that are called themselves.
+        store: the bucket, which knows what pictures took so far; None for an estimate by the catalogue.
 
     Raises:
         InvalidBatch: with every problem; also where there is no title, because the page could not be read.
     """
     if not isinstance(value, dict) or value.get("blog_url") is None:
         request = parse_request(task, value, cap, real)
-        return Checked(request, estimate(request), notices(request.models))
+        return Checked(request, _estimate(request, store), notices(request.models))
     shape = SHAPES[task]
     given = {name: item for name, item in value.items() if name != "blog_url"}
     # The page is read only for a request that is right in everything else.
@@ -123,14 +145,17 @@ def check(task: Task, value: object, cap: int, read_page: ReadPage, real: Collec
         warnings = [] if page.text or given.get("context") else ["blog_url: the page holds no text"]
     except PageUnreadable as problem:
         page, warnings = Page("", ""), [f"blog_url: the page could not be read: {problem}"]
+    from_page = False
     if not given.get(shape.first):
         if len(page.title) < TITLE_CHARACTERS[0]:
             reason = warnings[0] if warnings else "blog_url: the page has no title"
             raise InvalidBatch(f"{reason}; give a title of your own", [Problem("blog_url", reason)])
         given[shape.first] = shape.as_first(page.title)
-    given["context"] = given.get("context") or page.text
+        from_page = True
+    if page.text and not given.get("context"):
+        given["context"], from_page = page.text, True
     request = parse_request(task, given, cap, real)
-    return Checked(request, estimate(request), [*warnings, *notices(request.models)])
+    return Checked(request, _estimate(request, store), [*warnings, *notices(request.models)], from_page)
 
 
 def submit(
@@ -144,6 +169,7 @@ def submit(
     moderate: Moderate,
     store: Store,
     executions: Executions,
+    budget: Budget = NO_BUDGET,
 ) -> Submitted:
     """Start a run for a request; with an idempotency key, one run however often it is sent.
 
@@ -157,9 +183,11 @@ def submit(
         moderate: asks the moderation endpoint, where that is wanted.
         store: the bucket.
         executions: where runs are started.
+        budget: the day's. What it clearly does not hold is refused here; the run itself has the last word.
 
     Raises:
         InvalidBatch: the request breaks the contract.
+        DailyBudgetExceeded: the day's budget has less left than the run may pay.
         ContentFlagged: moderation flags it.
         IdempotencyKeyReused: the key came with another request before.
     """
@@ -168,8 +196,11 @@ def submit(
     # What a page says may change between two deliveries of one request: the first one decides.
     claim = _claim(run_id, store) if key else None
     if claim is None:
-        checked = check(task, value, cap, read_page, real)
-        if flagged := moderate(checked.texts):
+        checked = check(task, value, cap, read_page, real, store)
+        resolve_redraw(store, checked.request)
+        if budget.is_set:
+            budget.check(unpaid_usd(run_id, checked.request, store, begun=False))
+        if flagged := moderate(checked.texts, checked.from_page):
             raise ContentFlagged(flagged)
         claim = {
             "asked": asked,
@@ -182,7 +213,11 @@ def submit(
     if claim["asked"] != asked:
         raise IdempotencyKeyReused("this Idempotency-Key came with another request before; choose a new one")
     executions.start(task, run_id, claim["request"])
-    return Submitted(run_id, task, estimate(stored_request(task, claim["request"])), claim["warnings"])
+    return Submitted(run_id, task, _estimate(stored_request(task, claim["request"]), store), claim["warnings"])
+
+
+def _estimate(request: Request, store: Store | None) -> Estimate:
+    return estimate(request, measured_tokens(store, request.models) if store else None)
 
 
 def _claim(run_id: str, store: Store) -> dict[str, Any] | None:

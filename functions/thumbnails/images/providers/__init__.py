@@ -34,6 +34,7 @@ def generate_picture(
     key_for: Callable[[str], str | None],
     seconds: float,
     base_urls: Mapping[Provider, str] | None = None,
+    renewed_key_for: Callable[[str], str | None] = lambda _: None,
 ) -> Answer:
     """Have one picture made by the model's provider; this is the call that costs money.
 
@@ -43,6 +44,7 @@ def generate_picture(
         key_for: the key stored under a name of ``KEY_NAMES``, or None.
         seconds: how long the provider may take.
         base_urls: by provider, another endpoint than its own; Bedrock's own is one of a region's, and always named.
+        renewed_key_for: the key as it is stored now, where the one before is rejected: it may have been rotated.
 
     Returns:
         The picture as the provider encoded it, and what it counted.
@@ -53,12 +55,22 @@ def generate_picture(
     """
     model = order.model
     name = KEY_NAMES.get(model.provider)
-    key = (name and key_for(name)) or ""
+    key = (name and (key_for(name) or renewed_key_for(name))) or ""
     if name and not key:
         raise ProviderMisconfigured(f"{model.id} needs a key and there is none: set {name}")
     base_url = (base_urls or {}).get(model.provider, "")
     try:
-        answer: Answer = _adapter(model.provider).generate(order, prompt, key, base_url, seconds)
+        return _call(order, prompt, key, base_url, seconds)
+    except ProviderMisconfigured:
+        renewed = renewed_key_for(name) if name else None
+        if not renewed or renewed == key:
+            raise
+    return _call(order, prompt, renewed, base_url, seconds)
+
+
+def _call(order: Order, prompt: str, key: str, base_url: str, seconds: float) -> Answer:
+    try:
+        answer: Answer = _adapter(order.model.provider).generate(order, prompt, key, base_url, seconds)
     except ThumbnailError as error:
         # A copy, without the cause: that is the SDK's error, which holds the request and its key.
         bare = copy(error)

@@ -1,0 +1,39 @@
+"""What the API takes, beside requests for runs."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StrictStr, StringConstraints
+
+from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE
+from thumbnails.runs.winners import ALT_CHARACTERS
+
+
+class Body(BaseModel):
+    """What is not named here is a mistake."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Previewed(Body):
+    """What is shown; over the picture of a run's cell where one is named, else over a sample."""
+
+    title: str
+    style: str = DEFAULT_STYLE
+    template: str = DEFAULT_TEMPLATE
+    font: str = DEFAULT_FONT
+    run_id: str = ""
+    row: int = 0
+    column: int = 0
+
+
+class Chosen(Body):
+    """What a person chooses in a row; what is left out stays as it is."""
+
+    model: StrictStr | None = None
+    alt: Annotated[StrictStr, StringConstraints(strip_whitespace=True, max_length=ALT_CHARACTERS)] | None = None
+
+
+class Taken(Body):
+    """Where the pictures will be on the web."""
+
+    base_url: Annotated[StrictStr, StringConstraints(pattern=r"^(https?://[^\s<>\"]{1,490}/)?$")] = ""

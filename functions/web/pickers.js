@@ -1,0 +1,81 @@
+// Things picked by looking at them: models, styles, templates, fonts.
+import {html} from './preact.js';
+import {FONTS, STYLES, TEMPLATES} from './examples.js';
+
+/** A catalogue's name for people. @param {string} name */
+export const spoken = (name) => name.replace(/-/g, ' ').replace(/^\d?./, (first) => first.toUpperCase());
+
+/** @param {number} usd */
+export const money = (usd) => (usd < 0.1 && usd > 0 ? `$${usd.toFixed(3)}` : `$${usd.toFixed(2)}`);
+
+/**
+ * @param {{legend: string, name: string, value: string, names: string[], show: (name: string) => unknown, onPick: (name: string) => void, problem?: string}} given
+ */
+function Pick({legend, name, value, names, show, onPick, problem}) {
+  return html`<fieldset class="pick ${name}" aria-describedby=${problem ? `${name}-problem` : null}>
+    <legend>${legend} <span class="quiet">${spoken(value)}</span></legend>
+    <div class="choices">
+      ${names.map((one) => html`<label key=${one} class="choice">
+        <input type="radio" name=${name} value=${one} checked=${one === value} onChange=${() => onPick(one)} />
+        <span class="face">${show(one)}<span class="name">${spoken(one)}</span></span>
+      </label>`)}
+    </div>
+    ${problem && html`<p class="problem" id="${name}-problem">${problem}</p>`}
+  </fieldset>`;
+}
+
+/** @param {any} given */
+export const StylePicker = (given) => html`<${Pick} legend="Style" name="style" ...${given}
+  show=${(/** @type {string} */ one) => (STYLES[one] ? html`<img src=${STYLES[one]} alt="" width="200" height="105" />` : html`<i class="blank" />`)} />`;
+
+/** @param {any} given */
+export const TemplatePicker = (given) => html`<${Pick} legend="Template" name="template" ...${given} show=${templateFace} />`;
+
+/** @param {any} given */
+export const FontPicker = (given) => html`<${Pick} legend="Font" name="font" ...${given} show=${fontFace} />`;
+
+/** @param {string} name */
+function templateFace(name) {
+  const one = TEMPLATES[name];
+  if (!one) return html`<i class="blank" />`;
+  const [left, top, right, bottom] = one.box;
+  const width = right - left;
+  const lines = one.panel && right - left < 500 ? [0.9, 0.75, 0.85, 0.5] : [0.85, 0.55];
+  const middle = (top + bottom) / 2 - (lines.length * 74) / 2;
+  return html`<svg viewBox="0 0 1200 630" aria-hidden="true">
+    <rect class="ground" width="1200" height="630" />
+    ${one.panel && html`<rect class="panel" x=${one.panel[0]} y=${one.panel[1]} width=${one.panel[2] - one.panel[0]} height=${one.panel[3] - one.panel[1]} />`}
+    ${lines.map((part, at) => html`<rect class="line" rx="20" height="44" y=${middle + at * 74}
+      x=${one.align === 'center' ? left + (width * (1 - part)) / 2 : left} width=${width * part} />`)}
+  </svg>`;
+}
+
+/** @param {string} name */
+function fontFace(name) {
+  const one = FONTS[name];
+  return one
+    ? html`<svg viewBox="0 0 ${Math.max(one[0], 90)} 100" aria-hidden="true"><path d=${one[1]} /></svg>`
+    : html`<span class="letters" aria-hidden="true">Ag</span>`;
+}
+
+/**
+ * @param {{models: any[], chosen: string[], examples: Record<string, string>, problem?: string, onChange: (models: string[]) => void}} given
+ */
+export function ModelPicker({models, chosen, examples, problem, onChange}) {
+  const living = models.filter((model) => model.state !== 'retired');
+  return html`<fieldset class="pick models" aria-describedby=${problem ? 'models-problem' : null}>
+    <legend>Models <span class="quiet">each title is drawn once by each</span></legend>
+    <div class="choices">
+      ${living.map((model) => html`<label key=${model.id} class="choice">
+        <input type="checkbox" name="models" value=${model.id} checked=${chosen.includes(model.id)}
+          onChange=${(/** @type {any} */ event) => onChange(event.target.checked ? [...chosen, model.id] : chosen.filter((one) => one !== model.id))} />
+        <span class="face">
+          ${examples[model.id] ? html`<img src=${examples[model.id]} alt="" loading="lazy" />` : html`<i class="blank" aria-hidden="true">${model.label[0]}</i>`}
+          <span class="name">${model.label}
+            <small class="quiet">${model.price_usd == null ? 'no list price' : `${money(model.price_usd)} an image`}${model.notice ? ` · ${model.notice}` : ''}</small></span>
+        </span>
+      </label>`)}
+    </div>
+    ${problem && html`<p class="problem" id="models-problem">${problem}</p>`}
+  </fieldset>`;
+}

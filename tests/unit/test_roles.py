@@ -1,0 +1,325 @@
+"""Each function's role against the calls that the function makes: every one is recorded, and the role has to allow it.
+
+The handlers run as they are, over moto's S3, Step Functions and Secrets Manager; what they ask, and what URLs they
+sign, is recorded where botocore builds it and held against the template's statements, as IAM would decide.
+"""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import unquote
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.parameters import clear_caches
+from moto import mock_aws
+from moto.iam.access_control import IAMPolicyStatement, PermissionResult
+from PIL import Image
+
+import api.app
+import collect_batch.app
+import collect_campaign.app
+import generate_thumbnail.app
+import start_batch.app
+import validate_batch.app
+import validate_campaign.app
+from entry import clients
+from entry.settings import settings
+from tests.unit.test_access import listed, plain, statements
+from thumbnails.errors import ThumbnailError
+from thumbnails.requests.events import run_for_file
+
+ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "images"
+STATES = f"arn:aws:states:{REGION}:{ACCOUNT}"
+MACHINES = ("generateBatch", "generateThumbnails", "generateCampaign")
+GPT = "gpt-image-1"
+REQUEST = {"prompts": ["First title", "Second title"], "models": [GPT]}
+CONTEXT = SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a:b", aws_request_id="alone-1")
+
+#: The calls that a function may make are named as botocore names them, the permissions as IAM does.
+ACTIONS = {
+    "HeadObject": "s3:GetObject",
+    "ListObjectsV2": "s3:ListBucket",
+    "CreateMultipartUpload": "s3:PutObject",
+    "UploadPart": "s3:PutObject",
+    "CompleteMultipartUpload": "s3:PutObject",
+    "CopyObject": "s3:PutObject",
+}
+#: What the template's references stand for.
+NAMES = {
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::AccountId": ACCOUNT,
+    "AWS::StackName": "stack",
+    "ImageBucket.Arn": f"arn:aws:s3:::{BUCKET}",
+    **{f"{name[0].upper()}{name[1:]}StateMachine": f"{STATES}:stateMachine:stack-{name}" for name in MACHINES},
+    **{f"{name[0].upper()}{name[1:]}StateMachine.Name": f"stack-{name}" for name in MACHINES},
+}
+
+#: (action, ARN), one by one.
+Needs = set[tuple[str, str]]
+
+
+class Account:
+    """An account in memory with the stack's bucket, state machines and secret, and what is asked of it."""
+
+    def __init__(self) -> None:
+        self.needs: Needs = set()
+        self.s3 = boto3.client("s3")
+        self.s3.create_bucket(Bucket=BUCKET)
+        self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        secret = json.dumps({"OPENAI_API_KEY": "sk-secret"})
+        self.secret: str = boto3.client("secretsmanager").create_secret(Name="keys", SecretString=secret)["ARN"]
+        role = f"arn:aws:iam::{ACCOUNT}:role/any"
+        definition = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+        for name in MACHINES:
+            boto3.client("stepfunctions").create_state_machine(
+                name=f"stack-{name}", definition=definition, roleArn=role
+            )
+
+    def record(self, params: dict[str, Any], model: Any, **_: object) -> None:
+        """Note what IAM would be asked for a call."""
+        service, call = model.service_model.endpoint_prefix, model.name
+        if service == "s3":
+            self.needs |= of_s3(call, params)
+            if call in ("GetObject", "HeadObject") and not self.holds(params["Key"]):
+                # Or S3 says of an object that is not there that it is forbidden.
+                self.needs.add(("s3:ListBucket", f"arn:aws:s3:::{BUCKET}"))
+        elif service == "states":
+            arn = next(params[key] for key in ("stateMachineArn", "executionArn", "mapRunArn") if key in params)
+            self.needs.add((f"states:{call}", arn))
+        else:
+            assert service == "secretsmanager"
+            self.needs.add((f"secretsmanager:{call}", params["SecretId"]))
+
+    def holds(self, key: str) -> bool:
+        """Whether an object is there."""
+        return any(one["Key"] == key for one in self.s3.list_objects_v2(Bucket=BUCKET, Prefix=key).get("Contents", ()))
+
+    def put(self, key: str, value: object) -> str:
+        """Put an object as a person does; the version's id."""
+        body = value if isinstance(value, str) else json.dumps(value)
+        return self.s3.put_object(Bucket=BUCKET, Key=key, Body=body.encode())["VersionId"]
+
+
+def of_s3(call: str, params: dict[str, Any]) -> Needs:
+    bucket = f"arn:aws:s3:::{params['Bucket']}"
+    action = ACTIONS.get(call, f"s3:{call}")
+    if call == "GetObject" and params.get("VersionId"):
+        action = "s3:GetObjectVersion"
+    needs = {(action, bucket if action == "s3:ListBucket" else f"{bucket}/{params['Key']}")}
+    if call == "CopyObject":
+        source, _, version = unquote(params["CopySource"]).partition("?versionId=")
+        needs.add(("s3:GetObjectVersion" if version else "s3:GetObject", f"arn:aws:s3:::{source}"))
+        assert params["TaggingDirective"] == "REPLACE"  # Else the tags' own permissions are needed.
+    return needs
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    with mock_aws():
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        found = Account()
+        boto3.setup_default_session()
+        assert boto3.DEFAULT_SESSION
+        boto3.DEFAULT_SESSION.events.register("before-parameter-build", found.record)
+        for name, value in {
+            "BUCKET": BUCKET,
+            "URL_SECONDS": "60",
+            "BATCH_CAP": "50",
+            "IMAGE_CONCURRENCY": "10",
+            "SCHEDULED_KEY": "scheduled/batch.json",
+            "PROVIDER_TIMEOUT_SECONDS": "5",
+            "PROVIDER_KEYS_SECRET": found.secret,
+            "MODERATION": "on",
+            **{f"{machine}_ARN": arn for machine, arn in machine_arns().items()},
+        }.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        forget()
+        yield found
+    forget()
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+def machine_arns() -> dict[str, str]:
+    names = ("GENERATE_BATCH", "GENERATE_THUMBNAILS", "GENERATE_CAMPAIGN")
+    return {name: f"{STATES}:stateMachine:stack-{machine}" for name, machine in zip(names, MACHINES, strict=True)}
+
+
+def forget() -> None:
+    """Settings, clients and secrets are kept for a process's life."""
+    for kept in (settings, clients.store, clients.executions, clients.batches):
+        kept.cache_clear()
+    clear_caches()  # type: ignore[no-untyped-call]
+
+
+def refused(role: str, account: Account) -> Needs:
+    """What the role does not allow of what was asked."""
+    names = {**NAMES, "ProviderKeysSecretArn": account.secret}
+
+    def filled(value: Any) -> str:
+        text = str(plain(value))
+        for name, meant in names.items():
+            text = text.replace(f"${{{name}}}", meant)
+        return text
+
+    allowed = [
+        IAMPolicyStatement({**one, "Resource": [filled(resource) for resource in listed(one["Resource"])]})
+        for one in statements(role)
+    ]
+    assert account.needs
+    return {
+        (action, arn)
+        for action, arn in account.needs
+        if not any(one.is_action_permitted(action, arn) == PermissionResult.PERMITTED for one in allowed)
+    }
+
+
+def call(handler: Callable[[Any, Any], Any], event: object) -> Any:
+    """What a handler answers, or the error that it is there to raise."""
+    try:
+        return handler(event, CONTEXT)
+    except ThumbnailError as error:
+        return error
+
+
+def file_event(key: str, version: str | None) -> dict[str, Any]:
+    found = {"key": key, "version-id": version} if version else {"key": key}
+    return {
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "detail": {"bucket": {"name": BUCKET}, "object": found},
+    }
+
+
+def checked(execution: str, request: object, task: str = "generateBatch") -> Any:
+    return call(validate_batch.app.handler, {"task": task, "execution": execution, "request": request})
+
+
+def test_validate_batch_may_do_what_it_does(account: Account) -> None:
+    assert checked("run-1", REQUEST)["run_id"] == "run-1"
+    assert checked("run-2", {"resume": "run-1"})["run_id"] == "run-1"
+    assert checked("run-3", {"resume": "camp-0", "title": "A title", "models": [GPT]}, "generateThumbnails")
+    good, bad = account.put("inbox/good.json", REQUEST), account.put("inbox/bad.json", {"prompts": []})
+    assert checked(run_for_file(good), file_event("inbox/good.json", good))["run_id"]
+    assert "at least one title" in str(checked(run_for_file(bad), file_event("inbox/bad.json", bad)))
+    assert account.s3.list_objects_v2(Bucket=BUCKET, Prefix="rejected/")["KeyCount"] == 2
+    assert "there is no" in str(checked("schedule-1", file_event("scheduled/batch.json", None)))
+    assert refused("ValidateBatchRole", account) == set()
+
+
+def picture() -> bytes:
+    body = io.BytesIO()
+    Image.new("RGB", (1536, 1024)).save(body, "JPEG")
+    return body.getvalue()
+
+
+def test_generate_thumbnail_may_do_what_it_does(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn(_model: object, _prompt: str, key_for: Callable[[str], str], *given: Any) -> bytes:
+        renewed_key_for = given[-1]
+        assert key_for("OPENAI_API_KEY") == renewed_key_for("OPENAI_API_KEY") == "sk-secret"
+        return picture()
+
+    monkeypatch.setattr(generate_thumbnail.app, "generate_picture", drawn)
+    monkeypatch.setattr(generate_thumbnail.app.metrics.provider, "namespace", "any")  # type: ignore[attr-defined]
+    cell = {"title": "First title", "model": GPT, "run_id": "run-1", "execution": "run-1"}
+    assert call(generate_thumbnail.app.handler, cell)["paid_calls"] == 1
+    assert call(generate_thumbnail.app.handler, cell)["paid_calls"] == 1
+    reused = {**cell, "run_id": "run-2", "execution": "run-2", "reuse": True}
+    assert call(generate_thumbnail.app.handler, reused)["paid_calls"] == 0
+    assert call(generate_thumbnail.app.handler, {"title": "On its own", "model": GPT})["run_id"] == "alone-1"
+    assert refused("GenerateThumbnailRole", account) == set()
+
+
+def test_collect_batch_may_do_what_it_does(account: Account) -> None:
+    checked("run-1", REQUEST)
+    account.needs.clear()
+    cells = [
+        {
+            "row": 0,
+            "column": 0,
+            "key": f"runs/run-1/0-first-title/{GPT}.jpg",
+            "image_url": "https://a",
+            "paid_calls": 1,
+        },
+        {"row": 1, "column": 0, "failure": {"Error": "PictureRefused", "Cause": "{}"}},
+    ]
+    event = {"task": "generateBatch", "run_id": "run-1", "execution": "run-1", "cells": cells}
+    assert call(collect_batch.app.handler, event)["images"]["succeeded"] == 1
+    assert refused("CollectBatchRole", account) == set()
+
+
+def test_start_batch_may_do_what_it_does(account: Account) -> None:
+    rest = {
+        "id": "e1",
+        "account": ACCOUNT,
+        "time": "2026-01-01T00:00:00Z",
+        "region": REGION,
+        "resources": [],
+        "version": "0",
+    }
+    event = {**rest, "source": "stack", "detail-type": "BatchRequested", "detail": REQUEST}
+    assert call(start_batch.app.handler, event)["started"] is True
+    assert refused("StartBatchRole", account) == set()
+
+
+def test_validate_and_collect_campaign_may_do_what_they_do(account: Account) -> None:
+    account.put("campaigns/posts.csv", "title\nFirst title\nSecond title\n")
+    request = {"file": "campaigns/posts.csv", "models": [GPT], "max_images": 2}
+    opened = call(validate_campaign.app.handler, {"execution": "camp", "request": request})
+    assert opened["rows"] == 2
+    assert "there is no" in str(
+        call(validate_campaign.app.handler, {"execution": "c2", "request": {**request, "file": "campaigns/none.json"}})
+    )
+    assert refused("ValidateCampaignRole", account) == set()
+    account.needs.clear()
+    event = {"campaign_id": "camp", "execution": "camp", "rows": 2, "failure": {"Error": "States.Any", "Cause": "c"}}
+    call(collect_campaign.app.handler, event)
+    assert refused("CollectCampaignRole", account) == set()
+    account.needs.clear()
+    call(validate_campaign.app.handler, {"execution": "again", "request": {"resume": "camp"}})
+    assert refused("ValidateCampaignRole", account) == set()
+
+
+def test_the_api_may_do_what_it_does(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.run_routes.moderate", lambda *_: [])
+    for row in range(2):
+        account.s3.put_object(Bucket=BUCKET, Key=f"runs/run-1/{row}-first-title/{GPT}.jpg", Body=picture())
+    account.put("gallery/8000000000000/run-1", "")
+    account.needs.clear()
+
+    def asked(method: str, path: str, body: object = None, **headers: str) -> Any:
+        event = {
+            "httpMethod": method,
+            "path": path,
+            "headers": {"host": "api.example", "content-type": "application/json", **headers},
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+            "queryStringParameters": None,
+            "multiValueQueryStringParameters": {},
+            "requestContext": {"path": f"/v1{path}", "apiId": "abc", "stage": "v1"},
+            "body": json.dumps(body) if body else None,
+            "isBase64Encoded": False,
+        }
+        answer = call(api.app.handler, event)
+        return json.loads(answer["body"]) if answer["body"] else answer["statusCode"]
+
+    run_id = asked("POST", "/batches", REQUEST, **{"Idempotency-Key": "k"})["run_id"]
+    asked("POST", "/thumbnails", {"title": "A title", "models": [GPT]})
+    assert len(asked("GET", "/images")["images"]) == 2
+    for method, path in [
+        ("GET", "/runs"),
+        ("GET", f"/runs/{run_id}"),
+        ("GET", "/runs/none"),
+        ("POST", f"/runs/{run_id}/redrive"),
+        ("DELETE", f"/runs/{run_id}"),
+        ("GET", "/runs/run-1/archive"),
+        ("DELETE", f"/images/runs/run-1/0-first-title/{GPT}.jpg"),
+    ]:
+        asked(method, path)
+    assert {"states:StartExecution", "states:ListExecutions", "states:DescribeExecution", "s3:DeleteObject"} <= {
+        action for action, _ in account.needs
+    }
+    assert refused("ApiRole", account) == set()
