@@ -65,6 +65,8 @@ def asking(patch: pytest.MonkeyPatch) -> Ask:
             headers: Any = HeadersDict({"content-type": kind, **({"x-amzn-errortype": name} if name else {})})
             return AWSResponse(request.url, status, headers, _Body(text.encode()))
 
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         patch.setattr(httpx2.HTTPTransport, "handle_request", handle)
         patch.setattr(URLLib3Session, "send", send)
         order = MODELS[MODEL[to]].order()
