@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from thumbs.image_api.dialect import Order, PictureFormat, ProviderError, is_text, rejected
+from thumbs.image_api.dialect import Order, PictureFormat, ProviderError, rejected
 from thumbs.image_api.faults import Fault
 
 _MODELS = (
@@ -68,7 +68,7 @@ class BedrockDialect:
         if unknown := sorted(set(body) - _FIELDS):
             raise _invalid(f"#: extraneous key [{unknown[0]}] is not permitted")
         prompt = body.get("prompt")
-        if not is_text(prompt):
+        if not isinstance(prompt, str) or not prompt.strip():
             raise _invalid("#: required key [prompt] not found")
         if len(prompt) > _LONGEST:
             raise _invalid(f"#/prompt: expected maxLength: {_LONGEST}, actual: {len(prompt)}")
