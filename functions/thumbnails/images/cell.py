@@ -1,6 +1,7 @@
 """One cell of the matrix: model call, overlay, upload, and never a second payment for a picture that is there."""
 
 import io
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,16 +10,17 @@ from typing import Any
 
 from PIL import Image as Canvas
 
+from thumbnails import errors
 from thumbnails.aws.s3 import Store
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, Order
 from thumbnails.catalog.prices import Cost, cost_usd, picture_usd
-from thumbnails.errors import UnusableAnswer, UnusablePicture
+from thumbnails.errors import BatchGaveUp, UnusableAnswer, UnusablePicture
 from thumbnails.images.digests import image_digest, picture_of
 from thumbnails.images.overlay.compose import draw_overlay, prepare_title
 from thumbnails.images.overlay.picture import open_picture, size_of
 from thumbnails.images.providers.answers import Answer
 from thumbnails.images.redraw import drawn_title
-from thumbnails.keys import image_key, original_key
+from thumbnails.keys import batch_failure_key, image_key, original_key
 from thumbnails.requests.models import Cell
 from thumbnails.runs.costs import note_spending
 
@@ -104,6 +106,8 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
         # What nobody can open fails its own execution; a later one has it made again.
         original = None
     seconds = None
+    if original is None and cell.economy:
+        _raise_what_the_batch_says(cell, store)
     if original is None:
         store.check_room(ROOM_BYTES)
         with ThreadPoolExecutor(1) as meanwhile:
@@ -118,7 +122,8 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
                 raise
             seconds = time.perf_counter() - started
         picture, paid_by = answer.pictures[0], cell.execution
-        cost = Cost(cost_usd(order.model, answer.usage, len(answer.pictures), order), answer.usage)
+        usd = cost_usd(order.model, answer.usage, len(answer.pictures), order) * answer.share
+        cost = Cost(usd, answer.usage)
         paid = {"paid-by": paid_by, "cost": cost.as_metadata()}
         store.put(own, picture, _content_type(picture), {"model": cell.model, **paid})
         note_spending(store, cell.run_id, cell.row, cell.column, order, len(answer.pictures), cost)
@@ -139,6 +144,16 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     }
     store.put(key, finished.jpeg, "image/jpeg", metadata)
     return Image(cell, key, store.url(key), int(paid_by == cell.execution), seconds, warnings, cost)
+
+
+def _raise_what_the_batch_says(cell: Cell, store: Store) -> None:
+    """Why a half-price batch has no picture of a cell, unless the picture may be asked for now, at the whole price."""
+    stored = store.get(batch_failure_key(cell.run_id, cell.column))
+    said = json.loads(stored.body) if stored else {}
+    error = getattr(errors, said.get("error", ""), BatchGaveUp)
+    if cell.economy == "live" and error is BatchGaveUp:
+        return
+    raise error(said.get("message") or f"{cell.model} has not made this picture in a batch")
 
 
 def _size_warnings(picture: bytes, order: Order) -> Iterator[str]:

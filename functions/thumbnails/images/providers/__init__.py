@@ -8,7 +8,8 @@ Only ``generate_picture`` lets them out: as one short line in which no key is le
 import importlib
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
@@ -69,8 +70,16 @@ def generate_picture(
 
 
 def _call(order: Order, prompt: str, key: str, base_url: str, seconds: float) -> Answer:
-    try:
+    with without_key(key):
         answer: Answer = _adapter(order.model.provider).generate(order, prompt, key, base_url, seconds)
+    return answer
+
+
+@contextmanager
+def without_key(key: str) -> Iterator[None]:
+    """Let errors out as one short line in which no key is left."""
+    try:
+        yield
     except ThumbnailError as error:
         # A copy, without the cause: that is the SDK's error, which holds the request and its key.
         bare = copy(error)
@@ -81,7 +90,6 @@ def _call(order: Order, prompt: str, key: str, base_url: str, seconds: float) ->
         raise RuntimeError(one_line(f"{type(error).__name__}: {error}", key)).with_traceback(
             error.__traceback__
         ) from None
-    return answer
 
 
 def listed_models(

@@ -27,10 +27,14 @@ WORDS = 380
 
 @dataclass(frozen=True)
 class Answer:
-    """Pictures as the provider encoded them, and what it counted; None where it counts nothing."""
+    """Pictures as the provider encoded them, and what it counted; None where it counts nothing.
+
+    ``share`` is the part of the list price that they cost.
+    """
 
     pictures: tuple[bytes, ...]
     usage: Usage | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
