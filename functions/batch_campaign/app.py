@@ -51,10 +51,9 @@ def handler(event: Event, context: LambdaContext) -> dict[str, Any]:
     return {"open": left, "wait_seconds": wait}
 
 
-def _report(result: Image | ThumbnailError) -> None:
-    metrics.add_metric("PaidCalls", MetricUnit.Count, 0)
+def _report(model: str, result: Image | ThumbnailError) -> None:
     if isinstance(result, UnusableAnswer):
-        count_spending(result.usd)
+        count_spending(result.usd, model)
     if isinstance(result, Image) and result.provider_seconds is not None:
         metrics.add_metric("PaidCalls", MetricUnit.Count, 1)
-        count_spending(result.cost.usd)
+        count_spending(result.cost.usd, model)

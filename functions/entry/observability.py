@@ -13,12 +13,25 @@ metrics = Metrics()
 
 #: US dollars paid to providers: by model, and together, which is what the alarm on a day's spending looks at.
 SPENT = "SpentUsd"
+#: The service by which they are counted.
+PAYER = "generateThumbnail"
 
 
-def count_spending(usd: float) -> None:
-    """Count what a call cost."""
-    metrics.add_metric(SPENT, MetricUnit.NoUnit, usd)
-    with single_metric(SPENT, MetricUnit.NoUnit, usd, default_dimensions={"service": metrics.provider.service}):
+def count_spending(usd: float, model: str = "") -> None:
+    """Count what a call cost.
+
+    Args:
+        usd: US dollars.
+        model: who was called, where the invocation's own dimensions do not say it.
+    """
+    # Under one name, whichever function paid: the alarm looks at one sum.
+    payer = {"service": PAYER}
+    if model:
+        with single_metric(SPENT, MetricUnit.NoUnit, usd, default_dimensions={"model": model, **payer}):
+            pass
+    else:
+        metrics.add_metric(SPENT, MetricUnit.NoUnit, usd)
+    with single_metric(SPENT, MetricUnit.NoUnit, usd, default_dimensions=payer):
         pass
 
 

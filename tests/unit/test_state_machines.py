@@ -14,6 +14,7 @@ from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 from pydantic import BaseModel
 
+import batch_campaign.app
 import collect_batch.app
 import collect_campaign.app
 import validate_batch.app
@@ -67,6 +68,7 @@ VERBS = {
     "Read",
     "Record",
     "Refuse",
+    "Submit",
     "Validate",
     "Wait",
 }
@@ -80,6 +82,7 @@ EVENTS: dict[str, type[BaseModel]] = {
     "${CollectBatchFunctionArn}": collect_batch.app.Event,
     "${ValidateCampaignFunctionArn}": validate_campaign.app.Event,
     "${CollectCampaignFunctionArn}": collect_campaign.app.Event,
+    "${BatchCampaignFunctionArn}": batch_campaign.app.Event,
 }
 #: Type and fields of what each end says on the bus: listeners rely on them.
 WHO, HOW = {"run_id", "execution"}, {"images", "manifest_key"}

@@ -29,6 +29,7 @@ FUNCTIONS = (
     "api",
     "validateCampaign",
     "collectCampaign",
+    "batchCampaign",
 )
 #: Where each provider's other endpoint is named, as its SDK reads it.
 BASE_URL_VARIABLES: dict[Provider, str] = {

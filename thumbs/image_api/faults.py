@@ -30,6 +30,10 @@ FaultName = Literal[
     "not_a_picture",
     "huge_picture",
     "odd_mode",
+    "batch_failed",
+    "batch_expired",
+    "batch_cancelled",
+    "batch_lost",
 ]
 FAULT_NAMES: tuple[FaultName, ...] = get_args(FaultName)
 

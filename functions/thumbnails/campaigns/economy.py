@@ -54,7 +54,8 @@ SECONDS_FOR_A_SUBMISSION = 120.0
 SHORTEST_WAIT, LONGEST_WAIT = 1, 600
 
 BatchesOf = Callable[[Provider], Batches]
-Report = Callable[[Image | ThumbnailError], None]
+#: Told of a model's picture, or of why there is none.
+Report = Callable[[str, Image | ThumbnailError], None]
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Economy:
     store: Store
     batches_of: BatchesOf
     seconds_left: Callable[[], float]
-    report: Report = lambda _: None
+    report: Report = lambda _model, _result: None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def submit(self, items_key: str) -> bool:
@@ -189,9 +190,7 @@ class Economy:
         rows: list[dict[str, Any]] = json.loads(stored.body) if stored else []
         return rows
 
-    def _missing(
-        self, items_key: str, taken: set[tuple[int, int]]
-    ) -> Iterator[tuple[dict[str, Any], int, str]]:
+    def _missing(self, items_key: str, taken: set[tuple[int, int]]) -> Iterator[tuple[dict[str, Any], int, str]]:
         """Every cell whose picture no batch is asked for and which is not there: its row, column and model."""
         for item in stored_rows(items_key, self.store):
             for column, model in enumerate(item["request"]["models"]):
@@ -282,7 +281,7 @@ class Economy:
             return result
 
         try:
-            self.report(make_thumbnail(cell, self.store, answer))
+            self.report(cell.model, make_thumbnail(cell, self.store, answer))
         except StorageUnavailable:
             raise
         except (PermanentError, TransientError) as error:
@@ -295,7 +294,7 @@ class Economy:
             "message": cut(str(error), MESSAGE_BYTES),
         }
         self.store.put_json(batch_failure_key(cell.run_id, cell.column), noted)
-        self.report(error)
+        self.report(cell.model, error)
 
 
 def _failure(record: Record, look: Look) -> ThumbnailError:

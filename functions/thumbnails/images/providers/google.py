@@ -252,9 +252,7 @@ class Batches:
         """Where a batch stands. Not by the SDK, which leaves out why a batch failed."""
         with without_key(self.key), self._errors():
             url = f"{self.base_url or GEMINI}/v1beta/{batch}"
-            answer = httpx2.get(
-                url, headers={"x-goog-api-key": self.key}, timeout=self.seconds, verify=tls_context()
-            )
+            answer = httpx2.get(url, headers={"x-goog-api-key": self.key}, timeout=self.seconds, verify=tls_context())
             if answer.status_code >= 400:
                 raise errors.APIError(answer.status_code, _object(answer.text))
         found = _object(answer.text)
