@@ -10,8 +10,8 @@ Gemini (https://ai.google.dev/gemini-api/docs/batch-api): ``POST /upload/v1beta/
 ``POST /v1beta/batches/{id}:cancel``, ``GET /v1beta/files/{id}:download``. A batch is pending, running, then succeeded,
 expired, cancelled or failed; only one that succeeded has results.
 
-The pictures are drawn while a batch runs; it ends when they are and ``batch_seconds`` are over, whichever is later. Every
-request of a batch counts as a call, and one that gave a picture as a paid one.
+The pictures are drawn while a batch runs; it ends when they are and ``batch_seconds`` are over, whichever is later.
+Every request of a batch counts as a call, and one that gave a picture as a paid one.
 """
 
 import asyncio
@@ -126,18 +126,18 @@ class BatchApi:
 
     def routes(self) -> list[Route]:
         """The providers' endpoints."""
-        post = {"methods": ["POST"]}
+        post = ["POST"]
         return [
-            Route("/v1/files", self._upload_to_openai, **post),
+            Route("/v1/files", self._upload_to_openai, methods=post),
             Route("/v1/files/{file}/content", self._openai_content),
             Route("/v1/batches", self._openai_batches, methods=["GET", "POST"]),
             Route("/v1/batches/{batch}", self._openai_batch),
-            Route("/v1/batches/{batch}/cancel", self._openai_batch, **post),
-            Route("/upload/v1beta/files", self._begin_upload_to_gemini, **post),
-            Route("/upload/v1beta/files/{file}", self._upload_to_gemini, **post),
-            Route("/v1beta/models/{model}:batchGenerateContent", self._make_gemini_batch, **post),
+            Route("/v1/batches/{batch}/cancel", self._openai_batch, methods=post),
+            Route("/upload/v1beta/files", self._begin_upload_to_gemini, methods=post),
+            Route("/upload/v1beta/files/{file}", self._upload_to_gemini, methods=post),
+            Route("/v1beta/models/{model}:batchGenerateContent", self._make_gemini_batch, methods=post),
             Route("/v1beta/batches", self._gemini_batches),
-            Route("/v1beta/batches/{batch}:cancel", self._gemini_batch, **post),
+            Route("/v1beta/batches/{batch}:cancel", self._gemini_batch, methods=post),
             Route("/v1beta/batches/{batch}", self._gemini_batch),
             Route("/v1beta/files/{file}:download", self._gemini_content),
         ]
@@ -146,13 +146,15 @@ class BatchApi:
         """No batches and no files."""
         self.close()
         self._batches.clear()
-        self._files.clear()
 
     def close(self) -> None:
-        """Draw no more for any batch."""
+        """Draw no more for any batch, and keep no file."""
         for batch in self._batches.values():
             if batch.task:
                 batch.task.cancel()
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
 
     # OpenAI
 
@@ -203,9 +205,8 @@ class BatchApi:
             return _error(openai_dialect.error(400, "Invalid input_file_id.", param="input_file_id"))
         if given.get("endpoint") != "/v1/images/generations" or given.get("completion_window") != "24h":
             return _error(openai_dialect.error(400, "Invalid endpoint or completion_window."))
-        lines, problem = [], ""
-        for found_line in _lines(file):
-            lines.append(self._line(self._openai, str(found_line.get("custom_id")), found_line.get("body"), ""))
+        problem = ""
+        lines = [self._line(self._openai, str(one.get("custom_id")), one.get("body"), "") for one in _lines(file)]
         models = {line.order.model for line in lines if isinstance(line.order, Order)}
         if not lines or len(lines) > OPENAI_LIMITS[0]:
             problem = f"A batch has 1 to {OPENAI_LIMITS[0]} requests."

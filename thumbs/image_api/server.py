@@ -11,8 +11,9 @@ The control API, JSON in and out:
 ===========================  =========================================================================================
 ``GET /_control/settings``   the settings below
 ``PUT /_control/settings``   change those given: ``latency`` and ``jitter`` (seconds; a call takes latency to latency +
-                             jitter), ``batch_seconds`` (of a batch, from its making to its end), ``seed``, ``rejected_keys`` (parts of keys that are turned away; at first
-                             ``["rejected"]``), ``flagged_marker`` (the word that moderation flags; at first none)
+                             jitter), ``batch_seconds`` (of a batch, from its making to its end), ``seed``,
+                             ``rejected_keys`` (parts of keys that are turned away; at first ``["rejected"]``),
+                             ``flagged_marker`` (the word that moderation flags; at first none)
 ``POST /_control/faults``    set one fault; answers it with its ``id``
 ``GET /_control/faults``     every fault, with how many calls it ``matched`` and ``struck``
 ``DELETE /_control/faults``  take all back; ``/_control/faults/{id}`` takes one

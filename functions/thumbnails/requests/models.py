@@ -165,8 +165,8 @@ class Campaign(BaseModel):
     ``max_images`` is the campaign's own budget: there is no other cap. ``max_concurrency`` rows are made at a time, and
     above ``tolerated_failure_percentage`` of rows without any image the rest is not begun.
 
-    With ``economy`` its pictures are asked for in the providers' batches, at half price and within a day; ``stragglers``
-    says whether those that no batch made are asked for one by one, at the whole price, or fail.
+    With ``economy`` its pictures are asked for in the providers' batches, at half price and within a day;
+    ``stragglers`` says whether those that no batch made are asked for one by one, at the whole price, or fail.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -195,9 +195,9 @@ class Campaign(BaseModel):
 class Cell(BaseModel):
     """One cell of the matrix: what ``generateThumbnail`` takes. A person who calls it alone gives title and model.
 
-    ``economy`` says what becomes of it where its campaign's half-price batch has not made its picture; empty where it was
-    in none. ``waits`` is how often it has waited for its provider's pace, and ``waited_seconds`` for how long. One that is
-    called alone has no state machine to wait in.
+    ``economy`` says what becomes of it where its campaign's half-price batch has not made its picture; empty where it
+    was in none. ``waits`` is how often it has waited for its provider's pace, and ``waited_seconds`` for how long. One
+    that is called alone has no state machine to wait in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

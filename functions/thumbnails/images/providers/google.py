@@ -272,7 +272,7 @@ class Batches:
         for name in look.files:
             with TemporaryFile() as file:
                 with without_key(self.key), self._errors():
-                    self._client.files.download(file=name, destination=file)  # type: ignore[call-overload]
+                    self._client.files.download(file=name, destination=file)
                 file.seek(0)
                 for line in file:
                     if line.strip():
