@@ -46,7 +46,7 @@ def base_url() -> Iterator[str]:
     # Connections that are kept for the next call.
     for key in ("any", "a-rejected-key"):
         openai._client(key, f"{url}/v1", SECONDS).close()
-        google._client(key, url, SECONDS).close()
+        google._client(key, url, SECONDS, google.BATCH_VERSION).close()
     openai._client.cache_clear()
     google._client.cache_clear()
 
@@ -288,7 +288,7 @@ def test_what_goes_wrong_in_a_batch_fails_its_own_pictures_and_is_not_paid_for(
     assert there == (of_openai if model == GPT else of_gemini)
     said, message = campaign.why(1)
     assert said == error or error is None
-    assert model in message
+    assert model in message or said == "UnusablePicture"
     assert api.calls()["paid"] == len(there) + (fault == "not_a_picture")
     # Its cell fails as the batch says, and calls nobody.
     with pytest.raises(ThumbnailError) as raised:

@@ -326,7 +326,7 @@ class BatchApi:
         return _json(answer)
 
     async def _work(self, batch: _Batch, dialect: Dialect) -> None:
-        await asyncio.sleep(batch.seconds * 0.2)
+        await _until(batch, batch.began + batch.seconds * 0.2)
         partly = dialect is self._openai
         # Gemini gives no results of a batch that did not come to its end, and bills none.
         if batch.ending == "completed" or (partly and batch.ending != "failed"):
@@ -343,9 +343,7 @@ class BatchApi:
                 status, body = await self._api.batched(dialect, line.order, fault)
                 batch.outputs.append((line.id, status, body))
         batch.drawn = True
-        end = batch.began + batch.seconds
-        while not batch.cancelled and (left := end - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, 0.05))
+        await _until(batch, batch.began + batch.seconds)
         self._finish(batch, partly)
 
     def _finish(self, batch: _Batch, partly: bool) -> None:
@@ -362,12 +360,18 @@ class BatchApi:
             done = {identity for identity, *_ in batch.outputs}
             for line in batch.lines:
                 if partly and line.id not in done:
-                    message = f"This request was not worked on before its batch has {ending}."
+                    message = f"This request was not worked on: its batch is {ending}."
                     bad += _openai_line(line.id, None, {"code": f"batch_{ending}", "message": message})
             batch.output_file = self._store(bytes(good)) if good else ""
             batch.error_file = self._store(bytes(bad)) if bad else ""
         batch.outputs.clear()
         batch.ended = ending
+
+
+async def _until(batch: _Batch, moment: float) -> None:
+    """Wait, unless the batch is cancelled."""
+    while not batch.cancelled and (left := moment - time.monotonic()) > 0:
+        await asyncio.sleep(min(left, 0.05))
 
 
 def _openai_line(identity: str, response: dict[str, Any] | None, error: dict[str, Any] | None) -> bytes:

@@ -268,6 +268,9 @@ class Economy:
         }
         if look.files:
             for asked, result in self.batches_of(record.provider).results(record.model, look):
+                if isinstance(result, BatchGaveUp):
+                    # It was not worked on; the batch as a whole says why.
+                    continue
                 if (cell := cells.pop(asked, None)) is not None:
                     self._take(cell, result)
         for cell in cells.values():
@@ -303,4 +306,4 @@ def _failure(record: Record, look: Look) -> ThumbnailError:
         return look.error
     why = f": {look.error}" if look.error else ""
     late = ", because it took longer than a day" if record.cancelled else ""
-    return BatchGaveUp(f"{record.model}'s batch has {look.outcome}{late} and made no picture of this{why}")
+    return BatchGaveUp(f"{record.model}'s batch ended ({look.outcome}{late}) without this picture{why}")

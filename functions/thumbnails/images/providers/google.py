@@ -48,11 +48,12 @@ IN_WORDS = ("", "STOP", "NO_IMAGE")
 
 
 @lru_cache(maxsize=4)
-def _client(key: str, base_url: str | None, seconds: float) -> genai.Client:
+def _client(key: str, base_url: str | None, seconds: float, version: str | None = None) -> genai.Client:
     # Without retry options this SDK makes one attempt.
     tls = tls_context()
     options = types.HttpOptions(
         base_url=base_url,
+        api_version=version,
         timeout=int(seconds * 1000),
         client_args={"verify": tls},
         # Never used; but it reads the certificates again, twice, unless it is given a context under both of its names.
@@ -212,6 +213,8 @@ ENDED = {
     "BATCH_STATE_EXPIRED": "expired",
 }
 GEMINI = "https://generativelanguage.googleapis.com"
+#: The version of the API that is documented to have them.
+BATCH_VERSION = "v1beta"
 
 
 @dataclass(frozen=True)
@@ -224,7 +227,7 @@ class Batches:
 
     @property
     def _client(self) -> genai.Client:
-        return _client(self.key, self.base_url or None, self.seconds)
+        return _client(self.key, self.base_url or None, self.seconds, BATCH_VERSION)
 
     def submit(self, name: str, asked: Sequence[Asked]) -> str:
         """Upload a file of requests and have a batch made of it."""
@@ -251,7 +254,7 @@ class Batches:
     def look(self, batch: str) -> Look:
         """Where a batch stands. Not by the SDK, which leaves out why a batch failed."""
         with without_key(self.key), self._errors():
-            url = f"{self.base_url or GEMINI}/v1beta/{batch}"
+            url = f"{self.base_url or GEMINI}/{BATCH_VERSION}/{batch}"
             answer = httpx2.get(url, headers={"x-goog-api-key": self.key}, timeout=self.seconds, verify=tls_context())
             if answer.status_code >= 400:
                 raise errors.APIError(answer.status_code, _object(answer.text))
