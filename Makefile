@@ -26,11 +26,15 @@ run: setup
 	@echo 'Stop the stack: make down'
 	@$(BIN)/thumbs status | sed -n 's/^page  */The page:       /p'
 
-# Processes that run tests side by side: two for the lanes of integration tests, which often wait, one for unit tests.
-WORKERS ?= 3
+# Processes that run tests side by side: three for the lanes of integration tests, which often wait, one for unit tests.
+WORKERS ?= 4
 
 test: setup
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 10
+
+# What takes too long for every run of the suite.
+test-nightly: setup
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) -m nightly --durations 10
 
 # Bad input by the thousand, other input each time, and how much of it was refused and accepted.
 fuzz: setup
@@ -46,7 +50,7 @@ test-attacks: setup
 
 # What is killed in a batch of 25 × 2, a full disk too, and the table of it.
 test-crashes: setup
-	@$(BIN)/python -m pytest tests/integration/test_crashes.py -q --crash-table
+	@$(BIN)/python -m pytest tests/integration/test_crashes.py -m '' -q --crash-table
 
 # What can happen to an event, and the table of it.
 test-lost-events: setup
@@ -162,5 +166,5 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
+.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
 	check-page bench-page examples golden error-table openapi up down setup python pins

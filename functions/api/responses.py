@@ -55,6 +55,9 @@ class Plan(BaseModel):
     extra_prompt: str
     reuse: bool
     redraw: str
+    quality: str
+    variants: int
+    only: list[tuple[int, int]]
     images: int
     estimated_cost_usd: float
     warnings: list[str]
@@ -71,10 +74,17 @@ class Counts(BaseModel):
     deleted: int
 
 
+class Variant(BaseModel):
+    """Another picture of a cell."""
+
+    key: str
+    image_url: str
+
+
 class Cell(BaseModel):
     """One image: its URL once it is there, an error and a message where it failed.
 
-    ``usd`` is what was paid for it; ``waits`` is between two tries.
+    ``usd`` is what was paid for it; ``waits`` is between two tries; ``variants`` are the cell's other pictures.
     """
 
     row: int
@@ -88,6 +98,7 @@ class Cell(BaseModel):
     message: str | None = None
     usd: float | None = None
     waits: bool = False
+    variants: list[Variant] = []
 
 
 class Rows(BaseModel):

@@ -9,7 +9,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from api import responses
-from api.http import Refusal, invalid, json_body, link, not_found, read_cursor, write_cursor
+from api.bodies import Finals
+from api.http import Refusal, invalid, json_body, link, not_found, read_body, read_cursor, write_cursor
 from entry.clients import budget, executions, provider_keys, store
 from entry.settings import ApiSettings, settings
 from thumbnails.blog.page import read_page
@@ -18,11 +19,12 @@ from thumbnails.keys import digest
 from thumbnails.requests.models import Task
 from thumbnails.requests.moderation import moderate
 from thumbnails.runs.archive import archive
+from thumbnails.runs.finalise import finalise
 from thumbnails.runs.listing import list_runs
 from thumbnails.runs.resume import redrive
 from thumbnails.runs.status import CellStatus, RunStatus, get_status
 from thumbnails.runs.stop import stop_rows, stop_run
-from thumbnails.runs.submit import check, submit
+from thumbnails.runs.submit import Submitted, check, submit
 
 router = APIGatewayRouter()  # type: ignore[no-untyped-call]
 
@@ -65,6 +67,9 @@ def post_batch(
         extra_prompt=request.extra_prompt,
         reuse=request.reuse,
         redraw=request.redraw,
+        quality=request.quality,
+        variants=request.variants,
+        only=request.only,
         images=checked.estimate.images,
         estimated_cost_usd=checked.estimate.usd,
         warnings=checked.warnings,
@@ -130,6 +135,26 @@ def post_redrive(run_id: str) -> responses.Redriven:
     return responses.Redriven(run_id=run.run_id, kind=run.execution.task, status_url=_status_url(run.run_id))
 
 
+@router.post(
+    "/runs/<run_id>/finalise", status_code=202, summary="Make chosen images again at another quality", tags=["runs"]
+)
+def post_finals(run_id: str) -> responses.Accepted:
+    """Start the run that makes them; the drafts stay, and a second request of the same starts no other."""
+    given = read_body(router.current_event, Finals)
+    limits = settings(ApiSettings)
+    made = finalise(
+        found_run(run_id),
+        given.cells,
+        given.quality,
+        executions(),
+        store(),
+        cap=limits.batch_cap,
+        real=limits.real,
+        budget=budget(),
+    )
+    return _accepted(made)
+
+
 @router.get("/runs/<run_id>/archive", summary="A link to a ZIP of a run's finished images", tags=["images"])
 def get_archive(run_id: str) -> responses.Archive:
     """Pack a run's images, where that was not done before."""
@@ -153,6 +178,10 @@ def _submit(task: Task, key: str | None) -> responses.Accepted:
         executions=executions(),
         budget=budget(),
     )
+    return _accepted(run)
+
+
+def _accepted(run: Submitted) -> responses.Accepted:
     return responses.Accepted(
         run_id=run.run_id,
         kind=run.task,
@@ -244,4 +273,5 @@ def _cell(cell: CellStatus) -> responses.Cell:
         error=cell.error or None,
         message=cell.message or None,
         usd=cell.usd,
+        variants=[responses.Variant(key=key, image_url=store().url(key)) for key in cell.variants],
     )

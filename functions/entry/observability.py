@@ -26,12 +26,15 @@ def count_spending(usd: float, model: str = "") -> None:
     """
     # Under one name, whichever function paid: the alarm looks at one sum.
     payer = {"service": PAYER}
+    space = metrics.provider.namespace
     if model:
-        with single_metric(SPENT, MetricUnit.NoUnit, usd, default_dimensions={"model": model, **payer}):
+        with single_metric(
+            SPENT, MetricUnit.NoUnit, usd, namespace=space, default_dimensions={"model": model, **payer}
+        ):
             pass
     else:
         metrics.add_metric(SPENT, MetricUnit.NoUnit, usd)
-    with single_metric(SPENT, MetricUnit.NoUnit, usd, default_dimensions=payer):
+    with single_metric(SPENT, MetricUnit.NoUnit, usd, namespace=space, default_dimensions=payer):
         pass
 
 

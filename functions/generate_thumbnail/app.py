@@ -93,7 +93,7 @@ def _generate(order: Order, prompt: str) -> Answer:
 
 
 def _report(image: Image) -> None:
-    metrics.add_metric("Images", MetricUnit.Count, 1)
+    metrics.add_metric("Images", MetricUnit.Count, 1 + len(image.variants))
     metrics.add_metric("PaidCalls", MetricUnit.Count, int(image.provider_seconds is not None))
     if image.provider_seconds is not None:
         metrics.add_metric("ProviderLatency", MetricUnit.Seconds, image.provider_seconds)

@@ -3,7 +3,7 @@
     runs/<run_id>/request.json               the checked request, which a resumed run starts from
     runs/<run_id>/event.json                 the request of an event that is too large for an execution's input
     runs/<run_id>/claim.json                 what an idempotency key was first sent with
-    runs/<run_id>/<row>-<slug>/<model>.jpg   a finished image
+    runs/<run_id>/<row>-<slug>/<model>.jpg   a finished image; <model>.v2.jpg of the cell's second picture
     runs/<run_id>/manifest.json              the run's result
     runs/<run_id>/archive.zip                its finished images, packed
     gallery/<moment>/<run_id>                nothing: by its name the gallery finds the newest runs first
@@ -22,7 +22,7 @@
     campaigns/<id>/budget/<execution>.json   what an execution of it has reserved for all of its rows
     budget/<day>.json                        what runs have paid on a UTC day, and what those under way may pay
     winners/<run_id>/…                       what was chosen of a run, in copies that stay
-    originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came
+    originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came; <row>-<column>.v2 the second
     spent/<day>/<model>/<quality>-<size>/<run_id>/<row>-<column>.…   nothing: its name says what a call cost
     measured/<model>.json                    how many tokens the model's pictures took
 
@@ -83,14 +83,18 @@ def manifest_key(run_id: str) -> str:
     return run_prefix(run_id) + "manifest.json"
 
 
-def image_key(run_id: str, row: int, title: str, model: str) -> str:
-    """The key of a finished image."""
-    return f"{run_prefix(run_id)}{row}-{slug(title)}/{model}.jpg"
+def image_key(run_id: str, row: int, title: str, model: str, variant: int = 0) -> str:
+    """The key of a finished image; variants count from 0."""
+    return f"{run_prefix(run_id)}{row}-{slug(title)}/{model}{_variant(variant)}.jpg"
 
 
-def original_key(digest: str, run_id: str, row: int, column: int) -> str:
+def original_key(digest: str, run_id: str, row: int, column: int, variant: int = 0) -> str:
     """The key of the provider's own picture."""
-    return f"originals/{digest}/{run_id}/{row}-{column}"
+    return f"originals/{digest}/{run_id}/{row}-{column}{_variant(variant)}"
+
+
+def _variant(variant: int) -> str:
+    return f".v{variant + 1}" if variant else ""
 
 
 def measured_key(model: str) -> str:

@@ -33,9 +33,12 @@ LANES = {
         "test_crashes",
     ),
     "application": (
-        *("test_api", "test_command", "test_one_domain", "test_secrets", "test_fuzz", "test_stack", "test_events"),
-        *("test_lost_events", "test_budget", "test_runs", "test_requests", "test_attacks", "test_page"),
+        # It reads all that the stack has written until then.
+        "test_secrets",
+        *("test_api", "test_command", "test_one_domain", "test_fuzz", "test_stack", "test_events", "test_budget"),
+        *("test_runs", "test_requests"),
     ),
+    "browser": ("test_page", "test_attacks", "test_lost_events"),
 }
 #: What tests note a row of under this name.
 TABLES = {"fault": "faults", "attack": "attacks", "crash": "crashes", "lost_event": "lost events"}

@@ -209,6 +209,7 @@ def row(machine: Machine, request: pytest.FixtureRequest) -> Row:
     return Row(machine, name[-50:].lstrip("-"), 2 * titles)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("killed", ["a function", "the zygote"])
 def test_a_function_that_is_killed_in_a_run_loses_its_own_cells_alone(
     machine: Machine, row: Row, record_property: Record, killed: str
@@ -229,6 +230,7 @@ def test_a_function_that_is_killed_in_a_run_loses_its_own_cells_alone(
     app.close()
 
 
+@pytest.mark.nightly
 def test_a_run_goes_on_without_the_command_that_follows_it(machine: Machine, row: Row, record_property: Record) -> None:
     app = Application(machine.stack)
     app.image_api.reset()
@@ -272,7 +274,7 @@ def test_a_killed_image_api_is_started_again_where_the_functions_look_for_it(
     assert machine.thumbs("runs").returncode == 0
     said = machine.up()
     assert said[0] == f"✓ the offline image API runs on {url}"
-    assert len(said) == 2
+    assert [line.partition(":")[0] for line in said[1:]] == ["The stack is up", "The page"]
     assert machine.process("localstack") == localstack
     app.wait(execution_arn(row.run_id))
     # A try that came after the start has made its image already.
@@ -286,6 +288,7 @@ def spawned(app: Application, name: str) -> psutil.Process:
     return psutil.Process(int(app.invoke(name, {}).payload))
 
 
+@pytest.mark.nightly
 def test_what_a_killed_template_s_functions_had_started_ends_too(machine: Machine) -> None:
     app = Application(machine.stack)
     process = spawned(app, "spawning")
@@ -295,6 +298,7 @@ def test_what_a_killed_template_s_functions_had_started_ends_too(machine: Machin
     assert left([process]) == []
 
 
+@pytest.mark.nightly
 def test_an_image_api_whose_port_was_taken_meanwhile_is_found_at_another(machine: Machine) -> None:
     localstack, image_api = machine.process("localstack"), machine.process("image_api")
     service = machine.stack.service("image_api")
@@ -405,6 +409,7 @@ def test_on_a_disk_that_is_full_no_model_is_called_and_a_redrive_makes_the_image
     app.close()
 
 
+@pytest.mark.nightly
 def test_a_disk_that_fills_in_the_middle_costs_the_calls_under_way_and_none_more(
     machine: Machine, row: Row, record_property: Record, disk: Disk
 ) -> None:

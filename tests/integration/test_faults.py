@@ -231,7 +231,7 @@ def freed(scene: Scene) -> FinishedRun:
         return True if sum(event["type"] == "TaskFailed" for event in history) >= len(CELLS) else None
 
     wait_for("every cell turned away", all_turned_away, RUN_SECONDS)
-    scene.app.functions.delete_function_concurrency(FunctionName="generateThumbnail")
+    scene.app.functions.delete_function_concurrency(FunctionName=deployed_name("generateThumbnail"))
     return scene.app.wait(arn)
 
 

@@ -119,6 +119,7 @@ REPLAYED = [
         lambda app: striking(app, "kill_before", None),
         "Runtime.ExitError",
         id="killed",
+        marks=pytest.mark.nightly,
     ),
 ]
 
@@ -151,6 +152,7 @@ STARTED = [
         # Three requests a try.
         lambda app: striking(app, "throttle", 6),
         id="throttled for a while",
+        marks=pytest.mark.nightly,
     ),
     pytest.param(
         "startBatch killed once",

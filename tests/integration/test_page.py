@@ -165,6 +165,7 @@ def test_a_finished_run_is_redrawn_with_other_words_and_nothing_is_paid(
     assert drawn == opened(again["cells"][0]["image_url"])
 
 
+@pytest.mark.nightly
 def test_a_run_of_fifty_is_watched_to_its_end_without_losing_place_or_focus(desk: "Page", app: Application) -> None:
     app.image_api.set_latency(0.5)
     make(desk, [f"Title number {number}" for number in range(1, 26)], GPT, DALLE)
@@ -273,25 +274,25 @@ def answered(page: "Page", path: str, status: int, code: str = "", problems: obj
     page.unroute(pattern)
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "said"),
-    [
-        (0, "", "does not answer"),
-        (409, "idempotency_key_reused", "Message of idempotency_key_reused"),
-        (413, "body_too_large", "more text than one request holds"),
-        (429, "too_many_requests", "Wait a few seconds"),
-        (429, "daily_budget_exceeded", "Message of daily_budget_exceeded"),
-        (500, "internal_error", "fault of its own"),
-        (503, "unavailable", "Try again in a moment"),
-    ],
-)
-def test_a_refusal_is_a_sentence_and_what_was_typed_stays(desk: "Page", status: int, code: str, said: str) -> None:
+REFUSALS = [
+    (0, "", "does not answer"),
+    (409, "idempotency_key_reused", "Message of idempotency_key_reused"),
+    (413, "body_too_large", "more text than one request holds"),
+    (429, "too_many_requests", "Wait a few seconds"),
+    (429, "daily_budget_exceeded", "Message of daily_budget_exceeded"),
+    (500, "internal_error", "fault of its own"),
+    (503, "unavailable", "Try again in a moment"),
+]
+
+
+def test_a_refusal_is_a_sentence_and_what_was_typed_stays(desk: "Page") -> None:
     desk.get_by_label("Titles").fill(TITLES[0])
     pick(desk, GPT)
-    with answered(desk, "batches", status, code):
-        desk.get_by_role("button", name="Make", exact=True).click()
-        expect(desk.get_by_role("alert")).to_contain_text(said)
-    expect(desk.get_by_label("Titles")).to_have_value(TITLES[0])
+    for status, code, said in REFUSALS:
+        with answered(desk, "batches", status, code):
+            desk.get_by_role("button", name="Make", exact=True).click()
+            expect(desk.get_by_role("alert")).to_contain_text(said)
+        expect(desk.get_by_label("Titles")).to_have_value(TITLES[0])
     desk.get_by_role("button", name="Make", exact=True).click()
     finished(desk, 1)
 
@@ -392,7 +393,7 @@ def axe(page: "Page") -> list[str]:
     return [f"{one['id']}: {[node['html'][:90] for node in one['nodes'][:3]]}" for one in found.response["violations"]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 def test_axe_finds_nothing_on_any_view(browser: "Browser", api: HttpApi, there: str, scheme: Any) -> None:
     context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
     page = context.new_page()
@@ -425,7 +426,10 @@ def test_axe_finds_nothing_on_any_view(browser: "Browser", api: HttpApi, there: 
     assert not any(found.values()), found
 
 
-@pytest.mark.parametrize(("width", "height"), [(360, 640), (640, 400)], ids=["a phone", "200 per cent of 1280"])
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [pytest.param(360, 640, id="a phone"), pytest.param(640, 400, id="200 per cent", marks=pytest.mark.nightly)],
+)
 def test_nothing_is_cut_off_on_a_narrow_screen(
     browser: "Browser", api: HttpApi, there: str, width: int, height: int
 ) -> None:

@@ -91,6 +91,7 @@ def test_a_new_cell_is_paid_for_once_and_its_original_is_stored_first(
         "model": "gpt-image-1",
         "key": finished,
         "image_url": f"memory://{finished}",
+        "variants": [],
         "paid_calls": 1,
         "warnings": [],
         "usd": pytest.approx(1568 * 40e-6),

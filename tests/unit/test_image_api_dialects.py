@@ -65,7 +65,7 @@ def test_openai_orders(body: dict[str, Any], size: tuple[int, int], format_: str
         ),
         ({"model": "dall-e-3", "prompt": "a", "output_format": "png"}, 400, "unknown_parameter", "output_format"),
         ({"model": "gpt-image-1", "prompt": "a", "output_format": "bmp"}, 400, "invalid_value", "output_format"),
-        ({"model": "gpt-image-1", "prompt": "a", "n": 2}, 400, "invalid_value", "n"),
+        ({"model": "gpt-image-1", "prompt": "a", "n": 11}, 400, "invalid_value", "n"),
         (
             {"model": "gpt-image-1", "prompt": "a", "output_format": "png", "output_compression": 50},
             400,

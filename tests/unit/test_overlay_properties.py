@@ -85,7 +85,7 @@ pictures = st.sampled_from(sorted(PICTURES))
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-@settings(max_examples=200, deadline=None, derandomize=True)  # type: ignore[untyped-decorator]
+@settings(max_examples=80, deadline=None, derandomize=True)  # type: ignore[untyped-decorator]
 @given(title=titles, font=st.sampled_from(sorted(FONTS)), on=pictures)  # type: ignore[untyped-decorator]
 def test_any_title_stays_in_its_box_and_contrasts_with_the_picture(
     template: str, title: str, font: str, on: str

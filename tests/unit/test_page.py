@@ -64,10 +64,10 @@ def made(api: ApiGateway, request: dict[str, Any] = BATCH) -> str:
     accepted = api("POST", "/batches", json.dumps(request))[1]
     run_id: str = accepted["run_id"]
     opened = open_run("generateBatch", run_id, request, api.store, 50)
-    for row, title in enumerate(opened["prompts"]):
-        for column, model in enumerate(opened["models"]):
+    for asked in opened["rows"]:
+        for place in asked["cells"]:
             named = {name: opened[name] for name in ("style", "template", "font", "reuse", "redraw")}
-            event = {**named, "title": title, "model": model, "row": row, "column": column, "run_id": run_id}
+            event = {**named, "title": asked["title"], "row": asked["row"], **place, "run_id": run_id}
             make_thumbnail(
                 parse_cell({**event, "execution": run_id}, run_id=run_id),
                 api.store,

@@ -355,8 +355,8 @@ def test_a_key_that_is_rejected_and_was_not_rotated_is_tried_once(wire: Wire, st
         ("Incorrect key sk-proj-abc_DEF-123: see", "Incorrect key [key]: see"),
         ("sk-abcd****wxyz and AIzaSyD-1234", "[key] and [key]"),
         ("a risk-free task", "a risk-free task"),
-        ("x" * 800, "x" * 639 + "…"),
-        ("x" * 635 + " my-own+key/1", "x" * 635 + " [ke…"),
+        ("x" * 800, "x" * 599 + "…"),
+        ("x" * 595 + " my-own+key/1", "x" * 595 + " [ke…"),
         (None, "None"),
     ],
 )

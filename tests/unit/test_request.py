@@ -84,6 +84,9 @@ def test_what_is_left_out_has_a_default() -> None:
         "reuse": False,
         "redraw": "",
         "max_wait_seconds": 900,
+        "quality": "standard",
+        "variants": 1,
+        "only": [],
     }
 
 

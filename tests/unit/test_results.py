@@ -122,7 +122,7 @@ def test_paid_calls_are_the_images_paid_for_and_the_answers_that_were_no_picture
     ids=["missing", "too many", "twice", "outside", "none"],
 )
 def test_a_cell_too_few_or_too_many_is_an_error(given_cells: list[dict[str, Any]]) -> None:
-    with pytest.raises(ValueError, match="3 × 2 cells were asked for"):
+    with pytest.raises(ValueError, match="6 cells were asked for"):
         collected(given_cells)
 
 
@@ -185,8 +185,8 @@ def test_one_image_saves_the_run() -> None:
 
 
 def test_one_title_gives_a_list_of_images_in_the_order_of_the_models() -> None:
-    result = result_of("run-1", Thumbnails.model_validate(ONE), [made(0, 1), made(0, 0)], url)
-    assert result.pop("costs")["cells"] == [[{"usd": 0.0, "tokens": None}] * 2]
+    result = result_of("run-1", Thumbnails.model_validate(ONE), [made(0, 1, usd=0.05), made(0, 0, usd=0.05)], url)
+    assert result.pop("costs")["cells"] == [[{"usd": 0.05, "tokens": None}] * 2]
     assert result == {
         "run_id": "run-1",
         "title": "First title",

@@ -28,13 +28,15 @@ import validate_campaign.app
 from entry import clients
 from entry.settings import settings
 from tests.unit.test_access import listed, plain, statements
+from thumbnails.catalog.prices import Usage
 from thumbnails.errors import ThumbnailError
+from thumbnails.images.providers.answers import Answer
 from thumbnails.requests.events import run_for_file
 
 ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "images"
 STATES = f"arn:aws:states:{REGION}:{ACCOUNT}"
 MACHINES = ("generateBatch", "generateThumbnails", "generateCampaign")
-GPT = "gpt-image-1"
+GPT = "gpt-image-2.5-flare"
 REQUEST = {"prompts": ["First title", "Second title"], "models": [GPT]}
 CONTEXT = SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a:b", aws_request_id="alone-1")
 
@@ -218,10 +220,10 @@ def picture() -> bytes:
 
 
 def test_generate_thumbnail_may_do_what_it_does(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    def drawn(_model: object, _prompt: str, key_for: Callable[[str], str], *given: Any) -> bytes:
+    def drawn(_model: object, _prompt: str, key_for: Callable[[str], str], *given: Any) -> Answer:
         renewed_key_for = given[-1]
         assert key_for("OPENAI_API_KEY") == renewed_key_for("OPENAI_API_KEY") == "sk-secret"
-        return picture()
+        return Answer((picture(),), Usage(text_in=200, image_out=600))
 
     monkeypatch.setattr(generate_thumbnail.app, "generate_picture", drawn)
     monkeypatch.setattr(generate_thumbnail.app.metrics.provider, "namespace", "any")  # type: ignore[attr-defined]

@@ -132,13 +132,23 @@ def print_cells(
     failures: list[Text] = []
     for row, title in enumerate(titles):
         cells = []
-        for cell in run.cells[row * len(models) : (row + 1) * len(models)]:
+        here = {cell.column: cell for cell in run.cells if cell.row == row}
+        for column in range(len(models)):
+            cell = here.get(column)
+            if cell is None:
+                # Not among those that were to be made.
+                cells.append(Text("–", style="dim"))
+                continue
             place = _place(cell.row, cell.column)
             if cell.state == "succeeded":
                 link = url(cell.key)
                 paid = f" {dollars(cell.usd)}" if cell.usd is not None else ""
                 cells.append(Text(f"{place} ↗{paid}", style=f"green link {link}"))
                 links.append(Text.assemble((f"{place:<6}", "green"), (link, f"dim link {link}")))
+                for number, key in enumerate(cell.variants, 2):
+                    other = url(key)
+                    cells[-1].append(f" {number}↗", style=f"green link {other}")
+                    links.append(Text.assemble((f"{f'{place}.{number}':<6}", "green"), (other, f"dim link {other}")))
             elif cell.state == "failed":
                 cells.append(Text(f"{place} ✗ {cell.error}", style="red"))
                 failures.append(_note(cell.row, cell.column, f"{cell.error}: {cell.message}", "red"))
@@ -171,6 +181,9 @@ def summary(run: RunStatus, result: dict[str, Any]) -> str:
     succeeded, failed = (images["succeeded"], images["failed"])
     if run.cells:
         succeeded, failed = run.count("succeeded"), run.count("failed")
+        if others := sum(len(cell.variants) for cell in run.cells):
+            succeeded += others
+            failed = images["total"] - succeeded - run.count("deleted")
     without = f", [red]{failed} failed[/red]" if failed else ""
     without += f", {run.count('deleted')} deleted" if run.count("deleted") else ""
     return (

@@ -17,8 +17,10 @@ from rich.markup import escape
 
 from thumbnails.aws.s3 import REQUEST_BYTES
 from thumbnails.blog.page import read_page
+from thumbnails.catalog import QUALITIES
 from thumbnails.errors import ThumbnailError, quoted
 from thumbnails.requests.models import CAMPAIGN, SHAPES
+from thumbnails.runs.finalise import finalise
 from thumbnails.runs.listing import ListedRun, list_runs
 from thumbnails.runs.resume import NothingToRedrive, redrive
 from thumbnails.runs.status import RunStatus, get_manifest, get_result
@@ -202,6 +204,33 @@ def redrive_run(run: Run, as_json: AsJson = False) -> None:
             out.print(f"{reason}; there is nothing to make")
         return
     _watch(application, application.find(found.run_id), as_json)
+
+
+@app.command("finalise")
+def finalise_run(
+    run: Run,
+    cells: Annotated[str, typer.Option("--cells", help="Rows and columns as the table has them: 1.2,3.1.")],
+    quality: Annotated[str, typer.Option("--quality", help="draft, standard or high.")] = "high",
+    watch: Watch = True,
+    as_json: AsJson = False,
+) -> None:
+    """Make chosen images of a run again at another quality, pay for those alone and keep the drafts."""
+    named = next((one for one in QUALITIES if one == quality), None)
+    if named is None:
+        raise CommandError(f"there is no quality {quality!r}", f"choose {', '.join(QUALITIES)}")
+    places = [_place_in(part) for part in cells.replace(",", " ").split()]
+    application = _with_models()
+    given = application.executions, application.store
+    made = finalise(application.find(run), places, named, *given, cap=CAP, budget=application.budget)
+    if not as_json:
+        out.print(f"{made.run_id}: {made.estimate.images} images, about {render.dollars(made.estimate.usd)}")
+    _follow_or_tell(application, application.find(made.run_id), watch, as_json)
+
+
+def _place_in(text: str) -> tuple[int, int]:
+    if not (found := re.fullmatch(r"([1-9]\d{0,5})\.([1-9]\d{0,5})", text)):
+        raise CommandError(f"{text!r} is no cell", "write row.column as the table has it, such as 1.2")
+    return int(found[1]) - 1, int(found[2]) - 1
 
 
 def _with_models() -> Application:

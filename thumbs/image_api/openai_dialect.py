@@ -136,8 +136,9 @@ class OpenAIDialect:
                 code="string_above_max_length",
                 param="prompt",
             )
-        if body.get("n", 1) != 1:
-            raise error(400, "Invalid 'n': this server makes one picture a call.", code="invalid_value", param="n")
+        number, most = body.get("n", 1), 1 if dalle else 10
+        if type(number) is not int or not 1 <= number <= most:
+            raise error(400, f"Invalid 'n': expected an integer from 1 to {most}.", code="invalid_value", param="n")
         return _dalle_order(body) if dalle else _gpt_order(body)
 
     def answer(self, order: Order, picture: bytes, url: str) -> dict[str, Any]:
@@ -311,6 +312,7 @@ def _gpt_order(body: dict[str, Any]) -> Order:
         height=height,
         format=cast(PictureFormat, format_),
         quality=min(compression, 95),
+        pictures=body.get("n", 1),
         extras={"quality": "high" if quality == "auto" else quality},
     )
 
@@ -362,7 +364,7 @@ def _image_tokens(order: Order, quality: str) -> int:
 def _gpt_answer(order: Order) -> dict[str, Any]:
     quality = order.extras.get("quality", "high")
     text_tokens = max(1, len(order.prompt.encode("utf-8", "surrogatepass")) // 4)
-    image_tokens = _image_tokens(order, quality)
+    image_tokens = _image_tokens(order, quality) * order.pictures
     return {
         "created": int(time.time()),
         "background": "opaque",

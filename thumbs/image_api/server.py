@@ -59,7 +59,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
 from typing import Any, cast
 
@@ -268,13 +268,22 @@ class ImageApi:
                 return _json(payload, status)
             return _json(dialect.without_picture(order, fault.variant))
 
-        drawn = self._artist.picture(order, fault if struck in _SPOILT_PICTURES else None)
+        spoilt = fault if struck in _SPOILT_PICTURES else None
+        orders = [replace(order, number=number) for number in range(order.pictures)]
         # Drawn while the call waits, so that drawing costs no time of its own.
-        picture = await asyncio.wrap_future(drawn)
+        drawn = [asyncio.wrap_future(self._artist.picture(one, spoilt)) for one in orders]
+        pictures = await asyncio.gather(*drawn)
         await _wait_until(answer_at)
         if struck != "hang":
             self.ledger.pay(order.model, order.prompt)
-        body = _dump(dialect.answer(order, picture, self._url(request, order)))
+        answers = [
+            dialect.answer(one, picture, self._url(request, one)) for one, picture in zip(orders, pictures, strict=True)
+        ]
+        whole = answers[0]
+        for answer in answers[1:]:
+            # Only OpenAI's have several.
+            whole["data"] += answer["data"]
+        body = _dump(whole)
         if struck == "broken_json":
             body = body[: len(body) * 3 // 5]
         if struck == "reset":

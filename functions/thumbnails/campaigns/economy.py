@@ -217,7 +217,9 @@ class Economy:
     def _cell(self, item: dict[str, Any], column: int) -> Cell:
         """A row's cell as its own execution makes it."""
         request, row = item["request"], item["row"]
-        options = {name: request[name] for name in Options.model_fields if name in Cell.model_fields}
+        options = {
+            name: request[name] for name in request if name in Options.model_fields and name in Cell.model_fields
+        }
         return Cell(
             title=request["title"],
             model=request["models"][column],

@@ -12,7 +12,7 @@ from typing import IO, Any
 import ijson
 
 from thumbnails.aws.s3 import Store
-from thumbnails.campaigns.rows import FILE_MEBIBYTES, ROWS, read_rows
+from thumbnails.campaigns.rows import FILE_MEBIBYTES, NOT_OF_ROWS, ROWS, read_rows
 from thumbnails.catalog import MODELS, Provider
 from thumbnails.catalog.prices import BATCH_SHARE, Measured
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch, quoted
@@ -117,7 +117,7 @@ def _copy_rows(
                 bad += 1
                 named += [f"{place}: {refusal}"] if bad <= NAMED_ROWS else []
                 continue
-            images += len(request.models)
+            images += request.images
             costs.append(_missing_usd(request, 0, measured) * share)
             write({"row": row, "request": {**request.model_dump(), "resume": f"{campaign_id}-{row}"}})
     if bad:
@@ -139,6 +139,8 @@ def _checked(given: object, campaign: Campaign, cap: int, real: Collection[Provi
     if not isinstance(given, dict):
         raise InvalidBatch("a row is an object with title and models")
     said = {name: value for name, value in given.items() if value is not None}
+    if other := [name for name in NOT_OF_ROWS if name in said]:
+        raise InvalidBatch(f"{other[0]} is not for a campaign, whose rows have one image by each model")
     request = parse_request("generateThumbnails", {**campaign.defaults, **said}, cap, real)
     if campaign.economy and (alone := [model for model in request.models if not MODELS[model].batch]):
         taken = ", ".join(model.id for model in MODELS.values() if model.batch and model.state() != "retired")

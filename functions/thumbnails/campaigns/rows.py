@@ -14,7 +14,9 @@ from thumbnails.strict_json import LEVELS, NotJson
 
 FILE_MEBIBYTES = 256
 ROWS = 500_000
-COLUMNS = tuple(Thumbnails.model_fields)
+#: A row has one image by each model.
+NOT_OF_ROWS = ("variants", "only")
+COLUMNS = tuple(name for name in Thumbnails.model_fields if name not in NOT_OF_ROWS)
 _BOM = b"\xef\xbb\xbf"
 _BOOLEANS = {"true": True, "false": False}
 

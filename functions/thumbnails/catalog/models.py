@@ -51,6 +51,7 @@ class Order:
         width: pixels.
         height: pixels.
         parameters: the provider's own request parameters.
+        pictures: how many of it, in one call.
     """
 
     model: "Model"
@@ -58,6 +59,7 @@ class Order:
     width: int
     height: int
     parameters: Mapping[str, object]
+    pictures: int = 1
 
     @property
     def size(self) -> str:

@@ -5,7 +5,7 @@ number follows from its size and quality. Google and Bedrock bill the picture.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
@@ -56,6 +56,13 @@ class Cost:
         """What an object's metadata says; nothing where it says nothing."""
         usd, *tokens = metadata.get("cost", "0").split(" ")
         return cls(float(usd), Usage(*map(int, tokens)) if tokens else None)
+
+
+def sum_of(costs: Iterable[Cost]) -> Cost:
+    """What several pictures cost together."""
+    every = list(costs)
+    counted = [astuple(cost.usage) for cost in every if cost.usage]
+    return Cost(sum(cost.usd for cost in every), Usage(*map(sum, zip(*counted, strict=True))) if counted else None)
 
 
 def cost_usd(model: Model, usage: Usage | None, pictures: int = 1, order: Order | None = None) -> float:

@@ -19,7 +19,7 @@ class Picture:
 
 def picture_of(title: str, model: str, options: Options | Cell) -> Picture:
     """The picture of a title by a model of the catalogue, as the other fields of a request or a cell decide it."""
-    order = MODELS[model].order()
+    order = MODELS[model].order(options.quality)
     prompt = provider_prompt(title, options.style, options.context, options.extra_prompt)
     return Picture(order, prompt, picture_digest(order, prompt))
 

@@ -17,6 +17,7 @@ from thumbnails.requests.models import (
     Cell,
     Request,
     Task,
+    variants_of,
 )
 from thumbnails.requests.wording import shape_problems
 
@@ -46,7 +47,7 @@ def parse_request(
     """
     shape = SHAPES[task]
     given = _as_object(shape.first, value)
-    for name in (shape.first, "models"):
+    for name in (shape.first, "models", "only"):
         if isinstance(given.get(name), list):
             # What is over the cap is too many, whatever it holds: a megabyte of it takes no longer to refuse.
             given[name] = given[name][: cap + 1]
@@ -126,7 +127,10 @@ def _size_problems(request: Request, rows: int, cap: int) -> Iterator[Problem]:
         yield Problem(request.first, NO_TITLE)
     if not request.models:
         yield Problem("models", NO_MODEL)
-    if rows * len(request.models) > cap:
+    images = request.images
+    if not (request.titles or request.only):
+        images = rows * sum(variants_of(request, model) for model in request.models)
+    if images > cap:
         yield Problem(request.first, f"{CAPPED} {cap} generated images")
 
 
@@ -136,6 +140,11 @@ def _field_problems(request: Request, real: Collection[Provider]) -> Iterator[Pr
     places = [f"models[{column}]" for column in range(len(request.models))]
     yield from _name_problems(places, request.models, request.style, request.template, request.font)
     yield from _retired_problems(places, request.models, real)
+    for number, (row, column) in enumerate(request.only):
+        if row >= len(request.titles) or column >= len(request.models):
+            yield Problem(f"only[{number}]", f"only[{number}]: there is no row {row} with a column {column}")
+        elif (row, column) in request.only[:number]:
+            yield Problem(f"only[{number}]", f"only[{number}]: row {row}, column {column} is named twice")
 
 
 def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prompt: str) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from thumbnails.catalog import MODELS
 from thumbnails.catalog.prices import Measured, estimate_usd
 from thumbnails.images.prompt import provider_prompt
-from thumbnails.requests.models import Cell, Options, Request
+from thumbnails.requests.models import Cell, Options, Request, variants_of
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,13 @@ def estimate(request: Request, measured: Measured | None = None) -> Estimate:
         request: what is asked for.
         measured: what pictures took so far; by the catalogue otherwise.
     """
-    usd = sum(cell_usd(title, model, request, measured) for title in request.titles for model in request.models)
-    return Estimate(images=len(request.titles) * len(request.models), usd=round(usd, 4))
+    cells = ((request.titles[row], request.models[column]) for row, column in request.places)
+    usd = sum(cell_usd(title, model, request, measured) for title, model in cells)
+    return Estimate(images=request.images, usd=round(usd, 4))
 
 
 def cell_usd(title: str, model: str, options: Options | Cell, measured: Measured | None = None) -> float:
-    """What a title's picture by a model will cost, in US dollars.
+    """What a title's pictures by a model will cost, in US dollars.
 
     Args:
         title: the title.
@@ -43,4 +44,5 @@ def cell_usd(title: str, model: str, options: Options | Cell, measured: Measured
     """
     prompt = provider_prompt(title, options.style, options.context, options.extra_prompt)
     models = [MODELS[model]] if model in MODELS else MODELS.values()
-    return max(estimate_usd(one.order(), prompt, measured=measured) for one in models)
+    pictures = variants_of(options, model)
+    return max(estimate_usd(one.order(options.quality), prompt, pictures, measured) for one in models)

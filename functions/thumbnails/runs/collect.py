@@ -3,17 +3,19 @@
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from thumbnails.aws.s3 import Store
 from thumbnails.catalog import MODELS, Order, notices
-from thumbnails.catalog.prices import Cost, Usage, picture_usd
+from thumbnails.catalog.prices import Cost, Usage, picture_usd, sum_of
 from thumbnails.errors import AllImagesFailed, cut
 from thumbnails.images.digests import picture_of
+from thumbnails.images.redraw import drawn_titles
 from thumbnails.keys import image_key, manifest_key, original_key, request_key, run_prefix
 from thumbnails.requests.estimate import estimate
-from thumbnails.requests.models import Place, Request, Task, stored_request
+from thumbnails.requests.models import Place, Request, Task, stored_request, variants_of
 from thumbnails.runs.budget import BUDGET_DAY, NO_BUDGET, Budget
 from thumbnails.runs.costs import learn, measured_tokens
 from thumbnails.runs.failures import BILLED, failure_of, total_failure_words
@@ -79,9 +81,9 @@ def result_of(
     """
     titles, models = request.titles, request.models
     at = {(cell["row"], cell["column"]): cell for cell in cells}
-    places = [(row, column) for row in range(len(titles)) for column in range(len(models))]
+    places = request.places
     if len(at) != len(cells) or set(at) != set(places):
-        raise ValueError(f"{len(titles)} × {len(models)} cells were asked for, {len(cells)} came back")
+        raise ValueError(f"{len(places)} cells were asked for, {len(cells)} came back")
 
     failures = [
         {"row": row, "column": column, "prompt": titles[row], "model": models[column], **failure_of(at[row, column])}
@@ -99,10 +101,11 @@ def result_of(
         for row, column in places
         for message in at[row, column].get("warnings", ())
     ]
+    succeeded = sum(1 + len(cell.get("variants", ())) for cell in cells if "failure" not in cell)
     images = {
-        "total": len(cells),
-        "succeeded": len(cells) - len(failures),
-        "failed": len(failures),
+        "total": request.images,
+        "succeeded": succeeded,
+        "failed": request.images - succeeded,
         "paid_calls": sum(_paid_calls(cell) for cell in cells),
     }
     return {
@@ -123,7 +126,7 @@ def costs_of(request: Request, at: Mapping[Place, Mapping[str, Any]]) -> dict[st
         at: a finished image or a failure by its place.
     """
     rows = [
-        [_cost(at[row, column], model) for column, model in enumerate(request.models)]
+        [_cost(at.get((row, column), {}), model, request) for column, model in enumerate(request.models)]
         for row in range(len(request.titles))
     ]
     by_model = {model: round(sum(row[column]["usd"] for row in rows), 6) for column, model in enumerate(request.models)}
@@ -131,20 +134,22 @@ def costs_of(request: Request, at: Mapping[Place, Mapping[str, Any]]) -> dict[st
     return {"usd": round(sum(by_model.values()), 6), "paid_usd": round(paid, 6), "by_model": by_model, "cells": rows}
 
 
-def _cost(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
+def _cost(cell: Mapping[str, Any], model: str, request: Request) -> dict[str, Any]:
     usd, tokens = cell.get("usd"), cell.get("tokens")
     if not usd:
         # An answer that could not be used may have been billed, and nobody says how much.
-        usd = picture_usd(MODELS[model].order()) if _paid_calls(cell) and model in MODELS else 0.0
+        pictures = variants_of(request, model) if _paid_calls(cell) and model in MODELS else 0
+        usd = pictures and pictures * picture_usd(MODELS[model].order(request.quality))
     return {"usd": round(usd, 6), "tokens": tokens}
 
 
 def _measured(cells: list[dict[str, Any]], request: Request) -> Iterator[tuple[Order, Usage]]:
-    """What each picture took that this execution paid for."""
+    """What the pictures took that this execution paid for."""
     for cell in cells:
         model = MODELS.get(request.models[cell["column"]])
         if model and cell.get("paid_calls") and cell.get("tokens"):
-            yield model.order(), Usage(**cell["tokens"])
+            order = replace(model.order(request.quality), pictures=1 + len(cell.get("variants", ())))
+            yield order, Usage(**cell["tokens"])
 
 
 def output_of(result: dict[str, Any], request: Request, cells: list[dict[str, Any]], store: Store) -> dict[str, Any]:
@@ -192,19 +197,24 @@ def _found(
 ) -> dict[str, Any]:
     row, column = cell["row"], cell["column"]
     title, model = request.titles[row], request.models[column]
-    key = image_key(run_id, row, title, model)
-    if key in there:
-        metadata = store.metadata(key) or {}
-        warnings = [line for line in metadata.get("warnings", "").split("\n") if line]
-        paid = int(metadata.get("paid-by") == execution)
-        found = {"row": row, "column": column, "key": key, "paid_calls": paid, "warnings": warnings}
-        return {**found, **Cost.of(metadata).as_json()}
+    own = [key for key in _keys(run_id, row, title, model, request) if key in there]
+    if own:
+        looked = [store.metadata(key) or {} for key in own]
+        warnings = [line for metadata in looked for line in metadata.get("warnings", "").split("\n") if line]
+        paid = int(any(metadata.get("paid-by") == execution for metadata in looked))
+        found = {"row": row, "column": column, "key": own[0], "variants": own[1:], "paid_calls": paid}
+        return {**found, "warnings": warnings, **sum_of([Cost.of(metadata) for metadata in looked]).as_json()}
     if model not in MODELS:
         return cell
-    original = store.metadata(original_key(picture_of(title, model, request).digest, run_id, row, column))
+    digest = picture_of(drawn_titles(store, request)[row], model, request).digest
+    original = store.metadata(original_key(digest, run_id, row, column))
     if original is None:
         return {**cell, "paid_calls": 0}
     return {**cell, "paid_calls": int(original.get("paid-by") == execution), **Cost.of(original).as_json()}
+
+
+def _keys(run_id: str, row: int, title: str, model: str, request: Request) -> list[str]:
+    return [image_key(run_id, row, title, model, variant) for variant in range(variants_of(request, model))]
 
 
 def _paid_calls(cell: Mapping[str, Any]) -> int:
@@ -218,6 +228,7 @@ def _made(cells: list[dict[str, Any]], request: Request, url: Callable[[str], st
             "model": request.models[cell["column"]],
             "key": cell["key"],
             "image_url": url(cell["key"]),
+            "variants": [url(key) for key in (cell["key"], *cell.get("variants", ()))] if request.variants > 1 else [],
         }
         for cell in cells
         if "failure" not in cell

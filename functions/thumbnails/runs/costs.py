@@ -109,10 +109,9 @@ def unpaid_usd(run_id: str, request: Request, store: Store, *, begun: bool) -> f
     drawn = drawn_titles(store, request)
     shared = request.reuse or bool(request.redraw)
     missing = [
-        (row, column, model)
-        for row, title in enumerate(request.titles)
-        for column, model in enumerate(request.models)
-        if image_key(run_id, row, title, model) not in there
+        (row, column, request.models[column])
+        for row, column in request.places
+        if image_key(run_id, row, request.titles[row], request.models[column]) not in there
     ]
 
     def usd(cell: tuple[int, int, str]) -> float:
@@ -166,7 +165,7 @@ def learn(store: Store, made: Sequence[tuple[Order, Usage]]) -> None:
 
     Args:
         store: the bucket.
-        made: what was asked for, and what one picture of it took.
+        made: what was asked for, and what all pictures of the cell took.
     """
     by_model: dict[str, list[tuple[Order, Usage]]] = {}
     for order, usage in made:
@@ -179,7 +178,7 @@ def learn(store: Store, made: Sequence[tuple[Order, Usage]]) -> None:
                 one = sums.setdefault(kind_of(order), {"pictures": 0, "tokens": 0})
                 if one["pictures"] >= MOST_PICTURES:
                     one |= {name: value / 2 for name, value in one.items()}
-                one["pictures"] += 1
+                one["pictures"] += order.pictures
                 one["tokens"] += usage.image_out + usage.text_out
             store.put_json(measured_key(model), sums)
     except StorageUnavailable:

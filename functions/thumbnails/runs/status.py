@@ -16,7 +16,7 @@ from thumbnails.errors import AllImagesFailed, CampaignCutShort, DailyBudgetExce
 from thumbnails.keys import campaign_prefix, image_key, manifest_key, request_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.events import request_in
-from thumbnails.requests.models import CAMPAIGN, Place, Request, Task, stored_request
+from thumbnails.requests.models import CAMPAIGN, Place, Request, Task, stored_request, variants_of
 from thumbnails.runs.failures import failure_of
 from thumbnails.runs.naming import is_run_id, may_resume, resumed_by
 from thumbnails.runs.remembered import remembered, remembered_rows
@@ -30,7 +30,7 @@ RECORD = ("Record Failure", "Record Fault")
 
 @dataclass(frozen=True)
 class Seen:
-    """What a history says of one cell; ``waits`` is between two tries, ``usd`` what its picture cost."""
+    """What a history says of one cell; ``waits`` is between two tries, ``usd`` what its pictures cost."""
 
     state: State
     error: str = ""
@@ -43,7 +43,8 @@ class Seen:
 class CellStatus:
     """One cell: ``key`` is its image's, whether that is there yet or not; ``waits`` is between two tries.
 
-    ``usd`` is what the run paid for it in US dollars, None where that is not known yet or not any more.
+    ``usd`` is what the run paid for it in US dollars, None where that is not known yet or not any more. ``variants``
+    are the keys of its other pictures that are there.
     """
 
     row: int
@@ -56,6 +57,7 @@ class CellStatus:
     message: str = ""
     waits: bool = False
     usd: float | None = None
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,13 @@ def refresh(status: RunStatus, executions: Executions, store: Store, cap: int) -
     if status.request is None or not execution.is_running:
         return get_status(execution.name, executions, store, cap) or replace(status, execution=execution)
     seen = read_history(executions.history(execution))
-    images = {*status.images, *(cell.key for cell in status.cells if _made(seen.get((cell.row, cell.column))))}
+    images = set(status.images)
+    for cell in status.cells:
+        if _made(seen.get((cell.row, cell.column))):
+            images |= {
+                image_key(status.run_id, cell.row, cell.title, cell.model, number)
+                for number in range(variants_of(status.request, cell.model))
+            }
     cells = cells_of(status.run_id, status.request, execution, seen, images)
     return replace(status, execution=execution, cells=cells)
 
@@ -154,7 +162,12 @@ def get_result(status: RunStatus, store: Store) -> dict[str, Any] | None:
         return result
     there = [cell for cell in status.cells if cell.state == "succeeded"]
     images = {
-        (cell.row, cell.column): {"model": cell.model, "key": cell.key, "image_url": store.url(cell.key)}
+        (cell.row, cell.column): {
+            "model": cell.model,
+            "key": cell.key,
+            "image_url": store.url(cell.key),
+            "variants": [store.url(key) for key in (cell.key, *cell.variants)] if status.request.variants > 1 else [],
+        }
         for cell in there
     }
     return {**result, **status.request.result(images)}
@@ -297,7 +310,7 @@ def _cells(
     store: Store,
     images: Collection[str],
 ) -> list[CellStatus]:
-    places = [(row, column) for row in range(len(request.titles)) for column in range(len(request.models))]
+    places = request.places
     # A result is shorter than the history that led to it.
     if execution.status == "SUCCEEDED":
         seen = read_result(execution.output, places)
@@ -329,13 +342,16 @@ def cells_of(
         images: the keys of the run's finished images.
     """
     found = []
-    for row, title in enumerate(request.titles):
-        for column, model in enumerate(request.models):
-            key = image_key(run_id, row, title, model)
-            now = _state(seen.get((row, column)), key in images, execution)
-            found.append(
-                CellStatus(row, column, title, model, key, now.state, now.error, now.message, now.waits, now.usd)
+    for row, column in request.places:
+        title, model = request.titles[row], request.models[column]
+        first, *others = [image_key(run_id, row, title, model, number) for number in range(variants_of(request, model))]
+        now = _state(seen.get((row, column)), first in images, execution)
+        variants = tuple(key for key in others if key in images)
+        found.append(
+            CellStatus(
+                row, column, title, model, first, now.state, now.error, now.message, now.waits, now.usd, variants
             )
+        )
     return found
 
 

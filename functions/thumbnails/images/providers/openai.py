@@ -64,7 +64,7 @@ def listed(key: str, base_url: str, seconds: float) -> dict[str, date | None]:
 
 def _generate(client: openai.OpenAI, order: Order, prompt: str, seconds: float) -> Answer:
     model = order.model.id
-    parameters: dict[str, Any] = {"model": model, "prompt": prompt, "n": 1, **order.parameters}
+    parameters: dict[str, Any] = {"model": model, "prompt": prompt, "n": order.pictures, **order.parameters}
     try:
         # As it came: the SDK's own types are stricter than what providers send.
         raw = client.images.with_raw_response.generate(**parameters)
@@ -152,7 +152,12 @@ class Batches:
                 "custom_id": one.id,
                 "method": "POST",
                 "url": "/v1/images/generations",
-                "body": {"model": one.order.model.id, "prompt": one.prompt, "n": 1, **one.order.parameters},
+                "body": {
+                    "model": one.order.model.id,
+                    "prompt": one.prompt,
+                    "n": one.order.pictures,
+                    **one.order.parameters,
+                },
             }
             for one in asked
         )
