@@ -83,6 +83,7 @@ def test_the_map_is_told_where_its_rows_are_and_how_many_at_a_time(store: Memory
         "rows": 2,
         "max_concurrency": 7,
         "tolerated_failure_percentage": 10.0,
+        "economy": False,
         "failure": None,
     }
 

@@ -39,6 +39,9 @@ LAMBDAS_OWN_ERRORS = {
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.ServiceException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
     "Lambda.TooManyRequestsException",
 }
 #: What starting an execution may end with before there is one.
