@@ -217,9 +217,8 @@ class Economy:
     def _cell(self, item: dict[str, Any], column: int) -> Cell:
         """A row's cell as its own execution makes it."""
         request, row = item["request"], item["row"]
-        options = {
-            name: request[name] for name in request if name in Options.model_fields and name in Cell.model_fields
-        }
+        shared = Options.model_fields.keys() & Cell.model_fields.keys()
+        options = {name: value for name, value in request.items() if name in shared}
         return Cell(
             title=request["title"],
             model=request["models"][column],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import openai
@@ -27,6 +27,8 @@ from thumbnails.images.providers.batches import Asked, Look, Result
 
 BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 10.0
+#: Of the requests in a batch.
+ENDPOINT: Literal["/v1/images/generations"] = "/v1/images/generations"
 
 
 @lru_cache(maxsize=4)
@@ -64,16 +66,19 @@ def listed(key: str, base_url: str, seconds: float) -> dict[str, date | None]:
 
 def _generate(client: openai.OpenAI, order: Order, prompt: str, seconds: float) -> Answer:
     model = order.model.id
-    parameters: dict[str, Any] = {"model": model, "prompt": prompt, "n": order.pictures, **order.parameters}
     try:
         # As it came: the SDK's own types are stricter than what providers send.
-        raw = client.images.with_raw_response.generate(**parameters)
+        raw = client.images.with_raw_response.generate(**_parameters(order, prompt))
         body = json.loads(raw.text)
     except openai.OpenAIError as error:
         raise _error(model, error, seconds) from error
     except (ValueError, RecursionError) as error:
         raise UnusableAnswer(f"{model} answered with something that is not JSON") from error
     return _answer(model, body, raw.headers)
+
+
+def _parameters(order: Order, prompt: str) -> dict[str, Any]:
+    return {"model": order.model.id, "prompt": prompt, "n": order.pictures, **order.parameters}
 
 
 def _answer(model: str, body: Any, headers: Mapping[str, str]) -> Answer:
@@ -148,17 +153,7 @@ class Batches:
     def submit(self, name: str, asked: Sequence[Asked]) -> str:
         """Upload a file of requests and have a batch made of it."""
         lines = (
-            {
-                "custom_id": one.id,
-                "method": "POST",
-                "url": "/v1/images/generations",
-                "body": {
-                    "model": one.order.model.id,
-                    "prompt": one.prompt,
-                    "n": one.order.pictures,
-                    **one.order.parameters,
-                },
-            }
+            {"custom_id": one.id, "method": "POST", "url": ENDPOINT, "body": _parameters(one.order, one.prompt)}
             for one in asked
         )
         body = "".join(json.dumps(line) + "\n" for line in lines).encode()
@@ -166,7 +161,7 @@ class Batches:
             file = self._client.files.create(file=(f"{name}.jsonl", body), purpose="batch")
             batch = self._client.batches.create(
                 input_file_id=file.id,
-                endpoint="/v1/images/generations",
+                endpoint=ENDPOINT,
                 completion_window="24h",
                 metadata={"name": name},
             )
