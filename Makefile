@@ -110,6 +110,10 @@ bench-docs: setup
 bench-campaign: setup
 	@$(BIN)/python -m tests.bench.bench_campaign $(OPTIONS)
 
+# A campaign of 200 titles at half price with two crashes in it: what is paid for, and at which part of the price.
+bench-economy: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_economy $(OPTIONS)
+
 # Few environments and a slow provider, on the stack that is up: ten minutes and more. OPTIONS=--paper needs none.
 bench-limits: setup
 	@$(BIN)/python -m tests.bench.bench_limits $(OPTIONS)
@@ -166,5 +170,5 @@ pins:
 	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
+.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-economy bench-limits bench-gallery bench-disk \
 	check-page bench-page examples golden error-table openapi up down setup python pins
