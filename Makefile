@@ -42,7 +42,7 @@ fuzz: setup
 
 # What can go wrong in a batch, the slow rows too, and the table of it.
 test-faults: setup
-	@$(BIN)/python -m pytest tests/integration/test_faults.py -m '' -q --fault-table
+	@$(BIN)/python -m pytest tests/integration/test_faults.py tests/integration/test_batches.py -m '' -q --fault-table
 
 # What other sites and other hosts try against a stack, some of it in Chromium, and the table of it.
 test-attacks: setup
