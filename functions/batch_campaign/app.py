@@ -45,8 +45,10 @@ def handler(event: Event, context: LambdaContext) -> dict[str, Any]:
         _report,
     )
     if event.step == "submit":
-        return {"open": int(not economy.submit(event.items_key)), "wait_seconds": 0}
-    left, wait = economy.check()
+        left, wait = int(not economy.submit(event.items_key)), 0
+    else:
+        left, wait = economy.check()
+    metrics.add_metric("OpenBatches", MetricUnit.Count, left)
     logger.info("batches looked at", extra={"open": left, "wait_seconds": wait})
     return {"open": left, "wait_seconds": wait}
 

@@ -40,7 +40,13 @@ STATES = f"arn:aws:states:{REGION}:{ACCOUNT}"
 MACHINES = ("generateBatch", "generateThumbnails", "generateCampaign")
 GPT = "gpt-image-2.5-flare"
 REQUEST = {"prompts": ["First title", "Second title"], "models": [GPT]}
-CONTEXT = SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a:b", aws_request_id="alone-1")
+CONTEXT = SimpleNamespace(
+    function_name="f",
+    memory_limit_in_mb=1,
+    invoked_function_arn="a:b",
+    aws_request_id="alone-1",
+    get_remaining_time_in_millis=lambda: 900_000,
+)
 
 #: The calls that a function may make are named as botocore names them, the permissions as IAM does.
 ACTIONS = {
