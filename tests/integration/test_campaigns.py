@@ -127,7 +127,7 @@ def test_a_campaign_at_half_price_pays_the_whole_for_its_stragglers_alone(app: A
     app.image_api.set_batch_seconds(0.5)
     app.image_api.add_fault("batch_lost", times=1)
     app.image_api.add_fault("batch_expired", model=GPT, prompt_contains=TITLES[2], times=1)
-    asked = {"models": [GPT, GEMINI], "max_images": 6, "economy": True, "stragglers": "live"}
+    asked: dict[str, Any] = {"models": [GPT, GEMINI], "max_images": 6, "economy": True, "stragglers": "live"}
     done = run(app, as_csv(TITLES[:3]), **asked)
     assert (done.status, done.error, done.cause) == ("SUCCEEDED", "", "")
     assert done.output["images"] == {"total": 6, "succeeded": 6, "failed": 0, "pending": 0, "paid_calls": 6}
