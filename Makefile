@@ -74,6 +74,10 @@ check-static: setup check-page
 	@$(BIN)/cfn-lint template.yaml infra/*.yaml
 	@AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$$PATH" .venv-sam/bin/sam validate --lint
 
+# The templates against checkov's rules for AWS (Well-Architected); .checkov.yaml argues what is left out.
+check-rules: .venv-checkov/ready
+	@.venv-checkov/bin/checkov --config-file .checkov.yaml && echo 'the templates keep the rules'
+
 # The page's types, where Node is there.
 check-page:
 	@if command -v npx > /dev/null; then npx --yes --package typescript@$(TYPESCRIPT_VERSION) tsc -p functions/web/jsconfig.json; \
@@ -148,7 +152,7 @@ setup: .venv/ready .venv-sam/ready
 
 .venv/ready: requirements-dev.txt pyproject.toml | python
 	@echo 'Installing the pins into .venv …'
-	@$(PYTHON) -m venv --clear .venv || { echo '$(PYTHON) cannot make a virtual environment: install its venv package (Debian: apt install python3.11-venv)'; exit 1; }
+	@$(PYTHON) -m venv --clear .venv || { echo '$(PYTHON) cannot make a virtual environment: install its venv package (Debian: apt install python3-venv)'; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { echo 'uv could not be installed: is the package index reachable?'; exit 1; }
 	@$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
 	@$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
@@ -160,15 +164,27 @@ setup: .venv/ready .venv-sam/ready
 	@$(UV) install --quiet --python .venv-sam/bin/python --require-hashes -r requirements-sam.txt
 	@touch $@
 
+# Its own, for it wants other versions than LocalStack; nothing but `make check-rules` needs it.
+.venv-checkov/ready: requirements-checkov.txt | .venv/ready
+	@echo 'Installing checkov into .venv-checkov …'
+	@$(PYTHON) -m venv --clear --without-pip .venv-checkov
+	@$(UV) install --quiet --python .venv-checkov/bin/python --require-hashes -r requirements-checkov.txt
+	@touch $@
+
 python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
-		echo "This needs Python 3.11, and $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -1): install python3.11, or name it: make PYTHON=/path/to/python3.11 …"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+		echo "This needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -1): install one, or name it: make PYTHON=/path/to/python3.13 …"; exit 1; }
+
+# Whether every pin of the functions has a wheel for each runtime and architecture; asks the package index.
+wheels: setup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) --no-print-directory -C functions wheels
 
 # Renew every pin from pyproject.toml, requirements-sam.in and the functions' requirements.in.
 pins:
-	$(UV) compile pyproject.toml --extra dev --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-dev.txt
-	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
+	$(UV) compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-dev.txt
+	$(UV) compile requirements-sam.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
+	$(UV) compile requirements-checkov.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-checkov.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-economy bench-limits bench-gallery bench-disk \
-	check-page bench-page examples golden error-table openapi up down setup python pins
+.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-economy bench-limits bench-gallery bench-disk \
+	check-page bench-page examples golden error-table openapi up down setup python pins wheels

@@ -85,7 +85,7 @@ def measure(stack: Stack, rows: int, say: Callable[[str], None]) -> None:
     whole = sum(cost_usd(MODELS[note.model], note.usage) for note in notes)
     say(f"{images['succeeded']} of {rows} images in {seconds:.0f} s, {len(batches)} batch(es)")
     say(f"calls that the provider worked on: {calls['requests']}, paid: {calls['paid']}, rows: {rows}")
-    say(f"paid calls by the manifest: {images['paid_calls']}, notes under {SPENT}: {len(notes)}")
+    say(f"paid calls of the redrive, by its manifest: {images['paid_calls']}, notes under {SPENT}: {len(notes)}")
     say(f"bill ${bill:.4f}, at list prices ${whole:.4f}: {bill / whole:.3f} of it")
     check("every image is there", images["succeeded"] == rows)
     check("paid calls = rows", calls["paid"] == calls["requests"] == rows == len(notes))

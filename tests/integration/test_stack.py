@@ -264,6 +264,7 @@ def second_stack(app: Application, name: str) -> Iterator[Callable[..., str]]:
         formation.close()
 
 
+@pytest.mark.nightly
 def test_two_stacks_live_side_by_side_and_a_deployment_that_failed_leaves_room_for_the_next(app: Application) -> None:
     name = "Beside-It"
     with second_stack(app, name) as create:

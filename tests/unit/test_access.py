@@ -44,6 +44,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+def alternatives(value: Any) -> list[Any]:
+    """What a property may be, over the conditions."""
+    return [plain(one) for one in (value["Fn::If"][1:] if isinstance(value, dict) and "Fn::If" in value else [value])]
+
+
 def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
@@ -95,7 +100,14 @@ EXECUTION_ARNS = [
     f"arn:${{AWS::Partition}}:states:${{AWS::Region}}:${{AWS::AccountId}}:execution:${{{name}.Name}}:*"
     for name in ("GenerateBatchStateMachine", "GenerateThumbnailsStateMachine", "GenerateCampaignStateMachine")
 ]
-IMAGE_FUNCTIONS = ["${ValidateBatchFunction.Arn}", "${GenerateThumbnailFunction.Arn}", "${CollectBatchFunction.Arn}"]
+#: Any version of the one that SnapStart is for: an execution goes on with the one that it began with.
+VERSIONS = "${GenerateThumbnailFunction.Arn}:*"
+IMAGE_FUNCTIONS = [
+    "${ValidateBatchFunction.Arn}",
+    "${GenerateThumbnailFunction.Arn}",
+    VERSIONS,
+    "${CollectBatchFunction.Arn}",
+]
 DEFAULT_BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
 CAMPAIGNS, BUDGETS, MEASURED = f"{BUCKET}/campaigns/*", f"{BUCKET}/budget/*", f"{BUCKET}/measured/*"
 STATES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
@@ -260,9 +272,10 @@ def test_a_role_is_assumed_by_one_service_for_one_function_or_state_machine(name
 def test_a_state_machine_invokes_the_functions_of_its_definition_and_no_other(name: str) -> None:
     machine = MACHINES[name]
     text = (PROJECT / machine["DefinitionUri"]).read_text()
-    filled = {key: plain(value) for key, value in machine["DefinitionSubstitutions"].items()}
-    used = {filled[key] for key in re.findall(r"\$\{(\w+)\}", text)}
+    filled = {key: alternatives(value) for key, value in machine["DefinitionSubstitutions"].items()}
+    used = {arn for key in re.findall(r"\$\{(\w+)\}", text) for arn in filled[key]}
     functions = {arn for arn in used if arn.removeprefix("${").removesuffix(".Arn}") in FUNCTIONS}
+    functions |= {VERSIONS} if "${GenerateThumbnailRelease}" in used else set()
     role = plain(machine["Role"]).removeprefix("${").removesuffix(".Arn}")
     assert functions
     assert {resource for action, resource in grants(role) if action == "lambda:InvokeFunction"} == functions
