@@ -31,7 +31,7 @@ from entry.settings import settings
 from tests.unit.test_access import listed, plain, statements
 from thumbnails.catalog.prices import BATCH_SHARE, Usage
 from thumbnails.errors import DailyBudgetExceeded, PictureRefused, ThumbnailError
-from thumbnails.images.cell import picture_of
+from thumbnails.images.digests import picture_of
 from thumbnails.images.providers.answers import Answer
 from thumbnails.images.providers.batches import Asked, Look, Result
 from thumbnails.keys import image_key, original_key
