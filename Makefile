@@ -42,7 +42,7 @@ fuzz: setup
 
 # What can go wrong in a batch, the slow rows too, and the table of it.
 test-faults: setup
-	@$(BIN)/python -m pytest tests/integration/test_faults.py -m '' -q --fault-table
+	@$(BIN)/python -m pytest tests/integration/test_faults.py tests/integration/test_batches.py -m '' -q --fault-table
 
 # What other sites and other hosts try against a stack, some of it in Chromium, and the table of it.
 test-attacks: setup
@@ -114,6 +114,10 @@ bench-docs: setup
 bench-campaign: setup
 	@$(BIN)/python -m tests.bench.bench_campaign $(OPTIONS)
 
+# A campaign of 200 titles at half price with two crashes in it: what is paid for, and at which part of the price.
+bench-economy: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_economy $(OPTIONS)
+
 # Few environments and a slow provider, on the stack that is up: ten minutes and more. OPTIONS=--paper needs none.
 bench-limits: setup
 	@$(BIN)/python -m tests.bench.bench_limits $(OPTIONS)
@@ -182,5 +186,5 @@ pins:
 	$(UV) compile requirements-checkov.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-checkov.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
+.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-economy bench-limits bench-gallery bench-disk \
 	check-page bench-page examples golden error-table openapi up down setup python pins wheels

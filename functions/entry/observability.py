@@ -13,14 +13,28 @@ metrics = Metrics()
 
 #: US dollars paid to providers: by model, and together, which is what the alarm on a day's spending looks at.
 SPENT = "SpentUsd"
+#: The service by which they are counted.
+PAYER = "generateThumbnail"
 
 
-def count_spending(usd: float) -> None:
-    """Count what a call cost."""
-    own = metrics.provider
-    metrics.add_metric(SPENT, MetricUnit.NoUnit, usd)
-    alone = {"service": own.service}
-    with single_metric(SPENT, MetricUnit.NoUnit, usd, namespace=own.namespace, default_dimensions=alone):
+def count_spending(usd: float, model: str = "") -> None:
+    """Count what a call cost.
+
+    Args:
+        usd: US dollars.
+        model: who was called, where the invocation's own dimensions do not say it.
+    """
+    # Under one name, whichever function paid: the alarm looks at one sum.
+    payer = {"service": PAYER}
+    space = metrics.provider.namespace
+    if model:
+        with single_metric(
+            SPENT, MetricUnit.NoUnit, usd, namespace=space, default_dimensions={"model": model, **payer}
+        ):
+            pass
+    else:
+        metrics.add_metric(SPENT, MetricUnit.NoUnit, usd)
+    with single_metric(SPENT, MetricUnit.NoUnit, usd, namespace=space, default_dimensions=payer):
         pass
 
 

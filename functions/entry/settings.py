@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from thumbnails.catalog import Provider
+from thumbnails.catalog.models import bedrock_url
 
 
 class Environment(BaseModel):
@@ -35,16 +36,27 @@ class EndpointSettings(Settings):
 
     openai_base_url: str = ""
     google_gemini_base_url: str = ""
+    aws_endpoint_url_bedrock_runtime: str = ""
+    #: Where Bedrock has the models; not where this runs.
+    bedrock_region: str = "us-west-2"
 
     @property
     def base_urls(self) -> dict[Provider, str]:
-        """By provider; empty for its own."""
-        return {"openai": self.openai_base_url, "google": self.google_gemini_base_url}
+        """By provider; empty for its own, of which Bedrock has one in each region."""
+        return {**self._given, "bedrock": self._given["bedrock"] or bedrock_url(self.bedrock_region)}
 
     @property
     def real(self) -> frozenset[Provider]:
         """The providers that are called themselves, and billed by; the others are played by the offline image API."""
-        return frozenset(provider for provider, url in self.base_urls.items() if not url)
+        return frozenset(provider for provider, url in self._given.items() if not url)
+
+    @property
+    def _given(self) -> dict[Provider, str]:
+        return {
+            "openai": self.openai_base_url,
+            "google": self.google_gemini_base_url,
+            "bedrock": self.aws_endpoint_url_bedrock_runtime,
+        }
 
 
 class CheckSettings(EndpointSettings):

@@ -20,6 +20,7 @@ renaming a class here means renaming it in ``statemachine/``; a test holds the t
     │   └── ModerationUnavailable    the moderation endpoint
     └── PermanentError               another try would end the same way
         ├── ProviderTooSlow          the provider asks for longer waits than the request allows
+        ├── BatchGaveUp              the provider's half-price batch ended without this picture
         ├── PictureRefused           the provider declines, by its policy or in words
         ├── ProviderMisconfigured    the key, the account, its credit or its country
         ├── ProviderRejectedRequest  any other HTTP 4xx
@@ -152,6 +153,10 @@ class PermanentError(ThumbnailError):
 
 class ProviderTooSlow(PermanentError):
     """The provider asks for longer waits than the request allows under ``max_wait_seconds``."""
+
+
+class BatchGaveUp(PermanentError):
+    """The provider's half-price batch ended without this picture: expired, cancelled or failed; it bills none."""
 
 
 class ProgramFault(PermanentError):

@@ -14,6 +14,9 @@
     campaigns/<id>/requests.json             the checked copy of the file, from which the rows are made
     campaigns/<id>/rows/<execution>.json     the rows that an execution which resumes the campaign has to make
     campaigns/<id>/results/<execution>/…     what Step Functions writes about every row
+    campaigns/<id>/economy/batches/<n>.json   a half-price batch: what it is called, and where it stands
+    campaigns/<id>/economy/rows/<n>.json      the rows, and of each the columns, that it holds
+    campaigns/<id>/economy/failed/<row>-<column>.json   why a batch has no picture of a cell
     campaigns/<id>/images.jsonl              every image with its key, and every failure, a line each
     campaigns/<id>/manifest.json             the campaign's result
     campaigns/<id>/budget/<execution>.json   what an execution of it has reserved for all of its rows
@@ -124,6 +127,22 @@ def budget_key(date: str) -> str:
 def campaign_budget_key(campaign_id: str, execution: str) -> str:
     """The key of what an execution of a campaign has reserved."""
     return f"{campaign_prefix(campaign_id)}budget/{execution}.json"
+
+
+def batches_prefix(campaign_id: str) -> str:
+    """Where a campaign's half-price batches are noted."""
+    return f"{campaign_prefix(campaign_id)}economy/batches/"
+
+
+def batch_rows_key(campaign_id: str, number: int) -> str:
+    """The key of what a half-price batch holds."""
+    return f"{campaign_prefix(campaign_id)}economy/rows/{number:06d}.json"
+
+
+def batch_failure_key(run_id: str, column: int) -> str:
+    """The key of why a half-price batch has no picture of a cell; the run is a campaign's row."""
+    campaign_id, _, row = run_id.rpartition("-")
+    return f"{campaign_prefix(campaign_id)}economy/failed/{row}-{column}.json"
 
 
 def results_prefix(campaign_id: str, execution: str) -> str:

@@ -9,7 +9,7 @@ from entry.clients import budget, store
 from entry.observability import logger, observed
 from entry.settings import RunSettings, settings
 from thumbnails.requests.models import Task
-from thumbnails.runs.open import at_once, open_run
+from thumbnails.runs.open import at_once, open_run, stragglers_of
 
 
 class Event(BaseModel):
@@ -41,4 +41,5 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
         "execution": event.execution,
         **request.for_map(),
         **at_once(request, given.image_concurrency),
+        "economy": stragglers_of(run_id, event.execution, store()),
     }

@@ -37,7 +37,7 @@ LANES = {
         *("test_secrets", "test_one_domain", "test_command", "test_api", "test_fuzz", "test_stack", "test_events"),
         *("test_budget", "test_runs", "test_requests"),
     ),
-    "browser": ("test_page", "test_attacks", "test_lost_events"),
+    "browser": ("test_page", "test_attacks", "test_lost_events", "test_batches"),
 }
 #: What tests note a row of under this name.
 TABLES = {"fault": "faults", "attack": "attacks", "crash": "crashes", "lost_event": "lost events"}

@@ -133,13 +133,14 @@ EXPECTED = {
         "s3:GetObject",
         "s3:GetObjectVersion",
     )
-    | on([f"{CAMPAIGNS}/budget/*", MEASURED], "s3:GetObject")
+    | on([f"{CAMPAIGNS}/budget/*", f"{CAMPAIGNS}/campaign.json", MEASURED], "s3:GetObject")
     | on(f"{BUCKET}/rejected/*", "s3:PutObject")
     | on(BUCKET, "s3:ListBucket"),
     "GenerateThumbnailRole": of_a_function("GenerateThumbnailLogs")
     | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*", BUDGETS], "s3:GetObject", "s3:PutObject")
     | on([f"{BUCKET}/gallery/*", f"{BUCKET}/spent/*"], "s3:PutObject")
-    | on([f"{BUCKET}/runs/*/request.json", MEASURED], "s3:GetObject")
+    | on([f"{BUCKET}/runs/*/request.json", MEASURED, f"{CAMPAIGNS}/economy/failed/*"], "s3:GetObject")
+    | on("arn:${AWS::Partition}:bedrock:${BedrockRegion}::foundation-model/stability.*", "bedrock:InvokeModel")
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")
     | on(KMS_KEYS, "kms:Decrypt"),
@@ -192,8 +193,22 @@ EXPECTED = {
     | on(BUDGETS, "s3:GetObject", "s3:PutObject")
     | on([f"{CAMPAIGNS}/images.jsonl", f"{CAMPAIGNS}/manifest.json"], "s3:PutObject", "s3:AbortMultipartUpload")
     | on(BUCKET, "s3:ListBucket"),
+    "BatchCampaignRole": of_a_function("BatchCampaignLogs")
+    | on(
+        [f"{CAMPAIGNS}/requests.json", f"{CAMPAIGNS}/rows/*.json", f"{BUCKET}/runs/*/request.json"],
+        "s3:GetObject",
+    )
+    | on(f"{CAMPAIGNS}/economy/*", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+    | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject", "s3:PutObject")
+    | on(f"{BUCKET}/spent/*", "s3:PutObject")
+    | on(BUCKET, "s3:ListBucket")
+    | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")
+    | on(KMS_KEYS, "kms:Decrypt"),
     "CampaignRole": WITHOUT_RESOURCES
-    | on(["${ValidateCampaignFunction.Arn}", "${CollectCampaignFunction.Arn}"], "lambda:InvokeFunction")
+    | on(
+        [f"${{{name}CampaignFunction.Arn}}" for name in ("Validate", "Batch", "Collect")],
+        "lambda:InvokeFunction",
+    )
     | on(["${GenerateThumbnailsStateMachine}", CAMPAIGN_MACHINE], "states:StartExecution")
     | on([EXECUTION_ARNS[1], CAMPAIGN_ROWS], "states:DescribeExecution", "states:StopExecution")
     | on(SYNC_RULE, "events:PutTargets", "events:PutRule", "events:DescribeRule")
@@ -230,7 +245,7 @@ def test_a_role_has_no_managed_policy_no_wildcard_action_and_no_bare_resource(na
         assert not resource.endswith(f"{BUCKET}/*")
 
 
-@pytest.mark.parametrize("name", ["GenerateThumbnailRole", "ApiRole"])
+@pytest.mark.parametrize("name", ["GenerateThumbnailRole", "BatchCampaignRole", "ApiRole"])
 def test_a_secret_under_a_key_of_its_owners_is_decrypted_and_nothing_else(name: str) -> None:
     (statement,) = [one for one in statements(name) if one["Action"] == "kms:Decrypt"]
     assert {key: plain(value) for key, value in statement["Condition"]["StringEquals"].items()} == {
@@ -714,7 +729,7 @@ def test_a_dashboards_widgets_do_not_overlap() -> None:
 def test_a_function_holds_a_key_only_where_it_calls_a_provider(name: str) -> None:
     variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
     keys = {variable for variable in variables if variable.endswith("_API_KEY") or variable == "PROVIDER_KEYS_SECRET"}
-    assert bool(keys) == (name in ("GenerateThumbnailFunction", "ApiFunction"))
+    assert bool(keys) == (name in ("GenerateThumbnailFunction", "BatchCampaignFunction", "ApiFunction"))
 
 
 #: Every list of pins.

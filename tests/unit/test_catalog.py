@@ -44,6 +44,9 @@ LIVING = {
     "gemini-3-pro-image",
     "gemini-nano-banana-2.1",
     "gemini-3.1-flash-lite-image",
+    "stability.stable-image-core-v1:1",
+    "stability.sd3-5-large-v1:0",
+    "stability.stable-image-ultra-v1:1",
 }
 RETIRED = {
     "gpt-image-1": (date(2026, 10, 23), "gpt-image-2.5-flare"),

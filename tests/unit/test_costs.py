@@ -82,7 +82,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [name for name, model in MODELS.items() if model.provider != "bedrock"])
 @pytest.mark.parametrize("title", TITLES)
 @pytest.mark.parametrize("context", ["", "What the post is about. " * 60])
 def test_the_estimate_is_within_ten_per_cent_of_the_bill(

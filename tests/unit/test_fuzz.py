@@ -43,7 +43,7 @@ from thumbnails.images.providers.answers import Answer
 from thumbnails.keys import S3Object, image_key, original_key
 from thumbnails.requests.checks import parse_cell
 from thumbnails.requests.events import run_for
-from thumbnails.requests.models import Task
+from thumbnails.requests.models import Task, stored_request
 from thumbnails.runs.collect import collect_run
 from thumbnails.strict_json import NotJson, read_json
 from thumbs.cli import main as cli
@@ -122,15 +122,16 @@ def stays_under(keys: list[str], *prefixes: str) -> None:
 
 
 def is_within_the_contract(task: Task, run: dict[str, Any]) -> None:
-    prompts = run["prompts"] if task == "generateBatch" else [run["title"]]
-    assert 1 <= len(prompts) * len(run["models"]) <= CAP
-    for title in prompts:
+    rows = run["rows"] if task == "generateBatch" else [run]
+    assert 1 <= sum(len(row["cells"]) for row in rows) <= CAP
+    for row in rows:
+        title, models = row["title"], [cell["model"] for cell in row["cells"]]
         assert 3 <= len(title) <= 200
         assert title == title.strip()
         assert not any(character < " " or "\x7f" <= character <= "\x9f" for character in title)
         assert any(character.isprintable() and not character.isspace() for character in title)
         title.encode()
-    assert set(run["models"]) <= set(MODELS) and len(set(run["models"])) == len(run["models"])
+        assert set(models) <= set(MODELS) and len(set(models)) == len(models)
     assert run["style"] in STYLES and run["template"] in TEMPLATES and run["font"] in FONTS
     assert len(run["context"]) <= 2500 and len(run["extra_prompt"]) <= 500
     assert run["reuse"] in (True, False)
@@ -254,7 +255,7 @@ def test_a_file_that_is_no_json_is_refused(body: bytes) -> None:
 def test_a_file_as_any_editor_saves_it_is_read(encoding: str) -> None:
     store, event = dropped("batch.json", '{"prompts": ["Über uns"], "models": ["gpt-image-1"]}'.encode(encoding))
     run = opened("files by hand", "generateBatch", "inbox-v1", event, store)
-    assert run and run["prompts"] == ["Über uns"]
+    assert run and run["rows"][0]["title"] == "Über uns"
 
 
 DETAILS = st.fixed_dictionaries(
@@ -312,7 +313,8 @@ def begun(property_: str, execution: str, event: object, store: MemoryStore) -> 
     images = 0
     for item in items:
         assert item["request"].pop("resume") == f"{execution}-{item['row']}"
-        is_within_the_contract("generateThumbnails", item["request"])
+        request = stored_request("generateThumbnails", item["request"])
+        is_within_the_contract("generateThumbnails", request.for_map())
         images += len(item["request"]["models"])
     assert images <= store.json(f"campaigns/{execution}/campaign.json")["max_images"]
     assert 1 <= campaign["max_concurrency"] <= 10_000

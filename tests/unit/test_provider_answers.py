@@ -11,21 +11,30 @@ from typing import Any
 
 import httpx2
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
+from botocore.httpsession import URLLib3Session
 
 from thumbnails import errors
-from thumbnails.catalog import MODELS
+from thumbnails.catalog import MODELS, Provider
+from thumbnails.catalog.models import bedrock_url
 from thumbnails.catalog.prices import Usage
-from thumbnails.images.providers import generate_picture, google, openai
+from thumbnails.images.providers import bedrock, generate_picture, google, openai
 from thumbnails.images.providers.answers import Answer
+from thumbnails.images.providers.bedrock import _Body
 from thumbnails.runs.failures import BILLED
 
 CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("provider_answers.json").read_text())
 TROUBLESHOOTING = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 BEGIN, END = "<!-- provider answers: begin -->", "<!-- provider answers: end -->"
-MODEL = {"openai": "gpt-image-2.5-flare", "gemini": "gemini-3-pro-image"}
-NAME = {"openai": "OpenAI", "gemini": "Gemini"}
+MODEL = {
+    "openai": "gpt-image-2.5-flare",
+    "gemini": "gemini-3-pro-image",
+    "bedrock": "stability.stable-image-core-v1:1",
+}
+NAME = {"openai": "OpenAI", "gemini": "Gemini", "bedrock": "Bedrock"}
+BEDROCK_URL: dict[Provider, str] = {"bedrock": bedrock_url("us-west-2")}
 
-Ask = Callable[[str, int, Any], Answer]
+Ask = Callable[..., Answer]
 
 
 @pytest.fixture
@@ -36,7 +45,7 @@ def ask() -> Iterator[Ask]:
 
 
 def forget_clients() -> None:
-    for adapter in (openai, google):
+    for adapter in (openai, google, bedrock):
         adapter._client.cache_clear()
 
 
@@ -44,22 +53,31 @@ def asking(patch: pytest.MonkeyPatch) -> Ask:
     """Asks a provider's adapter for a picture, with an answer in the network's place."""
     forget_clients()
 
-    def ask(to: str, status: int, body: Any) -> Answer:
+    def ask(to: str, status: int, body: Any, name: str = "") -> Answer:
+        """``name`` is the error's, where the provider puts it into a header."""
         text = body if isinstance(body, str) else json.dumps(body)
         kind = "text/html" if text.startswith("<") else "application/json"
 
         def handle(_self: object, request: httpx2.Request) -> httpx2.Response:
             return httpx2.Response(status, text=text, headers={"content-type": kind}, request=request)
 
+        def send(_self: object, request: AWSPreparedRequest) -> AWSResponse:
+            headers: Any = HeadersDict({"content-type": kind, **({"x-amzn-errortype": name} if name else {})})
+            return AWSResponse(request.url, status, headers, _Body(text.encode()))
+
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         patch.setattr(httpx2.HTTPTransport, "handle_request", handle)
-        return generate_picture(MODELS[MODEL[to]].order(), "A prompt", lambda _name: "a-key", 30)
+        patch.setattr(URLLib3Session, "send", send)
+        order = MODELS[MODEL[to]].order()
+        return generate_picture(order, "A prompt", lambda _name: "a-key", 30, BEDROCK_URL)
 
     return ask
 
 
 def said_of(ask: Ask, case: dict[str, Any]) -> errors.ThumbnailError:
     with pytest.raises(errors.ThumbnailError) as raised:
-        ask(case["to"], case["http"], case["body"])
+        ask(case["to"], case["http"], case["body"], case.get("name", ""))
     return raised.value
 
 
@@ -73,6 +91,8 @@ def test_an_answer_is_told_apart_and_worded(ask: Ask, case: dict[str, Any]) -> N
     if isinstance(said, dict) and "error" in said:
         # The provider's own sentence, besides what it means and what to do.
         assert said["error"]["message"] in str(error)
+    elif isinstance(said, dict) and "message" in said:
+        assert said["message"] in str(error)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case["error"] == "PictureRefused"], ids=lambda c: c["n"])
@@ -178,6 +198,7 @@ def table(ask: Ask) -> str:
         inner = body.get("error", {}) if isinstance(body, dict) else {}
         names = [inner.get("code") if case["to"] == "openai" else None, inner.get("status")]
         names += [detail.get("reason") for detail in inner.get("details", ())]
+        names += [case.get("name")]
         shown = " ".join([str(case["http"]), *(f"`{name}`" for name in names if name)])
         message = str(error).removeprefix(MODEL[case["to"]]).strip().replace("|", "\\|")
         lines.append(f"| {NAME[case['to']]} | {case['n']} | {shown} | `{case['error']}` | {retried} | {message} |")

@@ -11,10 +11,20 @@ from typing import Any
 
 import httpx2
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from botocore.httpsession import URLLib3Session
 
 from thumbnails import errors
 from thumbnails.catalog import MODELS, Provider
-from thumbnails.images.providers import generate_picture, google, one_line, openai, warm_up_adapters
+from thumbnails.catalog.models import bedrock_url
+from thumbnails.images.providers import bedrock, generate_picture, google, one_line, openai, warm_up_adapters
 
 KEYS = {"OPENAI_API_KEY": "sk-proj-Secret0123456789", "GEMINI_API_KEY": "AIzaSecret0123456789"}
 PICTURE = b"\xff\xd8 a picture"
@@ -405,6 +415,63 @@ def test_a_process_imports_no_provider_that_it_does_not_need(imports: str, absen
 
 
 def test_a_warm_up_asks_no_provider_and_leaves_no_client(wire: Wire) -> None:
+    bedrock._client.cache_clear()
     warm_up_adapters()
     assert wire.requests == []
-    assert [adapter._client.cache_info().currsize for adapter in (openai, google)] == [0, 0]
+    assert [adapter._client.cache_info().currsize for adapter in (openai, google, bedrock)] == [0, 0, 0]
+
+
+CORE = "stability.stable-image-core-v1:1"
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """What Bedrock is sent; it answers with a picture, or raises what is put into the list first."""
+    sent: list[Any] = []
+
+    def send(_self: object, request: AWSPreparedRequest) -> AWSResponse:
+        if sent and isinstance(sent[0], Exception):
+            raise sent[0]
+        sent.append(request)
+        body = json.dumps({"seeds": [1], "finish_reasons": [None], "images": [base64.b64encode(PICTURE).decode()]})
+        headers: Any = HeadersDict({"content-type": "application/json"})
+        return AWSResponse(request.url, 200, headers, bedrock._Body(body.encode()))
+
+    monkeypatch.setattr(URLLib3Session, "send", send)
+    bedrock._client.cache_clear()
+    yield sent
+    bedrock._client.cache_clear()
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS if MODELS[model].provider == "bedrock"])
+def test_bedrock_is_asked_once_in_its_region_for_one_wide_picture_and_without_a_key(
+    sent: list[Any], model: str
+) -> None:
+    urls: dict[Provider, str] = {"bedrock": bedrock_url("eu-west-1")}
+    (picture,) = generate_picture(MODELS[model].order(), "A prompt", lambda _name: None, 30, urls).pictures
+    assert picture == PICTURE
+    (request,) = sent
+    assert request.url.startswith("https://bedrock-runtime.eu-west-1.amazonaws.com/model/stability.")
+    assert b"/eu-west-1/bedrock/aws4_request" in request.headers["Authorization"]
+    assert json.loads(request.body) == {"prompt": "A prompt", "output_format": "jpeg", "aspect_ratio": "16:9"}
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (ReadTimeoutError(endpoint_url="https://bedrock"), errors.ProviderTimeout),
+        (ConnectTimeoutError(endpoint_url="https://bedrock"), errors.ProviderTimeout),
+        (EndpointConnectionError(endpoint_url="https://bedrock"), errors.ProviderUnreachable),
+        (ConnectionClosedError(endpoint_url="https://bedrock"), errors.ProviderUnreachable),
+        (NoCredentialsError(), errors.ProviderMisconfigured),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
+def test_a_connection_to_bedrock_that_fails_is_one_error_of_the_tree(
+    sent: list[Any], error: Exception, named: type[Exception]
+) -> None:
+    sent.append(error)
+    with pytest.raises(named):
+        generate_picture(
+            MODELS[CORE].order(), "A prompt", lambda _name: None, 30, {"bedrock": bedrock_url("us-west-2")}
+        )

@@ -6,7 +6,7 @@ sign, is recorded where botocore builds it and held against the template's state
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -19,6 +19,7 @@ from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from PIL import Image
 
 import api.app
+import batch_campaign.app
 import collect_batch.app
 import collect_campaign.app
 import generate_thumbnail.app
@@ -28,10 +29,11 @@ import validate_campaign.app
 from entry import clients
 from entry.settings import settings
 from tests.unit.test_access import listed, plain, statements
-from thumbnails.catalog.prices import Usage
-from thumbnails.errors import DailyBudgetExceeded, ThumbnailError
-from thumbnails.images.cell import picture_of
+from thumbnails.catalog.prices import BATCH_SHARE, Usage
+from thumbnails.errors import DailyBudgetExceeded, PictureRefused, ThumbnailError
+from thumbnails.images.digests import picture_of
 from thumbnails.images.providers.answers import Answer
+from thumbnails.images.providers.batches import Asked, Look, Result
 from thumbnails.keys import image_key, original_key
 from thumbnails.requests.events import run_for_file
 from thumbnails.requests.models import Batch
@@ -41,7 +43,13 @@ STATES = f"arn:aws:states:{REGION}:{ACCOUNT}"
 MACHINES = ("generateBatch", "generateThumbnails", "generateCampaign")
 GPT = "gpt-image-2.5-flare"
 REQUEST = {"prompts": ["First title", "Second title"], "models": [GPT]}
-CONTEXT = SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a:b", aws_request_id="alone-1")
+CONTEXT = SimpleNamespace(
+    function_name="f",
+    memory_limit_in_mb=1,
+    invoked_function_arn="a:b",
+    aws_request_id="alone-1",
+    get_remaining_time_in_millis=lambda: 900_000,
+)
 
 #: The calls that a function may make are named as botocore names them, the permissions as IAM does.
 ACTIONS = {
@@ -308,6 +316,52 @@ def test_validate_and_collect_campaign_may_do_what_they_do(account: Account) -> 
     account.needs.clear()
     call(validate_campaign.app.handler, {"execution": "again", "request": {"resume": "camp"}})
     assert refused("ValidateCampaignRole", account) == set()
+
+
+class OneBatch:
+    """A provider whose batch has made one picture and refused the other."""
+
+    def submit(self, _name: str, asked: Sequence[Asked]) -> str:
+        self.asked = [one.id for one in asked]
+        return "batch-1"
+
+    def find(self, _name: str, _since: object) -> None:
+        """Nobody has submitted any."""
+
+    def look(self, _batch: str) -> Look:
+        return Look(True, "completed", ("file",))
+
+    def results(self, _model: str, _look: Look) -> Iterator[Result]:
+        yield self.asked[0], Answer((picture(),), Usage(text_in=200, image_out=600), BATCH_SHARE)
+        yield self.asked[1], PictureRefused("no")
+
+
+def test_batch_campaign_may_do_what_it_does(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    account.put("campaigns/posts.csv", "title,reuse\nFirst title,true\nSecond title,false\n")
+    request = {"file": "campaigns/posts.csv", "models": [GPT], "max_images": 2, "economy": True}
+    opened = call(validate_campaign.app.handler, {"execution": "camp", "request": request})
+    account.needs.clear()
+    batches = OneBatch()
+
+    def batches_of(_provider: str, key_for: Callable[[str], str], *_: object) -> OneBatch:
+        assert key_for("OPENAI_API_KEY") == "sk-secret"
+        return batches
+
+    monkeypatch.setattr(batch_campaign.app, "batches_of", batches_of)
+    monkeypatch.setattr(batch_campaign.app.metrics.provider, "namespace", "any")  # type: ignore[attr-defined]
+    step = {"campaign_id": "camp", "execution": "camp", "items_key": opened["items_key"]}
+    assert call(batch_campaign.app.handler, {**step, "step": "submit"}) == {"open": 0, "wait_seconds": 0}
+    assert call(batch_campaign.app.handler, {**step, "step": "check"}) == {"open": 0, "wait_seconds": 0}
+    assert refused("BatchCampaignRole", account) == set()
+    account.needs.clear()
+    cells = [
+        {"title": title, "model": GPT, "run_id": f"camp-{row}", "execution": f"camp-{row}", "economy": "fail"}
+        for row, title in enumerate(["First title", "Second title"])
+    ]
+    made, failed = (call(generate_thumbnail.app.handler, cell) for cell in cells)
+    assert (made["paid_calls"], made["usd"]) == (1, pytest.approx((200 * 5 + 600 * 30) / 2e6))
+    assert isinstance(failed, PictureRefused)
+    assert refused("GenerateThumbnailRole", account) == set()
 
 
 def test_the_api_may_do_what_it_does(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,6 +181,9 @@ def summary(run: RunStatus, result: dict[str, Any]) -> str:
     succeeded, failed = (images["succeeded"], images["failed"])
     if run.cells:
         succeeded, failed = run.count("succeeded"), run.count("failed")
+        if others := sum(len(cell.variants) for cell in run.cells):
+            succeeded += others
+            failed = images["total"] - succeeded - run.count("deleted")
     without = f", [red]{failed} failed[/red]" if failed else ""
     without += f", {run.count('deleted')} deleted" if run.count("deleted") else ""
     return (

@@ -105,6 +105,12 @@ def campaign(
     tolerated_failure_percentage: Annotated[
         float | None, typer.Option(min=0, max=100, help="Rows without any image, of a hundred, that do not end it.")
     ] = None,
+    economy: Annotated[
+        bool, typer.Option("--economy", help="Half price: by the providers' batches, which may take a day.")
+    ] = False,
+    stragglers: Annotated[
+        str | None, typer.Option(help="What no batch made: fail, or live at the whole price. With --economy.")
+    ] = None,
     watch: Watch = True,
     as_json: AsJson = False,
 ) -> None:
@@ -117,6 +123,8 @@ def campaign(
         "font": font,
         "max_concurrency": max_concurrency,
         "tolerated_failure_percentage": tolerated_failure_percentage,
+        "economy": economy or None,
+        "stragglers": stragglers,
     }
     request = {name: value for name, value in asked.items() if value is not None}
     application = Application.from_environment()

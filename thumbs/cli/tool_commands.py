@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from thumbnails.catalog import DEFAULT_FONT, FONTS, MODELS, PROVIDERS, Provider, notices
 from thumbnails.catalog.check import differences
-from thumbnails.catalog.models import today
+from thumbnails.catalog.models import bedrock_url, today
 from thumbnails.errors import InvalidBatch, ThumbnailError
 from thumbnails.requests.checks import parse_request
 from thumbnails.runs.costs import spent
@@ -29,9 +29,16 @@ FUNCTIONS = (
     "api",
     "validateCampaign",
     "collectCampaign",
+    "batchCampaign",
 )
 #: Where each provider's other endpoint is named, as its SDK reads it.
-BASE_URL_VARIABLES: dict[Provider, str] = {"openai": "OPENAI_BASE_URL", "google": "GOOGLE_GEMINI_BASE_URL"}
+BASE_URL_VARIABLES: dict[Provider, str] = {
+    "openai": "OPENAI_BASE_URL",
+    "google": "GOOGLE_GEMINI_BASE_URL",
+    "bedrock": "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+}
+#: Where providers that are in regions of their own are asked.
+BASE_URLS: dict[Provider, str] = {"bedrock": bedrock_url("us-west-2")}
 LIST_SECONDS = 30.0
 #: More rows than a sheet can be looked at with.
 PREVIEW_TITLES = 50
@@ -78,7 +85,7 @@ def _print_differences(as_json: bool) -> None:
 
     found, asked = [], []
     for provider in PROVIDERS:
-        base_url = os.environ.get(BASE_URL_VARIABLES[provider], "")
+        base_url = os.environ.get(BASE_URL_VARIABLES[provider]) or BASE_URLS.get(provider, "")
         try:
             listed = listed_models(provider, os.environ.get, LIST_SECONDS, base_url)
         except ThumbnailError as problem:
@@ -87,7 +94,7 @@ def _print_differences(as_json: bool) -> None:
         asked.append(provider)
         found += differences(provider, listed)
     if not asked:
-        raise CommandError("no provider could be asked", "set OPENAI_API_KEY, GEMINI_API_KEY or both")
+        raise CommandError("no provider could be asked", "set OPENAI_API_KEY, GEMINI_API_KEY or AWS credentials")
     if as_json:
         print(json.dumps([difference._asdict() for difference in found]))
     else:

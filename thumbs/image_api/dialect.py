@@ -1,4 +1,4 @@
-"""What the two providers' dialects have in common: the order for a picture, an error, the questions asked of each."""
+"""What the providers' dialects have in common: the order for a picture, an error, the questions asked of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -187,6 +187,7 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
             "DailyBudgetUsd": "0",
             "OpenAIBaseUrl": f"{stack.image_api_url}/v1",
             "GeminiBaseUrl": f"{stack.image_api_url}",
+            "BedrockBaseUrl": f"{stack.image_api_url}",
             "OpenAIApiKey": "offline",
             "GeminiApiKey": "offline",
         }
@@ -197,6 +198,7 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
         "CorsOrigin": stack.endpoint,
         "OpenAIBaseUrl": os.environ.get("OPENAI_BASE_URL", ""),
         "GeminiBaseUrl": os.environ.get("GOOGLE_GEMINI_BASE_URL", ""),
+        "BedrockBaseUrl": os.environ.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", ""),
         **real_keys(),
     }
 

@@ -14,8 +14,8 @@ import ijson
 from thumbnails.aws.s3 import Store
 from thumbnails.campaigns.rows import FILE_MEBIBYTES, NOT_OF_ROWS, ROWS, read_rows
 from thumbnails.catalog import MODELS, Provider
-from thumbnails.catalog.prices import Measured
-from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
+from thumbnails.catalog.prices import BATCH_SHARE, Measured
+from thumbnails.errors import DailyBudgetExceeded, InvalidBatch, quoted
 from thumbnails.keys import CAMPAIGNS, campaign_budget_key, campaign_prefix, results_prefix
 from thumbnails.requests.checks import parse_campaign, parse_request
 from thumbnails.requests.estimate import cell_usd
@@ -101,7 +101,7 @@ def _copy_rows(
     measured: Measured,
 ) -> tuple["array[float]", int]:
     """Check every row and write it as Step Functions reads it; what each row costs, and how many images there are."""
-    defaults = campaign.defaults
+    share = price_share(campaign.economy, campaign.stragglers)
     # US dollars of each row: eight bytes, where a list of floats has thirty-two.
     costs = array("d")
     images = count = bad = 0
@@ -112,13 +112,13 @@ def _copy_rows(
             if count > ROWS:
                 raise InvalidBatch(f"a campaign has at most {ROWS:,} rows")
             try:
-                request = _checked(given, defaults, cap, real)
+                request = _checked(given, campaign, cap, real)
             except InvalidBatch as refusal:
                 bad += 1
                 named += [f"{place}: {refusal}"] if bad <= NAMED_ROWS else []
                 continue
             images += request.images
-            costs.append(_missing_usd(request, 0, measured))
+            costs.append(_missing_usd(request, 0, measured) * share)
             write({"row": row, "request": {**request.model_dump(), "resume": f"{campaign_id}-{row}"}})
     if bad:
         more = f"; and {bad - NAMED_ROWS} more" if bad > NAMED_ROWS else ""
@@ -130,13 +130,22 @@ def _copy_rows(
     return costs, images
 
 
-def _checked(given: object, defaults: dict[str, Any], cap: int, real: Collection[Provider]) -> Request:
+def price_share(economy: bool, stragglers: str) -> float:
+    """The part of the list price that a campaign's pictures cost at most."""
+    return BATCH_SHARE if economy and stragglers == "fail" else 1.0
+
+
+def _checked(given: object, campaign: Campaign, cap: int, real: Collection[Provider]) -> Request:
     if not isinstance(given, dict):
         raise InvalidBatch("a row is an object with title and models")
     said = {name: value for name, value in given.items() if value is not None}
     if other := [name for name in NOT_OF_ROWS if name in said]:
         raise InvalidBatch(f"{other[0]} is not for a campaign, whose rows have one image by each model")
-    return parse_request("generateThumbnails", {**defaults, **said}, cap, real)
+    request = parse_request("generateThumbnails", {**campaign.defaults, **said}, cap, real)
+    if campaign.economy and (alone := [model for model in request.models if not MODELS[model].batch]):
+        taken = ", ".join(model.id for model in MODELS.values() if model.batch and model.state() != "retired")
+        raise InvalidBatch(f"economy: no provider makes {quoted(alone[0])} in a batch; choose from: {taken}")
+    return request
 
 
 @contextmanager
@@ -173,12 +182,13 @@ def _missing_rows(
     """The rows that have not all of their images, and what each costs; all rows where no execution came to its end."""
     every = campaign_prefix(campaign_id) + "requests.json"
     measured = measured_tokens(store, MODELS)
+    share = price_share(checked.get("economy", False), checked.get("stragglers", "fail"))
     # A bit for each column.
     made = [0] * checked["rows"]
     with TemporaryFile() as lines:
         if store.download(campaign_prefix(campaign_id) + "images.jsonl", lines) is None:
             return every, array(
-                "d", (_missing_usd(_request_of(item), 0, measured) for item in _stored_rows(every, store))
+                "d", (_missing_usd(_request_of(item), 0, measured) * share for item in stored_rows(every, store))
             )
         lines.seek(0)
         for line in lines:
@@ -189,10 +199,10 @@ def _missing_rows(
     costs = array("d")
     with TemporaryFile() as copy:
         with _items(copy) as write:
-            for item in _stored_rows(every, store):
+            for item in stored_rows(every, store):
                 if made[item["row"]].bit_count() < len(item["request"]["models"]):
                     write(item)
-                    costs.append(_missing_usd(_request_of(item), made[item["row"]], measured))
+                    costs.append(_missing_usd(_request_of(item), made[item["row"]], measured) * share)
         copy.seek(0)
         store.upload(key, copy, "application/json")
     return key, costs
@@ -209,7 +219,8 @@ def _missing_usd(request: Request, made: int, measured: Measured) -> float:
     return sum(cell_usd(request.titles[0], model, request, measured) for model in columns)
 
 
-def _stored_rows(key: str, store: Store) -> Generator[dict[str, Any], None, None]:
+def stored_rows(key: str, store: Store) -> Generator[dict[str, Any], None, None]:
+    """The rows of a checked copy, one at a time: each one's number and request."""
     with TemporaryFile() as file:
         store.download(key, file)
         file.seek(0)
@@ -230,7 +241,7 @@ def _affordable(
         return key, rows, None
     first = f"{campaign_prefix(campaign_id)}rows/{execution}.json"
     with TemporaryFile() as copy:
-        with _items(copy) as write, closing(_stored_rows(key, store)) as stored:
+        with _items(copy) as write, closing(stored_rows(key, store)) as stored:
             for item in islice(stored, rows):
                 write(item)
         copy.seek(0)
@@ -263,6 +274,7 @@ def _opened(
         "rows": rows,
         "max_concurrency": checked["max_concurrency"],
         "tolerated_failure_percentage": float(checked["tolerated_failure_percentage"]),
+        "economy": checked.get("economy", False),
         # The Map's, where it fails.
         "failure": pause,
     }

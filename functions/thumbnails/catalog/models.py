@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-Provider = Literal["openai", "google"]
+Provider = Literal["openai", "google", "bedrock"]
 Quality = Literal["draft", "standard", "high"]
 State = Literal["living", "ending", "retired"]
 
@@ -24,6 +24,11 @@ DEFAULT_QUALITY: Quality = "standard"
 CANVAS = (1200, 630)
 #: So long before its end a model is warned of.
 NOTICE = timedelta(days=30)
+
+
+def bedrock_url(region: str) -> str:
+    """Bedrock's endpoint in an AWS region (https://docs.aws.amazon.com/general/latest/gr/bedrock.html)."""
+    return f"https://bedrock-runtime.{region}.amazonaws.com"
 
 
 @dataclass(frozen=True)

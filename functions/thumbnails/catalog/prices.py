@@ -12,6 +12,8 @@ from typing import Any
 from thumbnails.catalog.models import Model, Order
 
 MILLION = 1_000_000
+#: The part of the list price that OpenAI's and Gemini's batches cost.
+BATCH_SHARE = 0.5
 #: Bytes of UTF-8 that one token of a prompt stands for, nearly, in any script.
 TOKEN_BYTES = 4
 #: Tokens that a picture took so far, by the model and the kind of picture, where that was measured.

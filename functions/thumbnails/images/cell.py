@@ -1,6 +1,7 @@
 """One cell of the matrix: model call, overlay, upload, and never a second payment for a picture that is there."""
 
 import io
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,16 +10,17 @@ from typing import Any
 
 from PIL import Image as Canvas
 
+from thumbnails import errors
 from thumbnails.aws.s3 import Store
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, Order
 from thumbnails.catalog.prices import Cost, cost_usd, sum_of
-from thumbnails.errors import UnusableAnswer, UnusablePicture
+from thumbnails.errors import BatchGaveUp, UnusableAnswer, UnusablePicture
 from thumbnails.images.digests import Picture, image_digest, picture_of
 from thumbnails.images.overlay.compose import draw_overlay, prepare_title
 from thumbnails.images.overlay.picture import open_picture, size_of
 from thumbnails.images.providers.answers import Answer
 from thumbnails.images.redraw import drawn_title
-from thumbnails.keys import image_key, original_key
+from thumbnails.keys import batch_failure_key, image_key, original_key
 from thumbnails.requests.models import MOST_VARIANTS, Cell, variants_of
 from thumbnails.runs.costs import note_spending
 
@@ -114,6 +116,8 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     originals = _originals(cell, asked, [variant for variant in range(wanted) if variant not in drawn], store)
     missing = [variant for variant in range(wanted) if variant not in drawn and variant not in originals]
     seconds = None
+    if missing and cell.economy:
+        _raise_what_the_batch_says(cell, store)
     if missing:
         started = time.perf_counter()
         originals |= _paid(cell, asked, missing, store, generate)
@@ -195,7 +199,8 @@ def _paid(cell: Cell, asked: Picture, variants: list[int], store: Store, generat
     if len(variants) > 1:
         # Of several those count that can be opened; where none can, the first says why.
         pictures = tuple(picture for picture in pictures if _opens(picture)) or pictures[:1]
-    cost = Cost(cost_usd(order.model, answer.usage, len(answer.pictures), order), answer.usage)
+    usd = cost_usd(order.model, answer.usage, len(answer.pictures), order) * answer.share
+    cost = Cost(usd, answer.usage)
     made: dict[int, _Original] = {}
     for variant, picture in zip(variants, pictures, strict=False):
         # One call has one bill: its first picture has it.
@@ -218,6 +223,16 @@ def _draw(cell: Cell, key: str, of_image: str, original: _Original, order: Order
     }
     store.put(key, finished.jpeg, "image/jpeg", metadata)
     return drawn
+
+
+def _raise_what_the_batch_says(cell: Cell, store: Store) -> None:
+    """Why a half-price batch has no picture of a cell, unless the picture may be asked for now, at the whole price."""
+    stored = store.get(batch_failure_key(cell.run_id, cell.column))
+    said = json.loads(stored.body) if stored else {}
+    error = getattr(errors, said.get("error", ""), BatchGaveUp)
+    if cell.economy == "live" and error is BatchGaveUp:
+        return
+    raise error(said.get("message") or f"{cell.model} has not made this picture in a batch")
 
 
 def _size_warnings(picture: bytes, order: Order) -> Iterator[str]:

@@ -86,6 +86,8 @@ def parse_campaign(value: object, real: Collection[Provider] = ()) -> Campaign:
         campaign = Campaign.model_validate(given)
     except ValidationError as error:
         raise refusal(shape_problems(error)) from None
+    if campaign.stragglers == "live" and not campaign.economy:
+        raise InvalidBatch("stragglers says what becomes of what no batch made: it goes with economy")
     # What is wrong for every row is said once.
     one_row = {"models": [next(iter(MODELS))], **campaign.defaults}
     parse_request("generateThumbnails", one_row, len(MODELS), real, titles_follow=True)

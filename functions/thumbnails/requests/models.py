@@ -28,6 +28,9 @@ MOST_PLACES = 1_000_000
 #: The items of the positional form, in order, after the one that names the titles.
 POSITIONS = ("models", "style", "template", "font", "context", "extra_prompt")
 
+#: What becomes of a picture that no half-price batch made.
+Stragglers = Literal["fail", "live"]
+
 #: A cell's row and column.
 Place = tuple[int, int]
 
@@ -204,6 +207,9 @@ class Campaign(BaseModel):
 
     ``max_images`` is the campaign's own budget: there is no other cap. ``max_concurrency`` rows are made at a time, and
     above ``tolerated_failure_percentage`` of rows without any image the rest is not begun.
+
+    With ``economy`` its pictures are asked for in the providers' batches, at half price and within a day;
+    ``stragglers`` says whether those that no batch made are asked for one by one, at the whole price, or fail.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -212,6 +218,8 @@ class Campaign(BaseModel):
     max_images: Annotated[StrictInt, Field(ge=1)]
     max_concurrency: Annotated[StrictInt, Field(ge=1, le=10_000)] = 20
     tolerated_failure_percentage: Annotated[float, Field(strict=True, ge=0, le=100)] = 5.0
+    economy: StrictBool = False
+    stragglers: Stragglers = "fail"
     models: list[Text] | None = None
     style: Text | None = None
     template: Text | None = None
@@ -231,8 +239,9 @@ class Campaign(BaseModel):
 class Cell(BaseModel):
     """One cell of the matrix: what ``generateThumbnail`` takes. A person who calls it alone gives title and model.
 
-    ``waits`` is how often it has waited for its provider's pace, and ``waited_seconds`` for how long. One that is
-    called alone has no state machine to wait in.
+    ``economy`` says what becomes of it where its campaign's half-price batch has not made its picture; empty where it
+    was in none. ``waits`` is how often it has waited for its provider's pace, and ``waited_seconds`` for how long. One
+    that is called alone has no state machine to wait in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -249,6 +258,7 @@ class Cell(BaseModel):
     waits: Annotated[StrictInt, Field(ge=0)] = 0
     waited_seconds: Annotated[StrictInt, Field(ge=0)] = 0
     redraw: RunId = ""
+    economy: Literal["", Stragglers] = ""
     quality: Quality = DEFAULT_QUALITY
     variants: Variants = 1
     run_id: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""

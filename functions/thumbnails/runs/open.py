@@ -10,7 +10,7 @@ from thumbnails.aws.s3 import Store
 from thumbnails.catalog import Provider
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
 from thumbnails.images.redraw import resolve_redraw
-from thumbnails.keys import INBOX, REJECTED, S3Object, campaign_budget_key, request_key
+from thumbnails.keys import INBOX, REJECTED, S3Object, campaign_budget_key, campaign_prefix, request_key
 from thumbnails.requests.checks import parse_request, with_every_problem
 from thumbnails.requests.events import file_in, request_in
 from thumbnails.requests.models import Request, Task, stored_request
@@ -91,6 +91,17 @@ def _open_run(
         raise
     store.put_json(request_key(run_id), request.model_dump(), noted)
     return run_id, request
+
+
+def stragglers_of(run_id: str, execution: str, store: Store) -> str:
+    """What becomes of pictures that no half-price batch made; empty for a run that is no row of such a campaign.
+
+    A row that is resumed alone is none: whoever asks for that wants it now.
+    """
+    row = campaign_of_row(run_id, execution)
+    stored = store.get(f"{campaign_prefix(row[0])}campaign.json") if row else None
+    checked = json.loads(stored.body) if stored else {}
+    return str(checked["stragglers"]) if checked.get("economy") else ""
 
 
 def at_once(request: Request, images: int) -> dict[str, int]:

@@ -8,7 +8,8 @@ Only ``generate_picture`` lets them out: as one short line in which no key is le
 import importlib
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
@@ -21,8 +22,9 @@ from thumbnails.catalog import MODELS, Order, Provider
 from thumbnails.errors import ProviderMisconfigured, ThumbnailError
 from thumbnails.images.providers.answers import Answer
 
-#: The environment variable (and the field of the secret) that holds each provider's key.
-KEY_NAMES = {"openai": "OPENAI_API_KEY", "google": "GEMINI_API_KEY"}
+#: The environment variable (and the field of the secret) that holds each provider's key; Bedrock has none, but the
+#: permissions of whoever calls it.
+KEY_NAMES: dict[Provider, str] = {"openai": "OPENAI_API_KEY", "google": "GEMINI_API_KEY"}
 #: A provider's key, whole or as providers abbreviate it: ``sk-ab****yz``, ``sk-...wxyz``.
 LOOKS_LIKE_A_KEY = re.compile(r"\b(?:sk-|AIza)[\w*.…-]{2,}[\w*]")
 
@@ -42,7 +44,7 @@ def generate_picture(
         prompt: the whole prompt.
         key_for: the key stored under a name of ``KEY_NAMES``, or None.
         seconds: how long the provider may take.
-        base_urls: by provider, another endpoint than its own.
+        base_urls: by provider, another endpoint than its own; Bedrock's own is one of a region's, and always named.
         renewed_key_for: the key as it is stored now, where the one before is rejected: it may have been rotated.
 
     Returns:
@@ -53,23 +55,31 @@ def generate_picture(
         PermanentError: none would.
     """
     model = order.model
-    name = KEY_NAMES[model.provider]
-    key = key_for(name) or renewed_key_for(name)
-    if not key:
+    name = KEY_NAMES.get(model.provider)
+    key = (name and (key_for(name) or renewed_key_for(name))) or ""
+    if name and not key:
         raise ProviderMisconfigured(f"{model.id} needs a key and there is none: set {name}")
     base_url = (base_urls or {}).get(model.provider, "")
     try:
         return _call(order, prompt, key, base_url, seconds)
     except ProviderMisconfigured:
-        renewed = renewed_key_for(name)
+        renewed = renewed_key_for(name) if name else None
         if not renewed or renewed == key:
             raise
     return _call(order, prompt, renewed, base_url, seconds)
 
 
 def _call(order: Order, prompt: str, key: str, base_url: str, seconds: float) -> Answer:
-    try:
+    with without_key(key):
         answer: Answer = _adapter(order.model.provider).generate(order, prompt, key, base_url, seconds)
+    return answer
+
+
+@contextmanager
+def without_key(key: str) -> Iterator[None]:
+    """Let errors out as one short line in which no key is left."""
+    try:
+        yield
     except ThumbnailError as error:
         # A copy, without the cause: that is the SDK's error, which holds the request and its key.
         bare = copy(error)
@@ -80,7 +90,6 @@ def _call(order: Order, prompt: str, key: str, base_url: str, seconds: float) ->
         raise RuntimeError(one_line(f"{type(error).__name__}: {error}", key)).with_traceback(
             error.__traceback__
         ) from None
-    return answer
 
 
 def listed_models(
@@ -97,9 +106,9 @@ def listed_models(
     Raises:
         ThumbnailError: it gave no list.
     """
-    name = KEY_NAMES[provider]
-    key = key_for(name)
-    if not key:
+    name = KEY_NAMES.get(provider)
+    key = (name and key_for(name)) or ""
+    if name and not key:
         raise ProviderMisconfigured(f"{provider} is not asked: {name} is not set")
     try:
         listed: dict[str, date | None] = _adapter(provider).listed(key, base_url, seconds)
@@ -146,7 +155,8 @@ def _adapter(provider: str) -> ModuleType:
 
 def one_line(text: object, key: str, limit: int = 600) -> str:
     """A provider's words as one short line without the key, or anything that looks like one."""
-    line = " ".join(str(text).split()).replace(key, "[key]")
+    line = " ".join(str(text).split())
+    line = line.replace(key, "[key]") if key else line
     # Before it is cut: half a key is no longer found.
     line = LOOKS_LIKE_A_KEY.sub("[key]", line)
     return line if len(line) <= limit else line[: limit - 1] + "…"

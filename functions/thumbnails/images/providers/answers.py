@@ -27,10 +27,14 @@ WORDS = 380
 
 @dataclass(frozen=True)
 class Answer:
-    """Pictures as the provider encoded them, and what it counted; None where it counts nothing."""
+    """Pictures as the provider encoded them, and what it counted; None where it counts nothing.
+
+    ``share`` is the part of the list price that they cost.
+    """
 
     pictures: tuple[bytes, ...]
     usage: Usage | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ RULES = (
     Rule(*_TOMORROW, frozenset({429}), words=r"per day|\(RPD\)|daily"),
     Rule(*_TOO_MUCH, frozenset({413, 429}), words=r"request (?:is )?too large"),
     Rule(ProviderUnavailable, "is not ready", "redrive later", names=r"modelnotready|model.?loading"),
-    Rule(*_TOO_MANY, names=r"rate.?limit|throttl|too.?many.?requests|slow.?down"),
+    Rule(*_TOO_MANY, names=r"rate.?limit|throttl|service.?quota|too.?many.?requests|slow.?down"),
     # Gemini's sentence for every limit asks to check "plan and billing details".
     Rule(
         *_UNPAID,
@@ -233,6 +237,7 @@ RULES = (
     ),
     Rule(*_DOWN, frozenset({409, 424, 425, *range(500, 600)})),
     Rule(*_ACCOUNT, names=r"failed.?precondition"),
+    Rule(*_ACCOUNT, _BAD, words=r"^operation not allowed"),
     Rule(*_FORBIDDEN, names=r"ip.?not.?authorized|scope|insufficient.?permission|mismatched"),
     Rule(*_WRONG_KEY, frozenset({401})),
     Rule(*_FORBIDDEN, frozenset({403})),

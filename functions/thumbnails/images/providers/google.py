@@ -1,10 +1,14 @@
 """Gemini's generateContent (https://ai.google.dev/api/generate-content)."""
 
+import io
 import json
 import re
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from functools import lru_cache
+from tempfile import TemporaryFile
 from typing import Any
 
 import httpx2
@@ -12,7 +16,7 @@ from google import genai
 from google.genai import errors, types
 
 from thumbnails.catalog import Order
-from thumbnails.catalog.prices import Usage
+from thumbnails.catalog.prices import BATCH_SHARE, Usage
 from thumbnails.errors import (
     PictureRefused,
     ProviderTimeout,
@@ -20,8 +24,9 @@ from thumbnails.errors import (
     ThumbnailError,
     UnusableAnswer,
 )
-from thumbnails.images.providers import KEY_NAMES, tls_context
+from thumbnails.images.providers import KEY_NAMES, tls_context, without_key
 from thumbnails.images.providers.answers import WORDS, Answer, Said, count, decoded, error_of
+from thumbnails.images.providers.batches import Asked, Look, Result
 
 #: Reasons to end without a picture that are a fault. All others are the model's policy: those that it has
 #: (https://ai.google.dev/api/generate-content#FinishReason), and those to come.
@@ -43,11 +48,12 @@ IN_WORDS = ("", "STOP", "NO_IMAGE")
 
 
 @lru_cache(maxsize=4)
-def _client(key: str, base_url: str | None, seconds: float) -> genai.Client:
+def _client(key: str, base_url: str | None, seconds: float, version: str | None = None) -> genai.Client:
     # Without retry options this SDK makes one attempt.
     tls = tls_context()
     options = types.HttpOptions(
         base_url=base_url,
+        api_version=version,
         timeout=int(seconds * 1000),
         client_args={"verify": tls},
         # Never used; but it reads the certificates again, twice, unless it is given a context under both of its names.
@@ -100,6 +106,10 @@ def _generate(client: genai.Client, order: Order, prompt: str, seconds: float) -
         raise ProviderUnreachable(f"no connection to Gemini for {model}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise UnusableAnswer(f"{model} answered with something that is not JSON") from error
+    return _answer(model, body)
+
+
+def _answer(model: str, body: Any) -> Answer:
     if not isinstance(body, dict):
         raise UnusableAnswer(f"{model} answered with something other than a picture")
     if isinstance(body.get("error"), dict):
@@ -193,3 +203,123 @@ def _error(model: str, error: errors.APIError) -> ThumbnailError:
     inner = details.get("error") if isinstance(details, dict) else None
     given = inner if isinstance(inner, dict) else {"status": error.status, "message": error.message or str(details)}
     return error_of(_said(error.code, given), model, "Gemini", KEY_NAMES["google"])
+
+
+#: States in which nothing more happens to a batch (https://ai.google.dev/gemini-api/docs/batch-api).
+ENDED = {
+    "BATCH_STATE_SUCCEEDED": "completed",
+    "BATCH_STATE_FAILED": "failed",
+    "BATCH_STATE_CANCELLED": "cancelled",
+    "BATCH_STATE_EXPIRED": "expired",
+}
+GEMINI = "https://generativelanguage.googleapis.com"
+#: The version of the API that is documented to have them.
+BATCH_VERSION = "v1beta"
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Gemini's batches (https://ai.google.dev/gemini-api/docs/batch-api); see ``batches.Batches``."""
+
+    key: str
+    base_url: str
+    seconds: float
+
+    @property
+    def _client(self) -> genai.Client:
+        return _client(self.key, self.base_url or None, self.seconds, BATCH_VERSION)
+
+    def submit(self, name: str, asked: Sequence[Asked]) -> str:
+        """Upload a file of requests and have a batch made of it."""
+        body = "".join(json.dumps(_line(one)) + "\n" for one in asked).encode()
+        with without_key(self.key), self._errors():
+            file = self._client.files.upload(
+                file=io.BytesIO(body), config={"mime_type": "application/jsonl", "display_name": name}
+            )
+            batch = self._client.batches.create(
+                model=asked[0].order.model.id, src=str(file.name), config={"display_name": name}
+            )
+        return str(batch.name)
+
+    def find(self, name: str, since: datetime) -> str | None:
+        """The batch of a display name; Gemini lists the newest first."""
+        with without_key(self.key), self._errors():
+            for batch in self._client.batches.list(config={"page_size": 100}):
+                if batch.display_name == name:
+                    return batch.name
+                if batch.create_time and batch.create_time < since:
+                    break
+        return None
+
+    def look(self, batch: str) -> Look:
+        """Where a batch stands. Not by the SDK, which leaves out why a batch failed."""
+        with without_key(self.key), self._errors():
+            url = f"{self.base_url or GEMINI}/{BATCH_VERSION}/{batch}"
+            answer = httpx2.get(url, headers={"x-goog-api-key": self.key}, timeout=self.seconds, verify=tls_context())
+            if answer.status_code >= 400:
+                raise errors.APIError(answer.status_code, _object(answer.text))
+        found = _object(answer.text)
+        about, failure = found.get("metadata") or {}, found.get("error")
+        output = (found.get("response") or {}).get("responsesFile") or (about.get("output") or {}).get("responsesFile")
+        state = str(about.get("state"))
+        error = error_of(_said(200, failure), "the batch", "Gemini", KEY_NAMES["google"]) if failure else None
+        return Look(state in ENDED, ENDED.get(state, "open"), (output,) if output else (), error)
+
+    def cancel(self, batch: str) -> None:
+        """Have no more of a batch made."""
+        with without_key(self.key), self._errors():
+            self._client.batches.cancel(name=batch)
+
+    def results(self, model: str, look: Look) -> Iterator[Result]:
+        """What became of each request that was worked on."""
+        for name in look.files:
+            with TemporaryFile() as file:
+                with without_key(self.key), self._errors():
+                    self._client.files.download(file=name, destination=file)
+                file.seek(0)
+                for line in file:
+                    if line.strip():
+                        yield self._result(model, line)
+
+    def _result(self, model: str, line: bytes) -> Result:
+        found = _object(line)
+        asked = str(found.get("key"))
+        failure = found.get("error") or found.get("status")
+        try:
+            with without_key(self.key):
+                if isinstance(failure, dict):
+                    raise error_of(_said(200, failure), model, "Gemini", KEY_NAMES["google"])
+                return asked, replace(_answer(model, found.get("response")), share=BATCH_SHARE)
+        except ThumbnailError as error:
+            return asked, error
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn the SDK's errors about a batch into those of the tree."""
+        try:
+            yield
+        except errors.APIError as error:
+            raise _error("the batch", error) from error
+        except httpx2.TimeoutException as error:
+            raise ProviderTimeout(f"Gemini did not answer for the batch within {self.seconds:g} s") from error
+        except (httpx2.HTTPError, KeyError) as error:
+            raise ProviderUnreachable(f"no connection to Gemini for the batch: {error}") from error
+
+
+def _line(asked: Asked) -> dict[str, Any]:
+    config = types.GenerateContentConfig.model_validate(dict(asked.order.parameters))
+    return {
+        "key": asked.id,
+        "request": {
+            "contents": [{"role": "user", "parts": [{"text": asked.prompt}]}],
+            "generationConfig": config.model_dump(mode="json", by_alias=True, exclude_none=True),
+        },
+    }
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

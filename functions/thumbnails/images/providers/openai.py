@@ -1,22 +1,34 @@
 """OpenAI's Images API (https://platform.openai.com/docs/api-reference/images/create)."""
 
 import json
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, Literal
 
 import httpx2
 import openai
 
 from thumbnails.catalog import Order
-from thumbnails.catalog.prices import Usage
-from thumbnails.errors import ProviderTimeout, ProviderUnreachable, ThumbnailError, UnusableAnswer
-from thumbnails.images.providers import KEY_NAMES, retry_after, tls_context
+from thumbnails.catalog.prices import BATCH_SHARE, Usage
+from thumbnails.errors import (
+    BatchGaveUp,
+    ProviderTimeout,
+    ProviderUnreachable,
+    ThumbnailError,
+    UnusableAnswer,
+)
+from thumbnails.images.providers import KEY_NAMES, retry_after, tls_context, without_key
 from thumbnails.images.providers.answers import Answer, Said, count, decoded, error_of
+from thumbnails.images.providers.batches import Asked, Look, Result
 
 BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 10.0
+#: Of the requests in a batch.
+ENDPOINT: Literal["/v1/images/generations"] = "/v1/images/generations"
 
 
 @lru_cache(maxsize=4)
@@ -54,20 +66,27 @@ def listed(key: str, base_url: str, seconds: float) -> dict[str, date | None]:
 
 def _generate(client: openai.OpenAI, order: Order, prompt: str, seconds: float) -> Answer:
     model = order.model.id
-    parameters: dict[str, Any] = {"model": model, "prompt": prompt, "n": order.pictures, **order.parameters}
     try:
         # As it came: the SDK's own types are stricter than what providers send.
-        raw = client.images.with_raw_response.generate(**parameters)
+        raw = client.images.with_raw_response.generate(**_parameters(order, prompt))
         body = json.loads(raw.text)
     except openai.OpenAIError as error:
         raise _error(model, error, seconds) from error
     except (ValueError, RecursionError) as error:
         raise UnusableAnswer(f"{model} answered with something that is not JSON") from error
+    return _answer(model, body, raw.headers)
+
+
+def _parameters(order: Order, prompt: str) -> dict[str, Any]:
+    return {"model": order.model.id, "prompt": prompt, "n": order.pictures, **order.parameters}
+
+
+def _answer(model: str, body: Any, headers: Mapping[str, str]) -> Answer:
     if not isinstance(body, dict):
         raise UnusableAnswer(f"{model} answered with something other than a picture")
     if isinstance(body.get("error"), dict):
         # What stands between this and OpenAI may give an error with a status of success.
-        raise error_of(_said(200, body["error"], raw.headers), model, "OpenAI", KEY_NAMES["openai"])
+        raise error_of(_said(200, body["error"], headers), model, "OpenAI", KEY_NAMES["openai"])
     data = body.get("data")
     items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
     encoded = [item.get("b64_json") or _inline(item.get("url")) for item in items]
@@ -117,3 +136,105 @@ def _error(model: str, error: openai.OpenAIError, seconds: float) -> ThumbnailEr
     inner = body.get("error")
     said = _said(error.status_code, inner if isinstance(inner, dict) else body, error.response.headers)
     return error_of(said, model, "OpenAI", KEY_NAMES["openai"])
+
+
+@dataclass(frozen=True)
+class Batches:
+    """OpenAI's Batch API (https://platform.openai.com/docs/api-reference/batch); see ``batches.Batches``."""
+
+    key: str
+    base_url: str
+    seconds: float
+
+    @property
+    def _client(self) -> openai.OpenAI:
+        return _client(self.key, self.base_url or BASE_URL, self.seconds)
+
+    def submit(self, name: str, asked: Sequence[Asked]) -> str:
+        """Upload a file of requests and have a batch made of it."""
+        lines = (
+            {"custom_id": one.id, "method": "POST", "url": ENDPOINT, "body": _parameters(one.order, one.prompt)}
+            for one in asked
+        )
+        body = "".join(json.dumps(line) + "\n" for line in lines).encode()
+        with without_key(self.key), self._errors():
+            file = self._client.files.create(file=(f"{name}.jsonl", body), purpose="batch")
+            batch = self._client.batches.create(
+                input_file_id=file.id,
+                endpoint=ENDPOINT,
+                completion_window="24h",
+                metadata={"name": name},
+            )
+        return batch.id
+
+    def find(self, name: str, since: datetime) -> str | None:
+        """The batch whose metadata has the name; OpenAI lists the newest first."""
+        with without_key(self.key), self._errors():
+            for batch in self._client.batches.list(limit=100):
+                if (batch.metadata or {}).get("name") == name:
+                    return batch.id
+                if batch.created_at < since.timestamp():
+                    break
+        return None
+
+    def look(self, batch: str) -> Look:
+        """Where a batch stands; what an expired or cancelled one has made is in its files too."""
+        with without_key(self.key), self._errors():
+            found = self._client.batches.retrieve(batch)
+        files = tuple(file for file in (found.output_file_id, found.error_file_id) if file)
+        error = None
+        for one in (found.errors.data if found.errors else None) or ():
+            said = Said.of(400, [one.code], one.message)
+            error = error_of(said, "the batch", "OpenAI", KEY_NAMES["openai"])
+        return Look(found.status in ("completed", "expired", "cancelled", "failed"), found.status, files, error)
+
+    def cancel(self, batch: str) -> None:
+        """Have no more of a batch made."""
+        with without_key(self.key), self._errors():
+            self._client.batches.cancel(batch)
+
+    def results(self, model: str, look: Look) -> Iterator[Result]:
+        """What became of each request that was worked on."""
+        for file_id in look.files:
+            with TemporaryFile() as file:
+                with (
+                    without_key(self.key),
+                    self._errors(),
+                    self._client.files.with_streaming_response.content(file_id) as content,
+                ):
+                    for chunk in content.iter_bytes(1 << 20):
+                        file.write(chunk)
+                file.seek(0)
+                for line in file:
+                    if line.strip():
+                        yield self._result(model, line)
+
+    def _result(self, model: str, line: bytes) -> Result:
+        try:
+            found = json.loads(line)
+        except ValueError:
+            return "", UnusableAnswer(f"{model} answered with something that is not JSON")
+        asked = str(found.get("custom_id"))
+        answer, error = found.get("response"), found.get("error")
+        try:
+            with without_key(self.key):
+                if isinstance(error, dict) and not answer:
+                    raise BatchGaveUp(f"{model} was not asked: {error.get('message') or error.get('code')}")
+                status, body = answer.get("status_code", 200), answer.get("body")
+                if status >= 400:
+                    inner = body.get("error") if isinstance(body, dict) else None
+                    said = _said(status, inner if isinstance(inner, dict) else {"message": str(body)}, {})
+                    raise error_of(said, model, "OpenAI", KEY_NAMES["openai"])
+                return asked, replace(_answer(model, body, {}), share=BATCH_SHARE)
+        except ThumbnailError as failure:
+            return asked, failure
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn the SDK's errors about a batch into those of the tree."""
+        try:
+            yield
+        except openai.OpenAIError as error:
+            raise _error("the batch", error, self.seconds) from error
+        except httpx2.HTTPError as error:
+            raise ProviderUnreachable(f"the connection to OpenAI broke: {error}") from error
