@@ -93,13 +93,21 @@ def test_a_batch_is_checked_and_collected(sam_local: SamLocal, app: Application)
     event = json.loads((EVENTS / "validateBatch.json").read_text())
     checked = sam_local.invoke("ValidateBatchFunction", EVENTS / "validateBatch.json")
     assert checked["run_id"] == event["execution"]
-    assert {name: checked[name] for name in event["request"]} == event["request"]
+    (row,) = checked["rows"]
+    models = [cell["model"] for cell in row["cells"]]
+    assert ([row["title"]], models) == (event["request"]["prompts"], event["request"]["models"])
+    assert checked["style"] == event["request"]["style"]
     assert f"runs/{event['execution']}/request.json" in app.keys(f"runs/{event['execution']}/")
 
     result = sam_local.invoke("CollectBatchFunction", EVENTS / "collectBatch.json")
     assert result["images"] == {"total": 2, "succeeded": 1, "failed": 1, "paid_calls": 1}
     assert [failure["error"] for failure in result["failures"]] == ["PictureRefused"]
     assert app.manifest(event["execution"]) == result
+
+
+def test_a_campaign_without_batches_waits_for_none(sam_local: SamLocal) -> None:
+    looked = sam_local.invoke("BatchCampaignFunction", EVENTS / "batchCampaign.json")
+    assert looked == {"open": 0, "wait_seconds": 0}
 
 
 def test_a_thumbnail_is_made(sam_local: SamLocal) -> None:
