@@ -201,6 +201,7 @@ def test_a_run_is_stopped(desk: "Page", app: Application) -> None:
     expect(desk.get_by_role("status").first).to_contain_text("stopped, 1 not made")
 
 
+@pytest.mark.nightly
 def test_titles_come_from_a_file_and_an_address_from_a_paste(desk: "Page") -> None:
     table = 'author,title\nAda,"A title, with a comma"\nBo,"Another ""quoted"" one"\n'
     desk.locator("input[type=file]").set_input_files(
@@ -214,6 +215,7 @@ def test_titles_come_from_a_file_and_an_address_from_a_paste(desk: "Page") -> No
     expect(desk.get_by_label("From a blog post")).to_have_value("https://blog.example/a-post")
 
 
+@pytest.mark.nightly
 def test_an_image_is_deleted_from_the_gallery(desk: "Page", api: HttpApi) -> None:
     run = api.run({"prompts": ["To be deleted"], "models": [GPT]})
     desk.goto(f"{api.url}/#/gallery")
@@ -227,6 +229,7 @@ def test_an_image_is_deleted_from_the_gallery(desk: "Page", api: HttpApi) -> Non
 # Nothing that was typed is lost, and two who work at once see each other
 
 
+@pytest.mark.nightly
 def test_what_was_typed_is_there_after_a_reload_and_by_its_address(desk: "Page", api: HttpApi) -> None:
     desk.get_by_label("Titles").fill(TITLES[0])
     pick(desk, DALLE)
@@ -242,6 +245,7 @@ def test_what_was_typed_is_there_after_a_reload_and_by_its_address(desk: "Page",
     expect(desk.locator(f"input[value='{DALLE}']")).to_be_checked()
 
 
+@pytest.mark.nightly
 def test_two_tabs_choose_in_one_run_and_both_see_both(desk: "Page", api: HttpApi, there: str) -> None:
     other = desk.context.new_page()
     for page in (desk, other):
@@ -342,6 +346,7 @@ def test_a_run_that_is_not_there_is_said_so(desk: "Page", api: HttpApi) -> None:
     expect(desk.get_by_role("link", name="All runs")).to_be_visible()
 
 
+@pytest.mark.nightly
 def test_a_link_that_has_run_out_is_renewed(desk: "Page", api: HttpApi, there: str) -> None:
     stale: list[str] = []
 
@@ -430,6 +435,7 @@ def test_axe_finds_nothing_on_any_view(browser: "Browser", api: HttpApi, there: 
     ("width", "height"),
     [pytest.param(360, 640, id="a phone"), pytest.param(640, 400, id="200 per cent", marks=pytest.mark.nightly)],
 )
+@pytest.mark.nightly
 def test_nothing_is_cut_off_on_a_narrow_screen(
     browser: "Browser", api: HttpApi, there: str, width: int, height: int
 ) -> None:
@@ -465,6 +471,7 @@ def test_the_keyboard_alone_reaches_everything_and_focus_is_seen(desk: "Page", a
     assert f"{TITLES[0]}, DALL·E 3: Ready" not in reached
 
 
+@pytest.mark.nightly
 def test_a_screen_reader_hears_what_became_of_a_cell(desk: "Page") -> None:
     make(desk, [TITLES[0]], GPT)
     heard = desk.locator("[role=log][aria-live=polite]")
