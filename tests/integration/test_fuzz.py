@@ -37,7 +37,7 @@ TASKS: tuple[Task, ...] = ("generateBatch", "generateThumbnails")
 KNOWN = re.compile(
     rf"runs/{RUN_ID.strip('^$')}/(request\.json|manifest\.json|claim\.json|archive\.zip|\d+-[a-z0-9-]+/[a-z0-9.-]+\.jpg)"
     rf"|originals/[0-9a-f]{{64}}/{RUN_ID.strip('^$')}/\d+-\d+|rejected/[A-Za-z0-9_.-]+/[^/\\]+"
-    rf"|gallery/\d{{13}}/{RUN_ID.strip('^$')}|(inbox|scheduled)/.*",
+    rf"|gallery/\d{{13}}/{RUN_ID.strip('^$')}|spent/.*|(inbox|scheduled)/.*",
     re.DOTALL,
 )
 
