@@ -112,7 +112,7 @@ def test_a_redrive_that_pays_is_refused_and_one_that_does_not_is_not(limited: Ap
     limited.s3.delete_object(Bucket=BUCKET, Key=f"budget/{datetime.now(UTC).date()}.json")
     limited.succeed("generateBatch", {"resume": first.name}, f"{first.name}-redrive-0002")
     assert day(limited)["paid_usd"] == pytest.approx(PRICE, rel=1e-3)
-    limited.succeed("generateBatch", asked(4, "the rest again"))
+    limited.succeed("generateBatch", asked(4, "rest anew"))
     free = limited.succeed("generateBatch", {"resume": first.name}, f"{first.name}-redrive-0003")
     assert free["images"]["paid_calls"] == 0
     assert day(limited) == {"paid_usd": pytest.approx(5 * PRICE, rel=1e-3), "reserved": {}}

@@ -331,16 +331,17 @@ FAULTS = [
     Fault("a page in place of JSON", provider("not_json"), ROW, UNUSABLE, "answered", paid=0, owed=1),
     Fault("broken JSON", provider("broken_json"), ROW, UNUSABLE, "not JSON", owed=1),
     *(
-        Fault(
-            f"200 without a picture ({kind})",
-            provider("no_picture", variant=kind),
-            ROW,
-            # What a model says in place of a picture is its reason.
-            "PictureRefused" if kind == "text" else UNUSABLE,
-            paid=0,
-            owed=1,
-        )
-        for kind in ("empty", "text", "null")
+        Fault(f"200 without a picture ({kind})", provider("no_picture", variant=kind), ROW, UNUSABLE, paid=0, owed=1)
+        for kind in ("empty", "null")
+    ),
+    # What Gemini says in place of a picture is a refusal.
+    Fault(
+        "200 without a picture (text)",
+        provider("no_picture", variant="text", model=GPT),
+        CELL,
+        UNUSABLE,
+        paid=0,
+        owed=1,
     ),
     Fault("truncated picture", provider("truncated_picture"), ROW, UNOPENED, "picture", owed=1),
     Fault("bytes that are no picture", provider("not_a_picture"), ROW, UNOPENED, "picture", owed=1),
