@@ -13,7 +13,7 @@ from thumbnails.catalog import FONTS, TEMPLATES
 from thumbnails.errors import UnusablePicture
 from thumbnails.images.overlay.compose import draw_overlay
 from thumbnails.images.overlay.layout import measure
-from thumbnails.images.overlay.picture import open_picture
+from thumbnails.images.overlay.picture import _resized, open_picture
 
 TITLE = "How we cut our AWS bill by 80% without losing a feature"
 
@@ -343,3 +343,9 @@ def test_the_ink_is_where_the_layout_says() -> None:
         assert left <= found[0] and top <= found[1] and found[2] <= right and found[3] <= bottom
         ImageDraw.Draw(bright).rectangle((left, top, right, bottom), fill=0)
         assert bright.getbbox() is None
+
+
+@pytest.mark.parametrize("height", [540, 640, 768, 816, 1024])
+def test_a_picture_of_any_shape_fills_the_canvas(height: int) -> None:
+    for width in range(1100, 1800, 7):
+        assert _resized(Image.new("L", (width, height)), (1200, 630)).size == (1200, 630)

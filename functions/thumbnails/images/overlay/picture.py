@@ -127,7 +127,8 @@ def _with_plain_mode(picture: Image.Image) -> Image.Image:
 def _resized(picture: Image.Image, target: tuple[int, int]) -> Image.Image:
     width, height = picture.size
     scale = min(width / target[0], height / target[1])
-    left, top = (width - target[0] * scale) / 2, (height - target[1] * scale) / 2
+    # Rounding may leave a hair less than nothing to cut off.
+    left, top = max(0.0, (width - target[0] * scale) / 2), max(0.0, (height - target[1] * scale) / 2)
     box = (left, top, width - left, height - top)
     if (width, height) == target:
         return picture
