@@ -12,21 +12,23 @@ from typing import IO, Any
 import ijson
 
 from thumbnails.aws.s3 import Store
-from thumbnails.campaigns.rows import FILE_MEBIBYTES, ROWS, read_rows
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
 from thumbnails.images.prompt import provider_prompt
 from thumbnails.keys import CAMPAIGNS, campaign_budget_key, campaign_prefix, results_prefix
-from thumbnails.requests.checks import parse_campaign, parse_request
+from thumbnails.requests.checks import parse_campaign, parse_request, refusal, with_every_problem
 from thumbnails.requests.events import request_in
 from thumbnails.requests.models import Campaign
 from thumbnails.requests.price import picture_usd
 from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.naming import RUN_ID
+from thumbnails.tables.rows import Row, in_own_words, read_rows
 
 #: A row's execution is called ``<campaign's execution>-<row>`` and has at most 80 characters. That of a campaign's
 #: execution leaves room for the row, a campaign's id for ``-redrive-xxxx`` too.
 EXECUTION_CHARACTERS = 73
 ID_CHARACTERS = 60
+FILE_MEBIBYTES = 256
+ROWS = 500_000
 #: How many bad rows a refusal names.
 NAMED_ROWS = 5
 
@@ -58,10 +60,9 @@ def open_campaign(execution: str, event: object, store: Store, cap: int, budget:
     key = campaign_prefix(execution) + "requests.json"
     with (
         _file(campaign.file, store) as file,
-        closing(read_rows(campaign.file, file)) as read,
         TemporaryFile() as copy,
     ):
-        costs, images = _copy_rows(execution, campaign, read, copy, cap)
+        costs, images = _copy_rows(execution, campaign, file, copy, cap)
         copy.seek(0)
         store.upload(key, copy, "application/json")
     checked = {**campaign.model_dump(exclude_none=True), "rows": len(costs), "images": images}
@@ -81,29 +82,51 @@ def _file(key: str, store: Store) -> Iterator[IO[bytes]]:
         yield file
 
 
+def check_file(campaign: Campaign, file: IO[bytes], cap: int) -> int:
+    """Check every row of a campaign's file, as the campaign itself will; how many images it asks for.
+
+    Raises:
+        InvalidBatch: a row breaks the contract, or the rows ask for more than ``max_images``.
+    """
+    return sum(len(request["models"]) for request in _checked_rows(campaign, file, cap))
+
+
 def _copy_rows(
-    campaign_id: str, campaign: Campaign, rows: Iterator[tuple[str, object]], copy: IO[bytes], cap: int
+    campaign_id: str, campaign: Campaign, file: IO[bytes], copy: IO[bytes], cap: int
 ) -> tuple["array[float]", int]:
     """Check every row and write it as Step Functions reads it; what each row costs, and how many images there are."""
-    defaults = campaign.defaults
     # US dollars of each row: eight bytes, where a list of floats has thirty-two.
     costs = array("d")
-    images = count = bad = 0
-    named: list[str] = []
+    images = 0
     with _items(copy) as write:
-        for row, (place, given) in enumerate(rows):
-            count = row + 1
-            if count > ROWS:
-                raise InvalidBatch(f"a campaign has at most {ROWS:,} rows")
-            try:
-                request = _checked(given, defaults, cap)
-            except InvalidBatch as refusal:
-                bad += 1
-                named += [f"{place}: {refusal}"] if bad <= NAMED_ROWS else []
-                continue
+        for row, request in enumerate(_checked_rows(campaign, file, cap)):
             images += len(request["models"])
             costs.append(_row_usd(request))
             write({"row": row, "request": {**request, "resume": f"{campaign_id}-{row}"}})
+    return costs, images
+
+
+def _checked_rows(campaign: Campaign, file: IO[bytes], cap: int) -> Iterator[dict[str, Any]]:
+    """The requests of a file's rows; the last one is only followed by the end where every row is right.
+
+    Raises:
+        InvalidBatch: after the last row, with the first that are refused and how many there are.
+    """
+    defaults = campaign.defaults
+    images = count = bad = 0
+    named: list[str] = []
+    with closing(read_rows(campaign.file, file)) as rows:
+        for count, row in enumerate(rows, 1):
+            if count > ROWS:
+                raise InvalidBatch(f"a campaign has at most {ROWS:,} rows")
+            try:
+                request = _checked(row, defaults, cap)
+            except InvalidBatch as refused:
+                bad += 1
+                named += [f"{row.place}: {refused}"] if bad <= NAMED_ROWS else []
+                continue
+            images += len(request["models"])
+            yield request
     if bad:
         more = f"; and {bad - NAMED_ROWS} more" if bad > NAMED_ROWS else ""
         raise InvalidBatch(f"{bad} of {count} rows are refused: {'; '.join(named)}{more}")
@@ -111,7 +134,6 @@ def _copy_rows(
         raise InvalidBatch(f"{campaign.file} has no rows")
     if images > campaign.max_images:
         raise InvalidBatch(f"{campaign.file} asks for {images} images; max_images allows {campaign.max_images}")
-    return costs, images
 
 
 def _row_usd(request: dict[str, Any]) -> float:
@@ -119,11 +141,17 @@ def _row_usd(request: dict[str, Any]) -> float:
     return sum(picture_usd(model, prompt) for model in request["models"])
 
 
-def _checked(given: object, defaults: dict[str, Any], cap: int) -> dict[str, Any]:
-    if not isinstance(given, dict):
-        raise InvalidBatch("a row is an object with title and models")
-    said = {name: value for name, value in given.items() if value is not None}
-    return parse_request("generateThumbnails", {**defaults, **said}, cap).model_dump()
+def _checked(row: Row, defaults: dict[str, Any], cap: int) -> dict[str, Any]:
+    problems = row.problems
+    if isinstance(row.given, dict):
+        said = {name: value for name, value in row.given.items() if value is not None}
+        try:
+            request = parse_request("generateThumbnails", {**defaults, **said}, cap)
+        except InvalidBatch as refused:
+            problems = [*problems, *refused.problems]
+    if problems:
+        raise with_every_problem(refusal(in_own_words(problems, row.columns)))
+    return request.model_dump()
 
 
 @contextmanager

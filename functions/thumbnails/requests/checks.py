@@ -1,5 +1,6 @@
 """Every check on a request. One that passes costs money; one that fails costs nothing."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,12 @@ MOST_PROBLEMS = 100
 NO_TITLE = "prompts must contain at least one title"
 NO_MODEL = "models must contain at least one model"
 CAPPED = "batch is capped at"
+#: What spreadsheets write where a formula has no value, in any language: #REF!, #NAME?, #N/A, #¡DIV/0!, #BEZUG!, #NV,
+#: #Н/Д, Err:502, and ### where a column is too narrow; or the formula itself.
+_NO_VALUE = re.compile(
+    r"#[¡¿]?[^\W\d_]+(?:[/ _][^\W\d_]+)*(?:/0)?[!?]|#[^\W\d_]{1,2}/[^\W\d_]{1,2}!?|#{3,}|ERR:\d{3}|LOADING(?:\.\.\.|…)"
+    r"|#(?:NV|YOK|SAKNAS|HIÁNYZIK|GETTING_DATA|NENÍ_K_DISPOZICI)!?|=[^\s=].*"
+)
 #: A message that names several problems ends with the number of the rest where it would be longer.
 MESSAGE_CHARACTERS = 1000
 
@@ -136,6 +143,8 @@ def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prom
     for place, title in titles:
         if not low <= len(title) <= high:
             yield Problem(place, f"{place}: a title has {low} to {high} characters, this one has {len(title)}")
+        elif _has_no_value(title):
+            yield Problem(place, f"{place}: {quoted(title)} is what a spreadsheet writes for a formula that failed")
         elif not any(character.isprintable() and character != " " for character in title):
             yield Problem(
                 place, f"{place}: a title has {low} to {high} characters, and this one has no visible character"
@@ -144,8 +153,17 @@ def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prom
         ("extra_prompt", extra_prompt, EXTRA_PROMPT_CHARACTERS),
         ("context", context, CONTEXT_CHARACTERS),
     ):
-        if len(text) > limit:
+        if _has_no_value(text):
+            yield Problem(place, f"{place}: {quoted(text)} is what a spreadsheet writes for a formula that failed")
+        elif len(text) > limit:
             yield Problem(place, f"{place} has at most {limit} characters, this one has {len(text)}")
+
+
+def _has_no_value(text: str) -> bool:
+    """Whether a text is what a spreadsheet writes for a formula that failed, or the formula."""
+    if not text.startswith(("#", "=", "Err:", "Loading")):
+        return False
+    return bool(_NO_VALUE.fullmatch(text.upper())) and (text[0] != "#" or text == text.upper())
 
 
 def _name_problems(places: list[str], models: list[str], style: str, template: str, font: str) -> Iterator[Problem]:
