@@ -10,9 +10,10 @@ from tests.unit.memory_store import MemoryStore
 from tests.unit.opened import open_run
 from thumbnails.aws.s3 import Stored
 from thumbnails.campaigns.collect import collect_campaign
-from thumbnails.campaigns.open import NAMED_ROWS, open_campaign
+from thumbnails.campaigns.open import open_campaign
 from thumbnails.errors import AllImagesFailed, InvalidBatch, StorageUnavailable
 from thumbnails.runs.naming import redrive_name
+from thumbnails.tables.requests import NAMED_ROWS
 from thumbnails.tables.rows import read_rows
 
 GPT, DALLE = "gpt-image-1", "dall-e-3"

@@ -6,6 +6,9 @@ import json
 import pytest
 
 from thumbnails.errors import InvalidBatch
+from thumbnails.requests.models import Task
+from thumbnails.strict_json import NotJson
+from thumbnails.tables.requests import request_in_file
 from thumbnails.tables.rows import Row, read_rows
 
 FIRST, SECOND = "My first post", "Zwölf Boxkämpfer, schnell"
@@ -223,3 +226,127 @@ def test_a_row_that_cannot_be_meant_says_why(raw: str, place: str, message: str)
 @pytest.mark.parametrize(("word", "meant"), [("WAHR", True), ("faux", False), ("ИСТИНА", True), ("maybe", "maybe")])
 def test_yes_and_no_are_a_spreadsheets_own(word: str, meant: object) -> None:
     assert given(f"title;reuse\n{FIRST};{word}\n") == [{"title": FIRST, "reuse": meant}]
+
+
+BATCH = {"prompts": [FIRST, SECOND], "models": [GPT]}
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("batch.json", json.dumps(BATCH).encode()),
+        ("batch", json.dumps(BATCH).encode("utf-16")),
+        ("batch.csv", json.dumps(BATCH).encode("utf-8-sig")),
+        ("batch.json", json.dumps(BATCH, ensure_ascii=False).encode("cp1252")),
+        ("batch.csv", COMMAS.encode()),
+        ("inbox/BATCH.CSV", SEMICOLONS.encode("cp1252")),
+        ("batch.txt", TABS.encode("utf-16")),
+        ("batch.tsv", TABS.encode()),
+        ("batch.csv", SEMICOLONS.replace(f"{SECOND};{GPT}", f"{SECOND};").encode()),
+        ("batch.jsonl", LINES.encode()),
+        ("batch.json", LINES.encode()),
+        ("batch.json", json.dumps(TWO).encode()),
+    ],
+)
+def test_a_batch_file_is_taken_as_it_comes(name: str, raw: bytes) -> None:
+    assert request_in_file(name, raw, "generateBatch") == BATCH
+
+
+def test_a_file_of_one_title_is_a_request_for_it() -> None:
+    assert request_in_file("one.csv", b"Title\nOne title\n", "generateThumbnails") == {"title": "One title"}
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "task", "message"),
+    [
+        (
+            "b.csv",
+            f"Headline;Style\n{FIRST};neon\n{SECOND};anime\n",
+            "generateBatch",
+            "row 3: 'Style' differs from row 2",
+        ),
+        ("b.csv", f"title\n{FIRST}\n{SECOND}\n", "generateThumbnails", "the file has 2 titles, and generateThumbnails"),
+        ("b.csv", "title\n", "generateBatch", "the file has no rows below its header"),
+        (
+            "b.csv",
+            "Headline\nA title\nab\n",
+            "generateBatch",
+            "1 of 2 rows are refused: row 3: 'Headline': a title has 3",
+        ),
+        (
+            "b.csv",
+            ";Title;Style\n;ab;ugly\n",
+            "generateBatch",
+            "1 of 1 rows are refused: row 2: 'Title': a title has 3",
+        ),
+        (
+            "b.xlsx",
+            "PK\x03\x04",
+            "generateBatch",
+            "the file is a workbook or another ZIP archive (.xlsx, .ods, .numbers)",
+        ),
+    ],
+)
+def test_a_batch_file_that_cannot_be_meant_is_refused(name: str, raw: str, task: Task, message: str) -> None:
+    with pytest.raises(InvalidBatch) as refusal:
+        request_in_file(name, raw.encode(), task)
+    assert str(refusal.value).startswith(message)
+
+
+def test_every_problem_of_a_row_is_named() -> None:
+    with pytest.raises(InvalidBatch) as refusal:
+        request_in_file("b.csv", b"Title;Style;Models\nab;ugly;none\n", "generateBatch")
+    message = str(refusal.value)
+    assert "'Title': a title has 3 to 200" in message
+    assert "'Style': unknown style 'ugly'" in message
+    assert "'Models': unknown model 'none'" in message
+
+
+def test_typographic_quotes_are_named() -> None:
+    with pytest.raises(NotJson, match="its quotation marks are typographic, and JSON takes straight ones"):
+        request_in_file("b.json", "{“prompts”: []}".encode(), "generateBatch")
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        *(
+            "#REF!",
+            "#NAME?",
+            "#N/A",
+            "#DIV/0!",
+            "#VALUE!",
+            "#SPILL!",
+            "#ERROR!",
+            "#¡REF!",
+            "#¿NOMBRE?",
+            "#¡DIV/0!",
+            "#BEZUG!",
+        ),
+        *(
+            "#WERT!",
+            "#NV",
+            "#ÜBERLAUF!",
+            "#NOM?",
+            "#VALEUR!",
+            "#RIF!",
+            "#N/D",
+            "#ADR!",
+            "#ССЫЛКА!",
+            "#Н/Д",
+            "#ДЕЛ/0!",
+            "#I/T",
+        ),
+        *("Err:502", "####", "Loading...", "=VLOOKUP(A1;B:C;2)", "=A1"),
+    ],
+)
+def test_a_formula_without_a_value_is_no_title(title: str) -> None:
+    with pytest.raises(
+        InvalidBatch, match=r"row 2: 'Title': .* is what a spreadsheet writes for a formula that failed"
+    ):
+        request_in_file("b.csv", f'Title\n"{title}"\n'.encode(), "generateBatch")
+
+
+@pytest.mark.parametrize("title", ["#1 tip for C#", "#Hashtags!", "#nofilter", "1 + 1 = 2", "Error 404!", "= and =="])
+def test_a_title_may_look_a_little_like_one(title: str) -> None:
+    assert request_in_file("b.csv", f"title\n{title}\n".encode(), "generateBatch") == {"prompts": [title]}

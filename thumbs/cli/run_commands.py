@@ -17,11 +17,12 @@ from rich.markup import escape
 
 from thumbnails.aws.s3 import REQUEST_BYTES
 from thumbnails.errors import ThumbnailError, quoted
-from thumbnails.requests.models import CAMPAIGN
+from thumbnails.requests.models import CAMPAIGN, SHAPES
 from thumbnails.runs.listing import ListedRun, list_runs
 from thumbnails.runs.resume import NothingToRedrive, redrive
 from thumbnails.runs.status import RunStatus, get_manifest, get_result
 from thumbnails.strict_json import NotJson, read_json
+from thumbnails.tables.requests import request_in_file
 from thumbs.cli import render
 from thumbs.cli.app import AsJson, Run, Watch, app, err, out
 from thumbs.cli.application import MACHINES, Application, broken_connection
@@ -60,7 +61,7 @@ def start(
     """Start a run, follow it and show its images."""
     if task not in TASKS:
         raise CommandError(f"there is no task {task!r}", f"choose from {', '.join(TASKS)}")
-    request = _read_request(text, file)
+    request = _read_request(task, text, file)
     application = _with_models()
     machine = next((one for one in MACHINES if one == task), None)
     if machine is None:
@@ -303,13 +304,14 @@ def _listed_as_json(run: ListedRun) -> dict[str, Any]:
     }
 
 
-def _read_request(text: str | None, file: Path | None) -> object:
+def _read_request(task: str, text: str | None, file: Path | None) -> object:
     if (text is None) == (file is None):
         raise CommandError("a run needs one request", "give --input '…' or --input-file FILE")
     # What the shell passes on that is no text is let through here, for the reader to refuse.
     raw = _read(file) if file is not None else os.fsencode(text or "")
     try:
-        return read_json(raw)
+        # The Lambda function takes one cell, and no table is one.
+        return request_in_file(file.name, raw, task) if file is not None and task in SHAPES else read_json(raw)
     except NotJson as error:
         raise CommandError(f"{'--input' if file is None else _shown(file)} is not JSON", str(error)) from None
 

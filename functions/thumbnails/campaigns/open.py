@@ -15,13 +15,14 @@ from thumbnails.aws.s3 import Store
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
 from thumbnails.images.prompt import provider_prompt
 from thumbnails.keys import CAMPAIGNS, campaign_budget_key, campaign_prefix, results_prefix
-from thumbnails.requests.checks import parse_campaign, parse_request, refusal, with_every_problem
+from thumbnails.requests.checks import parse_campaign
 from thumbnails.requests.events import request_in
 from thumbnails.requests.models import Campaign
 from thumbnails.requests.price import picture_usd
 from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.naming import RUN_ID
-from thumbnails.tables.rows import Row, in_own_words, read_rows
+from thumbnails.tables.requests import checked_rows
+from thumbnails.tables.rows import Row, read_rows
 
 #: A row's execution is called ``<campaign's execution>-<row>`` and has at most 80 characters. That of a campaign's
 #: execution leaves room for the row, a campaign's id for ``-redrive-xxxx`` too.
@@ -29,8 +30,6 @@ EXECUTION_CHARACTERS = 73
 ID_CHARACTERS = 60
 FILE_MEBIBYTES = 256
 ROWS = 500_000
-#: How many bad rows a refusal names.
-NAMED_ROWS = 5
 
 
 def open_campaign(execution: str, event: object, store: Store, cap: int, budget: Budget = NO_BUDGET) -> dict[str, Any]:
@@ -107,51 +106,33 @@ def _copy_rows(
 
 
 def _checked_rows(campaign: Campaign, file: IO[bytes], cap: int) -> Iterator[dict[str, Any]]:
-    """The requests of a file's rows; the last one is only followed by the end where every row is right.
+    """The requests of a file's rows; only at the end is it known that every row is right.
 
     Raises:
-        InvalidBatch: after the last row, with the first that are refused and how many there are.
+        InvalidBatch: the file or a row breaks the contract, or the rows ask for more than ``max_images``.
     """
-    defaults = campaign.defaults
-    images = count = bad = 0
-    named: list[str] = []
+    images = count = 0
     with closing(read_rows(campaign.file, file)) as rows:
-        for count, row in enumerate(rows, 1):
-            if count > ROWS:
-                raise InvalidBatch(f"a campaign has at most {ROWS:,} rows")
-            try:
-                request = _checked(row, defaults, cap)
-            except InvalidBatch as refused:
-                bad += 1
-                named += [f"{row.place}: {refused}"] if bad <= NAMED_ROWS else []
-                continue
+        for _, request in checked_rows(_at_most(ROWS, rows), campaign.defaults, cap):
+            count += 1
             images += len(request["models"])
             yield request
-    if bad:
-        more = f"; and {bad - NAMED_ROWS} more" if bad > NAMED_ROWS else ""
-        raise InvalidBatch(f"{bad} of {count} rows are refused: {'; '.join(named)}{more}")
     if not count:
         raise InvalidBatch(f"{campaign.file} has no rows")
     if images > campaign.max_images:
         raise InvalidBatch(f"{campaign.file} asks for {images} images; max_images allows {campaign.max_images}")
 
 
+def _at_most(most: int, rows: Iterator[Row]) -> Iterator[Row]:
+    for count, row in enumerate(rows):
+        if count == most:
+            raise InvalidBatch(f"a campaign has at most {most:,} rows")
+        yield row
+
+
 def _row_usd(request: dict[str, Any]) -> float:
     prompt = provider_prompt(request["title"], request["style"], request["context"], request["extra_prompt"])
     return sum(picture_usd(model, prompt) for model in request["models"])
-
-
-def _checked(row: Row, defaults: dict[str, Any], cap: int) -> dict[str, Any]:
-    problems = row.problems
-    if isinstance(row.given, dict):
-        said = {name: value for name, value in row.given.items() if value is not None}
-        try:
-            request = parse_request("generateThumbnails", {**defaults, **said}, cap)
-        except InvalidBatch as refused:
-            problems = [*problems, *refused.problems]
-    if problems:
-        raise with_every_problem(refusal(in_own_words(problems, row.columns)))
-    return request.model_dump()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from thumbnails.aws.s3 import Store
-from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
+from thumbnails.errors import DailyBudgetExceeded, InvalidBatch, quoted
 from thumbnails.images.redraw import resolve_redraw
 from thumbnails.keys import INBOX, REJECTED, S3Object, campaign_budget_key, request_key
 from thumbnails.requests.checks import parse_request, with_every_problem
@@ -16,6 +16,8 @@ from thumbnails.runs.budget import BUDGET_DAY, NO_BUDGET, Budget
 from thumbnails.runs.costs import unpaid_usd
 from thumbnails.runs.gallery import show_in_gallery
 from thumbnails.runs.naming import campaign_of_row, check_run_id, is_run_id
+from thumbnails.strict_json import NotJson
+from thumbnails.tables.requests import request_in_file
 
 REASON = "reason.txt"
 #: Of a refused file's name, so that the copy's key is one that S3 takes, in any script.
@@ -56,7 +58,7 @@ def open_run(
 
 
 def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int, budget: Budget) -> tuple[str, Request]:
-    value = store.read_request(asked.key, asked.bucket, asked.version) if isinstance(asked, S3Object) else asked
+    value = _in_file(task, asked, store) if isinstance(asked, S3Object) else asked
     run_id, begins = execution, True
     if isinstance(value, dict) and value.get("resume") is not None:
         value = dict(value)
@@ -80,6 +82,13 @@ def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int,
         raise
     store.put_json(request_key(run_id), request.model_dump(), noted)
     return run_id, request
+
+
+def _in_file(task: Task, file: S3Object, store: Store) -> object:
+    try:
+        return request_in_file(file.key, store.request_file(file.key, file.bucket, file.version), task)
+    except NotJson as error:
+        raise InvalidBatch(f"{quoted(f's3://{file.bucket}/{file.key}', 200)[1:-1]} is not JSON: {error}") from None
 
 
 def at_once(request: Request, images: int) -> dict[str, int]:

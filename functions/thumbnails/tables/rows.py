@@ -9,7 +9,6 @@ from itertools import chain
 from typing import IO, Any, NamedTuple
 
 from thumbnails.errors import InvalidBatch, Problem, quoted
-from thumbnails.requests.checks import CAPPED, NO_MODEL, NO_TITLE
 from thumbnails.requests.models import Thumbnails
 from thumbnails.strict_json import LEVELS, NotJson
 from thumbnails.tables.encoding import SAVE_AS_CSV, SAVE_AS_UTF8, text_encoding
@@ -72,7 +71,7 @@ def read_rows(name: str, file: IO[bytes]) -> Generator[Row, None, None]:
     text = io.TextIOWrapper(file, encoding=text_encoding(file), newline="")
     place = "its beginning"
     try:
-        for row in _json_rows(text) if is_json(text) else _table_rows(text):
+        for row in _json_rows(text) if _is_json(text) else _table_rows(text):
             place = row.place
             yield row
     except UnicodeError as error:
@@ -82,28 +81,7 @@ def read_rows(name: str, file: IO[bytes]) -> Generator[Row, None, None]:
         text.detach()
 
 
-def in_own_words(problems: Iterable[Problem], columns: Mapping[str, str]) -> list[Problem]:
-    """Problems of a row's request by the file's own names of its columns.
-
-    Args:
-        problems: as a request's checks name them.
-        columns: a row's.
-    """
-    return [_in_own_words(problem, columns) for problem in problems]
-
-
-def _in_own_words(problem: Problem, columns: Mapping[str, str]) -> Problem:
-    field = re.split(r"[.\[]", problem.field)[0]
-    if field not in COLUMNS or problem.message.startswith(CAPPED):
-        return problem
-    column = quoted(columns.get(field, field), 40)
-    message = {NO_TITLE: "has no title", NO_MODEL: "names no model, and nothing else does"}.get(
-        problem.message, problem.message.removeprefix(f"{problem.field}: ").removeprefix(f"{problem.field} ")
-    )
-    return Problem(problem.field, f"{column}: {message}")
-
-
-def is_json(text: IO[str]) -> bool:
+def _is_json(text: IO[str]) -> bool:
     """Whether a text is JSON and no table; it is left at its beginning."""
     text.seek(0)
     start = text.read(4096).lstrip(_BLANK)

@@ -1,0 +1,129 @@
+"""What a file of titles asks for: its rows checked as requests, or all of them as one batch."""
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import PurePosixPath
+from typing import Any
+
+from thumbnails.catalog import MODELS
+from thumbnails.errors import InvalidBatch, Problem, quoted
+from thumbnails.requests.checks import CAPPED, NO_MODEL, NO_TITLE, parse_request, refusal, with_every_problem
+from thumbnails.requests.models import MOST_PLACES, SHAPES, Task
+from thumbnails.strict_json import NotJson, read_json
+from thumbnails.tables.encoding import text_encoding
+from thumbnails.tables.rows import COLUMNS, ENDINGS, Row, read_rows
+
+#: How many bad rows a refusal names.
+NAMED_ROWS = 5
+
+
+def checked_rows(rows: Iterable[Row], defaults: Mapping[str, Any], cap: int) -> Iterator[tuple[Row, dict[str, Any]]]:
+    """Every row with its checked request; whoever takes the last one knows only at the end whether all are right.
+
+    Args:
+        rows: a file's.
+        defaults: what a row has that does not say it.
+        cap: the most images of one row.
+
+    Raises:
+        InvalidBatch: after the last row; with the first rows that are refused, and how many there are.
+    """
+    count = bad = 0
+    named: list[str] = []
+    for row in rows:
+        count += 1
+        try:
+            checked = row, _checked(row, defaults, cap)
+        except InvalidBatch as refused:
+            bad += 1
+            named += [f"{row.place}: {refused}"] if bad <= NAMED_ROWS else []
+        else:
+            yield checked
+    if bad:
+        more = f"; and {bad - NAMED_ROWS} more" if bad > NAMED_ROWS else ""
+        raise InvalidBatch(f"{bad} of {count} rows are refused: {'; '.join(named)}{more}")
+
+
+def request_in_file(name: str, raw: bytes, task: Task) -> object:
+    """The request that a file holds: as JSON, or as a file of titles whose rows ask for the same but for their titles.
+
+    Args:
+        name: the file's; one that does not end as a file of titles does is JSON.
+        raw: its bytes.
+        task: what the request is for.
+
+    Raises:
+        InvalidBatch: it is neither, or a row is refused, or rows ask for different things.
+        NotJson: it is JSON that breaks its rules.
+    """
+    encoding = text_encoding(io.BytesIO(raw))
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise NotJson(f"it is not text in {encoding.upper()}, at byte {error.start}") from None
+    ending = PurePosixPath(name).suffix.lower()
+    if ending not in ENDINGS or ending.startswith(".json") or text.lstrip().startswith(("[", "{")):
+        try:
+            value = read_json(text.encode())
+        except NotJson as error:
+            # JSON Lines are one value after another.
+            if "Extra data" not in str(error):
+                raise
+        else:
+            if not (isinstance(value, list) and value and all(isinstance(item, dict) for item in value)):
+                return value
+        name = "lines.json"
+    with closing(read_rows(name, io.BytesIO(raw))) as rows:
+        return _as_one(rows, task)
+
+
+def _as_one(rows: Iterable[Row], task: Task) -> dict[str, Any]:
+    titles: list[str] = []
+    shared: dict[str, Any] = {}
+    said_in: dict[str, str] = {}
+    for row, request in checked_rows(rows, {"models": list(MODELS)[:1]}, MOST_PLACES):
+        titles.append(request["title"])
+        given = row.given if isinstance(row.given, dict) else {}
+        for field in given.keys() - {"title"}:
+            if shared.setdefault(field, request[field]) != request[field]:
+                column = quoted(row.columns.get(field, field), 40)
+                raise InvalidBatch(
+                    f"{row.place}: {column} differs from {said_in[field]}; a batch has one for all of its titles, "
+                    "and a campaign one for each (thumbs campaign FILE)"
+                )
+            said_in.setdefault(field, row.place)
+    if not titles:
+        raise InvalidBatch("the file has no rows below its header")
+    first = SHAPES[task].first
+    if task == "generateThumbnails":
+        if len(titles) > 1:
+            raise InvalidBatch(
+                f"the file has {len(titles)} titles, and generateThumbnails takes one: start generateBatch"
+            )
+        return {first: titles[0], **shared}
+    return {first: titles, **shared}
+
+
+def _checked(row: Row, defaults: Mapping[str, Any], cap: int) -> dict[str, Any]:
+    problems, request = row.problems, {}
+    if isinstance(row.given, dict):
+        said = {name: value for name, value in row.given.items() if value is not None}
+        try:
+            request = parse_request("generateThumbnails", {**defaults, **said}, cap).model_dump()
+        except InvalidBatch as refused:
+            problems = [*problems, *refused.problems]
+    if problems:
+        raise with_every_problem(refusal([_in_own_words(problem, row.columns) for problem in problems]))
+    return request
+
+
+def _in_own_words(problem: Problem, columns: Mapping[str, str]) -> Problem:
+    """A problem by the file's own name of its column."""
+    field = re.split(r"[.\[]", problem.field)[0]
+    if field not in COLUMNS or problem.message.startswith(CAPPED):
+        return problem
+    message = problem.message.removeprefix(f"{problem.field}: ").removeprefix(f"{problem.field} ")
+    message = {NO_TITLE: "there is no title", NO_MODEL: "no model is named, here or for all rows"}.get(message, message)
+    return Problem(problem.field, f"{quoted(columns.get(field, field), 40)}: {message}")
