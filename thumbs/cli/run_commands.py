@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from thumbnails.aws.s3 import REQUEST_BYTES
-from thumbnails.errors import ThumbnailError, quoted
+from thumbnails.errors import InvalidBatch, ThumbnailError, quoted
 from thumbnails.requests.models import CAMPAIGN, SHAPES
 from thumbnails.runs.listing import ListedRun, list_runs
 from thumbnails.runs.resume import NothingToRedrive, redrive
@@ -312,6 +312,8 @@ def _read_request(task: str, text: str | None, file: Path | None) -> object:
     try:
         # The Lambda function takes one cell, and no table is one.
         return request_in_file(file.name, raw, task) if file is not None and task in SHAPES else read_json(raw)
+    except InvalidBatch as refused:
+        raise CommandError(_shown(file) if file else "--input", str(refused)) from None
     except NotJson as error:
         raise CommandError(f"{'--input' if file is None else _shown(file)} is not JSON", str(error)) from None
 
