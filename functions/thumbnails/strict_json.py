@@ -35,7 +35,9 @@ def read_json(raw: bytes) -> Any:
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
-        raise NotJson(f"it is not text in {encoding.removesuffix('-sig').upper()}, at byte {error.start}") from None
+        raise NotJson(
+            f"it is not text in {encoding.removesuffix('-sig').upper()}, at byte {error.start}; save it as UTF-8"
+        ) from None
     try:
         value = json.loads(
             text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_float, parse_int=_int

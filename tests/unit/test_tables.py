@@ -237,7 +237,6 @@ BATCH = {"prompts": [FIRST, SECOND], "models": [GPT]}
         ("batch.json", json.dumps(BATCH).encode()),
         ("batch", json.dumps(BATCH).encode("utf-16")),
         ("batch.csv", json.dumps(BATCH).encode("utf-8-sig")),
-        ("batch.json", json.dumps(BATCH, ensure_ascii=False).encode("cp1252")),
         ("batch.csv", COMMAS.encode()),
         ("inbox/BATCH.CSV", SEMICOLONS.encode("cp1252")),
         ("batch.txt", TABS.encode("utf-16")),
@@ -305,6 +304,11 @@ def test_every_problem_of_a_row_is_named() -> None:
 def test_typographic_quotes_are_named() -> None:
     with pytest.raises(NotJson, match="its quotation marks are typographic, and JSON takes straight ones"):
         request_in_file("b.json", "{“prompts”: []}".encode(), "generateBatch")
+
+
+def test_json_is_unicode() -> None:
+    with pytest.raises(NotJson, match="it is not text in UTF-8, at byte 15; save it as UTF-8"):
+        request_in_file("b.json", '{"prompts": ["Für uns"]}'.encode("cp1252"), "generateBatch")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a file of titles asks for: its rows checked as requests, or all of them as one batch."""
 
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
@@ -58,16 +59,14 @@ def request_in_file(name: str, raw: bytes, task: Task) -> object:
         InvalidBatch: it is neither, or a row is refused, or rows ask for different things.
         NotJson: it is JSON that breaks its rules.
     """
-    encoding = text_encoding(io.BytesIO(raw))
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise NotJson(f"it is not text in {encoding.upper()}, at byte {error.start}") from None
     ending = PurePosixPath(name).suffix.lower()
-    if ending not in ENDINGS or ending.startswith(".json") or text.lstrip().startswith(("[", "{")):
+    if ending not in ENDINGS or ending.startswith(".json") or _starts_as_json(raw):
         try:
-            value = read_json(text.encode())
+            value = read_json(raw)
         except NotJson as error:
+            if not _starts_as_json(raw):
+                # A workbook, say: it is named with a way out.
+                text_encoding(io.BytesIO(raw))
             # JSON Lines are one value after another.
             if "Extra data" not in str(error):
                 raise
@@ -77,6 +76,11 @@ def request_in_file(name: str, raw: bytes, task: Task) -> object:
         name = "lines.json"
     with closing(read_rows(name, io.BytesIO(raw))) as rows:
         return _as_one(rows, task)
+
+
+def _starts_as_json(raw: bytes) -> bool:
+    start = raw[:4096].decode(json.detect_encoding(raw), errors="ignore").lstrip()
+    return start.startswith(("[", "{")) and not start.startswith("{\\rtf")
 
 
 def _as_one(rows: Iterable[Row], task: Task) -> dict[str, Any]:
