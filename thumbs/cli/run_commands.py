@@ -6,26 +6,30 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Never
+from typing import IO, Annotated, Any, Never
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from thumbnails.aws.s3 import REQUEST_BYTES
+from thumbnails.campaigns.open import check_file
+from thumbnails.catalog import MODELS
 from thumbnails.errors import InvalidBatch, ThumbnailError, quoted
+from thumbnails.requests.checks import parse_campaign
 from thumbnails.requests.models import CAMPAIGN, SHAPES
 from thumbnails.runs.listing import ListedRun, list_runs
 from thumbnails.runs.resume import NothingToRedrive, redrive
 from thumbnails.runs.status import RunStatus, get_manifest, get_result
 from thumbnails.strict_json import NotJson, read_json
 from thumbnails.tables.requests import request_in_file
+from thumbnails.tables.rows import read_rows
 from thumbs.cli import render
 from thumbs.cli.app import AsJson, Run, Watch, app, err, out
-from thumbs.cli.application import MACHINES, Application, broken_connection
+from thumbs.cli.application import CAP, MACHINES, Application, broken_connection
 from thumbs.cli.event_commands import replay, tell_of_lost_events
 from thumbs.command_error import CommandError
 from thumbs.stack.processes import Stack
@@ -39,15 +43,20 @@ TASKS = {
 
 
 @app.command()
-def tasks() -> None:
+def tasks(as_json: AsJson = False) -> None:
     """List what can be started."""
+    if as_json:
+        print(json.dumps([{"task": name, "description": description} for name, description in TASKS.items()]))
+        return
     for name, description in TASKS.items():
         out.print(f"[bold]{name:<20}[/]{description}")
 
 
 @app.command()
 def start(
-    task: Annotated[str, typer.Argument(help="One of those that `thumbs tasks` lists.")],
+    task: Annotated[
+        str, typer.Argument(help="One of those that `thumbs tasks` lists.", autocompletion=lambda: list(TASKS))
+    ],
     text: Annotated[
         str | None, typer.Option("--input", help="The request as JSON: an object or a positional array.")
     ] = None,
@@ -73,9 +82,11 @@ def start(
 
 @app.command()
 def campaign(
-    file: Annotated[Path, typer.Argument(help="Titles, one a row: CSV with a header, or a JSON array of objects.")],
+    file: Annotated[Path, typer.Argument(help="Titles, one a row: a sheet saved as CSV, with a header, or JSON.")],
     max_images: Annotated[int, typer.Option(min=1, help="The most images that it may make and pay for.")],
-    models: Annotated[str | None, typer.Option(help="Models for rows without their own, separated by spaces.")] = None,
+    models: Annotated[
+        str | None, typer.Option(help="Models for rows without their own, separated by spaces or commas.")
+    ] = None,
     style: Annotated[str | None, typer.Option(help="A style for rows without one.")] = None,
     template: Annotated[str | None, typer.Option(help="A template for rows without one.")] = None,
     font: Annotated[str | None, typer.Option(help="A font for rows without one.")] = None,
@@ -89,7 +100,7 @@ def campaign(
     """Make a file of titles, as many as it has, within a budget that you set."""
     asked = {
         "max_images": max_images,
-        "models": re.split(r"[;,\s]+", models.strip()) if models else None,
+        "models": [model for model in re.split(r"[;,\s]+", models) if model] if models else None,
         "style": style,
         "template": template,
         "font": font,
@@ -97,13 +108,33 @@ def campaign(
         "tolerated_failure_percentage": tolerated_failure_percentage,
     }
     request = {name: value for name, value in asked.items() if value is not None}
-    application = Application.from_environment()
     try:
         with file.open("rb") as body:
+            # What can be told here is told before anything starts.
+            if "models" not in request and sys.stdin.isatty() and not _names_models(file, body):
+                said = typer.prompt(f"Which models? ({', '.join(MODELS)})", err=True)
+                request["models"] = [model for model in re.split(r"[;,\s]+", said) if model]
+            check_file(parse_campaign({"file": file.name, **request}), body, CAP)
+            body.seek(0)
+            application = Application.from_environment()
             run = application.start_campaign(file.name, body, request)
+    except InvalidBatch as refused:
+        raise CommandError(_shown(file), f"{refused}{_without_models(refused, request)}") from None
     except OSError as error:
-        raise CommandError(f"{file} cannot be read", error.strerror or str(error)) from None
+        raise CommandError(f"{_shown(file)} cannot be read", error.strerror or str(error)) from None
     _follow_or_tell(application, run, watch, as_json)
+
+
+def _names_models(file: Path, body: IO[bytes]) -> bool:
+    """Whether every row that can be read says its models; the file is left at its beginning."""
+    with closing(read_rows(file.name, body)) as rows:
+        named = all(isinstance(row.given, dict) and row.given.get("models") for row in rows)
+    body.seek(0)
+    return named
+
+
+def _without_models(refused: InvalidBatch, request: dict[str, Any]) -> str:
+    return "; name them with --models" if "no model is named" in str(refused) and "models" not in request else ""
 
 
 @app.command()

@@ -16,6 +16,7 @@ from thumbnails.requests.models import (
     TITLE_CHARACTERS,
     Campaign,
     Cell,
+    Options,
     Request,
     Task,
 )
@@ -85,13 +86,22 @@ def parse_campaign(value: object) -> Campaign:
     given = {name: item for name, item in value.items() if item is not None}
     if "max_images" not in given:
         raise InvalidBatch("a campaign needs max_images, the most images that it may make and pay for")
+    problems: list[Problem] = []
+    campaign = None
     try:
         campaign = Campaign.model_validate(given)
     except ValidationError as error:
-        raise refusal(shape_problems(error)) from None
-    # What is wrong for every row is said once.
-    one_row = {"models": [next(iter(MODELS))], **campaign.defaults}
-    parse_request("generateThumbnails", one_row, len(MODELS), titles_follow=True)
+        problems += shape_problems(error)
+    spoilt = {problem.field for problem in problems}
+    shared = {name: given[name] for name in Options.model_fields if name in given and name not in spoilt}
+    try:
+        # What is wrong for every row is said once.
+        one_row = {"models": [next(iter(MODELS))], **shared}
+        parse_request("generateThumbnails", one_row, len(MODELS), titles_follow=True)
+    except InvalidBatch as refused:
+        problems += [problem for problem in refused.problems if problem not in problems]
+    if problems or campaign is None:
+        raise with_every_problem(refusal(problems))
     return campaign
 
 
@@ -108,7 +118,7 @@ def parse_cell(value: object, *, run_id: str) -> Cell:
     try:
         cell = Cell.model_validate(value)
     except ValidationError as error:
-        raise refusal(shape_problems(error)) from None
+        raise with_every_problem(refusal(shape_problems(error))) from None
     cell = cell.model_copy(
         update={"run_id": cell.run_id or run_id, "execution": cell.execution or cell.run_id or run_id}
     )
@@ -117,7 +127,7 @@ def parse_cell(value: object, *, run_id: str) -> Cell:
         *_name_problems(["model"], [cell.model], cell.style, cell.template, cell.font),
     ]
     if problems:
-        raise refusal(problems)
+        raise with_every_problem(refusal(problems))
     return cell
 
 
