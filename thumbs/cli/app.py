@@ -11,14 +11,19 @@ out = Console(highlight=False, soft_wrap=False)
 err = Console(highlight=False, stderr=True, soft_wrap=True)
 
 
-@app.callback()
-def thumbs(
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    """Blog thumbnails by many titles and many models at once, in an AWS account or on this machine."""
-    if show_version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"thumbs {version('fan-out-thumbnails')}")
         raise typer.Exit
+
+
+@app.callback()
+def thumbs(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Blog thumbnails by many titles and many models at once, in an AWS account or on this machine."""
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the bare JSON and nothing else.")]

@@ -25,7 +25,7 @@ from thumbnails.runs.listing import ListedRun, list_runs
 from thumbnails.runs.resume import NothingToRedrive, redrive
 from thumbnails.runs.status import RunStatus, get_manifest, get_result
 from thumbnails.strict_json import NotJson, read_json
-from thumbnails.tables.requests import request_in_file
+from thumbnails.tables.requests import NO_MODEL_FOR_ROW, request_in_file
 from thumbnails.tables.rows import read_rows
 from thumbs.cli import render
 from thumbs.cli.app import AsJson, Run, Watch, app, err, out
@@ -49,7 +49,7 @@ def tasks(as_json: AsJson = False) -> None:
         print(json.dumps([{"task": name, "description": description} for name, description in TASKS.items()]))
         return
     for name, description in TASKS.items():
-        out.print(f"[bold]{name:<20}[/]{description}")
+        out.print(f"[bold]{name:<20}[/]{description}", soft_wrap=True)
 
 
 @app.command()
@@ -134,7 +134,7 @@ def _names_models(file: Path, body: IO[bytes]) -> bool:
 
 
 def _without_models(refused: InvalidBatch, request: dict[str, Any]) -> str:
-    return "; name them with --models" if "no model is named" in str(refused) and "models" not in request else ""
+    return "; name them with --models" if NO_MODEL_FOR_ROW in str(refused) and "models" not in request else ""
 
 
 @app.command()
@@ -177,7 +177,7 @@ def runs(
     elif found:
         render.print_runs(out, found, with_executions=every)
         if any(run.forgotten for run in found):
-            out.print(f"* {render.FORGOTTEN}")
+            out.print(f"* {render.FORGOTTEN}", soft_wrap=True)
     else:
         out.print("there are no runs yet; `thumbs start generateBatch --input-file examples/batch.json` makes one")
     tell_of_lost_events(application)
@@ -196,7 +196,9 @@ def stop(run: Run) -> None:
     application = Application.from_environment()
     found = application.find(run)
     application.stop(found)
-    out.print(f"{found.run_id} is stopped; `thumbs redrive {found.run_id}` makes the images that are missing")
+    out.print(
+        f"{found.run_id} is stopped; `thumbs redrive {found.run_id}` makes the images that are missing", soft_wrap=True
+    )
 
 
 @app.command("redrive")
@@ -210,7 +212,7 @@ def redrive_run(run: Run, as_json: AsJson = False) -> None:
         if as_json:
             print(json.dumps(get_manifest(found, application.store)))
         else:
-            out.print(f"{reason}; there is nothing to make")
+            out.print(f"{reason}; there is nothing to make", soft_wrap=True)
         return
     _watch(application, application.find(found.run_id), as_json)
 
@@ -232,7 +234,7 @@ def _follow_or_tell(application: Application, run: RunStatus, watch: bool, as_js
     elif as_json:
         print(json.dumps({"run_id": run.run_id, "execution_arn": application.executions.arn(run.execution)}))
     else:
-        out.print(f"{run.run_id} is started; `thumbs show {run.run_id}` shows it")
+        out.print(f"{run.run_id} is started; `thumbs show {run.run_id}` shows it", soft_wrap=True)
 
 
 def _watch(application: Application, run: RunStatus, as_json: bool) -> None:
@@ -292,15 +294,15 @@ def _print_run(application: Application, run: RunStatus, result: dict[str, Any] 
     elif run.cells:
         render.print_cells(out, run, application.store.url, (result or {}).get("warnings", ()))
     if execution.forgotten:
-        out.print(f"{name}: {render.FORGOTTEN}")
+        out.print(f"{name}: {render.FORGOTTEN}", soft_wrap=True)
     whole = bool(run.cells) and run.count("succeeded") == len(run.cells)
     if result:
-        out.print(f"{name}: {render.summary(run, result)}")
+        out.print(f"{name}: {render.summary(run, result)}", soft_wrap=True)
         if result["images"]["succeeded"]:
-            out.print(f"`thumbs open {name}` saves them and shows them on one page")
+            out.print(f"`thumbs open {name}` saves them and shows them on one page", soft_wrap=True)
         whole = whole or (run.is_campaign and result["images"]["succeeded"] == result["images"]["total"])
     if not whole and (result or run.cells):
-        out.print(f"`thumbs redrive {name}` makes the missing images and pays for no other")
+        out.print(f"`thumbs redrive {name}` makes the missing images and pays for no other", soft_wrap=True)
     if execution.status != "SUCCEEDED":
         err.print(
             f"[red]✗[/] {name} is {execution.status}: "

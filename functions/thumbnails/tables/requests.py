@@ -16,6 +16,7 @@ from thumbnails.strict_json import NotJson, read_json
 from thumbnails.tables.encoding import text_encoding
 from thumbnails.tables.rows import COLUMNS, ENDINGS, Row, read_rows
 
+NO_MODEL_FOR_ROW = "no model is named, neither here nor for all rows"
 #: How many bad rows a refusal names.
 NAMED_ROWS = 5
 
@@ -128,6 +129,6 @@ def _in_own_words(problem: Problem, columns: Mapping[str, str]) -> Problem:
     field = re.split(r"[.\[]", problem.field)[0]
     if field not in COLUMNS or problem.message.startswith(CAPPED):
         return problem
-    message = problem.message.removeprefix(f"{problem.field}: ").removeprefix(f"{problem.field} ")
-    message = {NO_TITLE: "there is no title", NO_MODEL: "no model is named, here or for all rows"}.get(message, message)
+    plain = problem.message.removeprefix(f"{problem.field}: ").removeprefix(f"{problem.field} ")
+    message = {NO_TITLE: "there is no title", NO_MODEL: NO_MODEL_FOR_ROW}.get(problem.message, plain)
     return Problem(problem.field, f"{quoted(columns.get(field, field), 40)}: {message}")
