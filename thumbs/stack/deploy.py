@@ -253,15 +253,17 @@ def first_failure(client: "CloudFormationClient") -> str:
         events = [event for page in pages for event in page["StackEvents"]]
     except (BotoCoreError, ClientError):
         return ""
-    reason = ""
+    failed: list[tuple[str, str]] = []
     for event in events:
         status = event.get("ResourceStatus", "")
         if event["LogicalResourceId"] == STACK_NAME and status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
             break
         if status in ("CREATE_FAILED", "UPDATE_FAILED") and event["LogicalResourceId"] != STACK_NAME:
-            why = " ".join(event.get("ResourceStatusReason", "no reason given").split())[:REASON_CHARACTERS]
-            reason = f"{event['LogicalResourceId']} ({event.get('ResourceType', '')}): {why}"
-    return reason
+            reason = " ".join((event.get("ResourceStatusReason") or "").split())[:REASON_CHARACTERS]
+            failed.append((f"{event['LogicalResourceId']} ({event.get('ResourceType', 'of no type')})", reason))
+    # LocalStack gives no reason with some of them.
+    what, why = next((one for one in reversed(failed) if one[1]), failed[-1] if failed else ("", ""))
+    return f"{what}: {why or 'no reason is given'}" if what else ""
 
 
 def _session() -> boto3.session.Session:
