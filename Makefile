@@ -6,7 +6,6 @@ export SAM_CLI_TELEMETRY = 0
 
 BIN = .venv/bin
 UV = $(BIN)/uv pip
-UV_VERSION = 0.13.9
 TYPESCRIPT_VERSION = 5.9.3
 # The system's own certificates, for a network that has some of its own.
 export UV_SYSTEM_CERTS = true
@@ -42,7 +41,7 @@ fuzz: setup
 
 # What can go wrong in a batch, the slow rows too, and the table of it.
 test-faults: setup
-	@$(BIN)/python -m pytest tests/integration/test_faults.py -m '' -q --fault-table
+	@$(BIN)/python -m pytest tests/integration/test_faults.py tests/integration/test_batches.py -m '' -q --fault-table
 
 # What other sites and other hosts try against a stack, some of it in Chromium, and the table of it.
 test-attacks: setup
@@ -73,6 +72,10 @@ check-static: setup check-page
 	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive functions thumbs
 	@$(BIN)/cfn-lint template.yaml infra/*.yaml
 	@AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(BIN):$$PATH" .venv-sam/bin/sam validate --lint
+
+# The templates against checkov's rules for AWS (Well-Architected); .checkov.yaml argues what is left out.
+check-rules: .venv-checkov/ready
+	@.venv-checkov/bin/checkov --config-file .checkov.yaml && echo 'the templates keep the rules'
 
 # The page's types, where Node is there.
 check-page:
@@ -110,6 +113,10 @@ bench-docs: setup
 bench-campaign: setup
 	@$(BIN)/python -m tests.bench.bench_campaign $(OPTIONS)
 
+# A campaign of 200 titles at half price with two crashes in it: what is paid for, and at which part of the price.
+bench-economy: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_economy $(OPTIONS)
+
 # Few environments and a slow provider, on the stack that is up: ten minutes and more. OPTIONS=--paper needs none.
 bench-limits: setup
 	@$(BIN)/python -m tests.bench.bench_limits $(OPTIONS)
@@ -122,6 +129,9 @@ bench-gallery: setup
 golden: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_golden
 
+# What every answer of a provider becomes, in docs/troubleshooting.md.
+error-table: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_provider_answers
 # What the page shows of styles, templates and fonts, drawn anew to be looked at before it is kept.
 examples: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_examples
@@ -133,35 +143,59 @@ openapi: setup
 up: setup
 	@$(BIN)/thumbs up
 
+# What make does here.
+help:
+	@echo 'make           sets everything up, starts the stack and makes a batch (make run)'
+	@echo 'make down      stops what that left running; the images stay'
+	@echo 'make up        starts the stack alone'
+	@echo 'make test      sets everything up and passes every test; make check passes the whole gate'
+	@echo 'make setup     the environments alone; make pins renews what they hold'
+	@echo 'More targets, each with a line of its own: less Makefile. The command: .venv/bin/thumbs --help'
+
 down:
 	@if [ -x $(BIN)/thumbs ]; then $(BIN)/thumbs down; else echo 'nothing was ever started here'; fi
 
-# Both environments, from the pins; again only when they change.
+# Both environments, from the pins; again only when they change. What installs them leaves nothing outside the project.
+.venv/ready .venv-sam/ready .venv-checkov/ready pins: export TMPDIR = $(CURDIR)/.cache/tmp
 setup: .venv/ready .venv-sam/ready
 
-.venv/ready: requirements-dev.txt pyproject.toml | python
+.venv/ready: requirements-dev.txt requirements-build.txt pyproject.toml | python
 	@echo 'Installing the pins into .venv …'
-	@$(PYTHON) -m venv --clear .venv || { echo '$(PYTHON) cannot make a virtual environment: install its venv package (Debian: apt install python3.11-venv)'; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { echo 'uv could not be installed: is the package index reachable?'; exit 1; }
-	@$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@mkdir -p "$$TMPDIR"
+	@$(PYTHON) -m venv --clear .venv || { echo '$(PYTHON) cannot make a virtual environment: install its venv package (Debian: apt install python3-venv)'; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes -r requirements-build.txt || { echo 'uv could not be installed: is the package index reachable?'; exit 1; }
+	@$(UV) install --quiet --python $(BIN)/python --require-hashes --build-constraints requirements-build.txt -r requirements-dev.txt
 	@$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv-sam/ready: requirements-sam.txt | .venv/ready
 	@echo 'Installing the AWS SAM CLI into .venv-sam …'
 	@$(PYTHON) -m venv --clear --without-pip .venv-sam
-	@$(UV) install --quiet --python .venv-sam/bin/python --require-hashes -r requirements-sam.txt
+	@$(UV) install --quiet --python .venv-sam/bin/python --require-hashes --build-constraints requirements-build.txt -r requirements-sam.txt
+	@touch $@
+
+# Its own, for it wants other versions than LocalStack; nothing but `make check-rules` needs it.
+.venv-checkov/ready: requirements-checkov.txt | .venv/ready
+	@echo 'Installing checkov into .venv-checkov …'
+	@$(PYTHON) -m venv --clear --without-pip .venv-checkov
+	@$(UV) install --quiet --python .venv-checkov/bin/python --require-hashes --build-constraints requirements-build.txt -r requirements-checkov.txt
 	@touch $@
 
 python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
-		echo "This needs Python 3.11, and $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -1): install python3.11, or name it: make PYTHON=/path/to/python3.11 …"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+		echo "This needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -1): install one, or name it: make PYTHON=/path/to/python3.13 …"; exit 1; }
+
+# Whether every pin of the functions has a wheel for each runtime and architecture; asks the package index.
+wheels: setup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) --no-print-directory -C functions wheels
 
 # Renew every pin from pyproject.toml, requirements-sam.in and the functions' requirements.in.
 pins:
-	$(UV) compile pyproject.toml --extra dev --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-dev.txt
-	$(UV) compile requirements-sam.in --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
+	$(UV) compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-dev.txt
+	$(UV) compile requirements-build.in --constraints requirements-dev.txt --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-build.txt
+	$(UV) compile requirements-sam.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
+	$(UV) compile requirements-checkov.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-checkov.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-limits bench-gallery bench-disk \
-	check-page bench-page examples golden openapi up down setup python pins
+.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-economy bench-limits bench-gallery bench-disk \
+	check-page bench-page examples golden error-table openapi up down help setup python pins wheels

@@ -1,5 +1,6 @@
 """HTTP in front of the two state machines: routes that parse, ask the domain and answer."""
 
+from dataclasses import asdict
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
@@ -16,7 +17,18 @@ from api.origin import refuse_foreign_page
 from entry.clients import budget
 from entry.observability import logger, observed
 from entry.settings import ApiSettings, CorsSettings, settings
-from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FONTS, MODELS, STYLES, TEMPLATES
+from thumbnails.catalog import (
+    DEFAULT_FONT,
+    DEFAULT_STYLE,
+    DEFAULT_TEMPLATE,
+    FONTS,
+    MODELS,
+    QUALITIES,
+    STYLES,
+    TEMPLATES,
+    Model,
+)
+from thumbnails.catalog.prices import picture_usd
 from thumbnails.errors import (
     DailyBudgetExceeded,
     InvalidBatch,
@@ -77,9 +89,8 @@ def get_health() -> responses.Health:
 @app.get("/options", summary="Models with prices, styles, templates, fonts and limits", tags=["about"])
 def get_options() -> responses.Options:
     """What a request may name, and its limits."""
-    names = responses.ModelOut.model_fields
     return responses.Options(
-        models=[responses.ModelOut(**{name: getattr(model, name) for name in names}) for model in MODELS.values()],
+        models=[_model(model) for model in MODELS.values()],
         styles=list(STYLES),
         templates=list(TEMPLATES),
         fonts=list(FONTS),
@@ -108,6 +119,28 @@ def get_budget() -> responses.Budget:
         reserved_usd=day.reserved_usd,
         left_usd=day.left_usd,
         starts_anew=day.ends,
+    )
+
+
+def _model(model: Model) -> responses.ModelOut:
+    order = model.order()
+    prices: dict[str, float] = {quality: round(picture_usd(model.order(quality)), 4) for quality in QUALITIES}
+    return responses.ModelOut(
+        id=model.id,
+        label=model.label,
+        provider=model.provider,
+        state=model.state(),
+        retired=model.retired,
+        successor=model.successor,
+        notice=model.notice(),
+        width=order.width,
+        height=order.height,
+        price=responses.ModelPrice(**asdict(model.price)),
+        price_usd=prices[order.quality],
+        prices_usd=prices,
+        checked=model.checked,
+        batch=model.batch,
+        variants=model.variants,
     )
 
 

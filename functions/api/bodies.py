@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StrictStr, StringConstraints
+from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr, StringConstraints
 
-from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE
+from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, Quality
 from thumbnails.runs.winners import ALT_CHARACTERS
 
 
@@ -31,6 +31,13 @@ class Chosen(Body):
 
     model: StrictStr | None = None
     alt: Annotated[StrictStr, StringConstraints(strip_whitespace=True, max_length=ALT_CHARACTERS)] | None = None
+
+
+class Finals(Body):
+    """Which cells are made again, by row and column from 0, and at which quality."""
+
+    cells: list[tuple[StrictInt, StrictInt]]
+    quality: Quality = "high"
 
 
 class Taken(Body):

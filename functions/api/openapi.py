@@ -8,13 +8,24 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, Server
 
-from api.bodies import Body, Chosen, Previewed, Taken
+from api.bodies import Body, Chosen, Finals, Previewed, Taken
 from api.responses import Error
 from thumbnails.blog.page import URL_CHARACTERS
-from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, FONTS, MODELS, STYLES, TEMPLATES
+from thumbnails.catalog import (
+    DEFAULT_FONT,
+    DEFAULT_QUALITY,
+    DEFAULT_STYLE,
+    DEFAULT_TEMPLATE,
+    FONTS,
+    MODELS,
+    QUALITIES,
+    STYLES,
+    TEMPLATES,
+)
 from thumbnails.requests.models import (
     CONTEXT_CHARACTERS,
     EXTRA_PROMPT_CHARACTERS,
+    MOST_VARIANTS,
     MOST_WAIT_SECONDS,
     POSITIONS,
     TITLE_CHARACTERS,
@@ -41,6 +52,7 @@ _CONFLICTS = {
     ("/runs/{run_id}/redrive", "post"): (
         "`run_under_way`, `run_never_accepted`, or `nothing_to_redrive` where every image is there"
     ),
+    ("/runs/{run_id}/finalise", "post"): "The run has no drafts: `run_never_accepted`",
     ("/runs/{run_id}/archive", "get"): "The run has no finished image: `no_images`",
     ("/runs/{run_id}/winners", "post"): "Nothing is chosen yet: `no_winners`",
     ("/runs/{run_id}/winners/{row}", "put"): "Others choose at the same moment: `choice_contended`",
@@ -50,6 +62,7 @@ _CONFLICTS = {
 }
 _SHAPES: dict[tuple[str, str], type[Body]] = {
     ("/preview", "post"): Previewed,
+    ("/runs/{run_id}/finalise", "post"): Finals,
     ("/runs/{run_id}/winners", "post"): Taken,
     ("/runs/{run_id}/winners/{row}", "put"): Chosen,
 }
@@ -148,6 +161,19 @@ def _request(first: str) -> dict[str, Any]:
         "redraw": {
             "type": "string",
             "description": "A run whose pictures are drawn on again, row by row and model by model, for nothing.",
+        },
+        "quality": {"enum": list(QUALITIES), "default": DEFAULT_QUALITY},
+        "variants": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MOST_VARIANTS,
+            "default": 1,
+            "description": "Pictures of each title by each model whose API makes several a call; one by any other.",
+        },
+        "only": {
+            "type": "array",
+            "items": {"type": "array", "prefixItems": [{"type": "integer"}] * 2, "minItems": 2, "maxItems": 2},
+            "description": "Make these cells alone, by row and column from 0.",
         },
         "blog_url": {
             "type": "string",

@@ -1,6 +1,6 @@
 """What the API answers, as it is validated and documented."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from pydantic import BaseModel
@@ -25,13 +25,12 @@ class Error(BaseModel):
 
 
 class Accepted(BaseModel):
-    """A run that was started. The cost is an estimate at list prices; ``unpriced_models`` are not in it."""
+    """A run that was started. The cost is an estimate in US dollars."""
 
     run_id: str
     kind: Task
     status_url: str
-    estimated_cost_usd: float | None
-    unpriced_models: list[str] = []
+    estimated_cost_usd: float
     warnings: list[str] = []
 
 
@@ -56,9 +55,11 @@ class Plan(BaseModel):
     extra_prompt: str
     reuse: bool
     redraw: str
+    quality: str
+    variants: int
+    only: list[tuple[int, int]]
     images: int
-    estimated_cost_usd: float | None
-    unpriced_models: list[str]
+    estimated_cost_usd: float
     warnings: list[str]
 
 
@@ -73,8 +74,18 @@ class Counts(BaseModel):
     deleted: int
 
 
+class Variant(BaseModel):
+    """Another picture of a cell."""
+
+    key: str
+    image_url: str
+
+
 class Cell(BaseModel):
-    """One image: its URL once it is there, an error and a message where it failed; ``waits`` is between two tries."""
+    """One image: its URL once it is there, an error and a message where it failed.
+
+    ``usd`` is what was paid for it; ``waits`` is between two tries; ``variants`` are the cell's other pictures.
+    """
 
     row: int
     column: int
@@ -85,7 +96,9 @@ class Cell(BaseModel):
     image_url: str | None = None
     error: str | None = None
     message: str | None = None
+    usd: float | None = None
     waits: bool = False
+    variants: list[Variant] = []
 
 
 class Rows(BaseModel):
@@ -174,6 +187,15 @@ class Archive(BaseModel):
     archive_url: str
 
 
+class ModelPrice(BaseModel):
+    """List prices in US dollars: of a picture, or of a million tokens where ``picture`` is null."""
+
+    picture: float | None
+    text_in: float
+    image_in: float
+    image_out: float
+
+
 class Preview(BaseModel):
     """A thumbnail as a run would make it, a JPEG in base64, and what the writer should look at."""
 
@@ -224,15 +246,27 @@ class WinRates(BaseModel):
 
 
 class ModelOut(BaseModel):
-    """An image model with its list price per picture and the day it was noted; null where none is published."""
+    """An image model.
+
+    ``price_usd`` is one picture at ``standard`` quality, about, and ``prices_usd`` at each quality. ``state`` is
+    ``ending`` in the thirty days before ``retired``, and ``notice`` says so.
+    """
 
     id: str
     label: str
     provider: str
+    state: Literal["living", "ending", "retired"]
+    retired: date | None
+    successor: str | None
+    notice: str | None
     width: int
     height: int
-    price_usd: float | None
-    price_noted: str | None
+    price: ModelPrice
+    price_usd: float
+    prices_usd: dict[str, float]
+    checked: date
+    batch: bool
+    variants: int
 
 
 class Limits(BaseModel):

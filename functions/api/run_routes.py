@@ -9,7 +9,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from api import responses
-from api.http import Refusal, invalid, json_body, link, not_found, read_cursor, write_cursor
+from api.bodies import Finals
+from api.http import Refusal, invalid, json_body, link, not_found, read_body, read_cursor, write_cursor
 from entry.clients import budget, executions, provider_keys, store
 from entry.settings import ApiSettings, settings
 from thumbnails.blog.page import read_page
@@ -18,11 +19,12 @@ from thumbnails.keys import digest
 from thumbnails.requests.models import Task
 from thumbnails.requests.moderation import moderate
 from thumbnails.runs.archive import archive
+from thumbnails.runs.finalise import finalise
 from thumbnails.runs.listing import list_runs
 from thumbnails.runs.resume import redrive
 from thumbnails.runs.status import CellStatus, RunStatus, get_status
 from thumbnails.runs.stop import stop_rows, stop_run
-from thumbnails.runs.submit import check, submit
+from thumbnails.runs.submit import Submitted, check, submit
 
 router = APIGatewayRouter()  # type: ignore[no-untyped-call]
 
@@ -51,7 +53,8 @@ def post_batch(
     """Start a run of several titles, or say what it would make."""
     if not dry_run:
         return Response(202, content_types.APPLICATION_JSON, _submit("generateBatch", idempotency_key))
-    checked = check("generateBatch", json_body(router.current_event), settings(ApiSettings).batch_cap, read_page)
+    given = settings(ApiSettings)
+    checked = check("generateBatch", json_body(router.current_event), given.batch_cap, read_page, given.real, store())
     request = checked.request
     plan = responses.Plan(
         kind=request.task,
@@ -64,9 +67,11 @@ def post_batch(
         extra_prompt=request.extra_prompt,
         reuse=request.reuse,
         redraw=request.redraw,
+        quality=request.quality,
+        variants=request.variants,
+        only=request.only,
         images=checked.estimate.images,
         estimated_cost_usd=checked.estimate.usd,
-        unpriced_models=checked.estimate.unpriced,
         warnings=checked.warnings,
     )
     return Response(200, content_types.APPLICATION_JSON, plan)
@@ -104,7 +109,7 @@ def get_run(run_id: str) -> Response[responses.Run | None]:
     half = settings(ApiSettings).url_seconds // 2
     # A link is another one at every moment. At half its life it counts as new.
     said = digest(run.model_dump_json(exclude={"cells": {"__all__": {"image_url"}}}), int(time.time()) // max(1, half))
-    headers = {"ETag": f'"{said[:32]}"', "Cache-Control": "no-cache"}
+    headers = {"ETag": f'"{said[:32]}"'}
     if router.current_event.headers.get("if-none-match") == headers["ETag"]:
         return Response(304, None, None, headers)
     return Response(200, content_types.APPLICATION_JSON, run, headers)
@@ -130,6 +135,26 @@ def post_redrive(run_id: str) -> responses.Redriven:
     return responses.Redriven(run_id=run.run_id, kind=run.execution.task, status_url=_status_url(run.run_id))
 
 
+@router.post(
+    "/runs/<run_id>/finalise", status_code=202, summary="Make chosen images again at another quality", tags=["runs"]
+)
+def post_finals(run_id: str) -> responses.Accepted:
+    """Start the run that makes them; the drafts stay, and a second request of the same starts no other."""
+    given = read_body(router.current_event, Finals)
+    limits = settings(ApiSettings)
+    made = finalise(
+        found_run(run_id),
+        given.cells,
+        given.quality,
+        executions(),
+        store(),
+        cap=limits.batch_cap,
+        real=limits.real,
+        budget=budget(),
+    )
+    return _accepted(made)
+
+
 @router.get("/runs/<run_id>/archive", summary="A link to a ZIP of a run's finished images", tags=["images"])
 def get_archive(run_id: str) -> responses.Archive:
     """Pack a run's images, where that was not done before."""
@@ -147,17 +172,21 @@ def _submit(task: Task, key: str | None) -> responses.Accepted:
         key or "",
         cap=settings(ApiSettings).batch_cap,
         read_page=read_page,
+        real=settings(ApiSettings).real,
         moderate=_moderate,
         store=store(),
         executions=executions(),
         budget=budget(),
     )
+    return _accepted(run)
+
+
+def _accepted(run: Submitted) -> responses.Accepted:
     return responses.Accepted(
         run_id=run.run_id,
         kind=run.task,
         status_url=_status_url(run.run_id),
         estimated_cost_usd=run.estimate.usd,
-        unpriced_models=run.estimate.unpriced,
         warnings=run.warnings,
     )
 
@@ -243,4 +272,6 @@ def _cell(cell: CellStatus) -> responses.Cell:
         image_url=store().url(cell.key) if there else None,
         error=cell.error or None,
         message=cell.message or None,
+        usd=cell.usd,
+        variants=[responses.Variant(key=key, image_url=store().url(key)) for key in cell.variants],
     )

@@ -6,6 +6,9 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from thumbnails.catalog import Provider
+from thumbnails.catalog.models import bedrock_url
+
 
 class Environment(BaseModel):
     """A part of the environment: a field is the variable of its name in capitals."""
@@ -28,7 +31,35 @@ class Settings(Environment):
     daily_budget_usd: float = 0.0
 
 
-class CheckSettings(Settings):
+class EndpointSettings(Settings):
+    """Of a function that calls providers or checks who is called: other endpoints than theirs."""
+
+    openai_base_url: str = ""
+    google_gemini_base_url: str = ""
+    aws_endpoint_url_bedrock_runtime: str = ""
+    #: Where Bedrock has the models; not where this runs.
+    bedrock_region: str = "us-west-2"
+
+    @property
+    def base_urls(self) -> dict[Provider, str]:
+        """By provider; empty for its own, of which Bedrock has one in each region."""
+        return {**self._given, "bedrock": self._given["bedrock"] or bedrock_url(self.bedrock_region)}
+
+    @property
+    def real(self) -> frozenset[Provider]:
+        """The providers that are called themselves, and billed by; the others are played by the offline image API."""
+        return frozenset(provider for provider, url in self._given.items() if not url)
+
+    @property
+    def _given(self) -> dict[Provider, str]:
+        return {
+            "openai": self.openai_base_url,
+            "google": self.google_gemini_base_url,
+            "bedrock": self.aws_endpoint_url_bedrock_runtime,
+        }
+
+
+class CheckSettings(EndpointSettings):
     """Of a function that checks requests."""
 
     #: The most images that one run may make.
@@ -42,14 +73,12 @@ class RunSettings(CheckSettings):
     image_concurrency: int
 
 
-class ProviderSettings(Settings):
-    """Of a function that calls providers: their keys, or the secret that holds them; other endpoints than theirs."""
+class ProviderSettings(EndpointSettings):
+    """Of a function that calls providers: their keys, or the secret that holds them."""
 
     openai_api_key: str = ""
     gemini_api_key: str = ""
     provider_keys_secret: str = ""
-    openai_base_url: str = ""
-    google_gemini_base_url: str = ""
 
 
 class CellSettings(ProviderSettings):

@@ -20,8 +20,9 @@ renaming a class here means renaming it in ``statemachine/``; a test holds the t
     │   └── ModerationUnavailable    the moderation endpoint
     └── PermanentError               another try would end the same way
         ├── ProviderTooSlow          the provider asks for longer waits than the request allows
-        ├── PictureRefused           content policy
-        ├── ProviderMisconfigured    key missing or rejected, model not open to the account, quota used up
+        ├── BatchGaveUp              the provider's half-price batch ended without this picture
+        ├── PictureRefused           the provider declines, by its policy or in words
+        ├── ProviderMisconfigured    the key, the account, its credit or its country
         ├── ProviderRejectedRequest  any other HTTP 4xx
         ├── ProgramFault             a fault of the program itself
         └── UnusableAnswer           the provider answered, and perhaps billed, but not with a picture
@@ -154,16 +155,20 @@ class ProviderTooSlow(PermanentError):
     """The provider asks for longer waits than the request allows under ``max_wait_seconds``."""
 
 
+class BatchGaveUp(PermanentError):
+    """The provider's half-price batch ended without this picture: expired, cancelled or failed; it bills none."""
+
+
 class ProgramFault(PermanentError):
     """Something that nobody foresaw; the function's log has its traceback."""
 
 
 class PictureRefused(PermanentError):
-    """The provider's content policy refuses this picture."""
+    """The provider declines this picture, by its content policy or in words; it bills none."""
 
 
 class ProviderMisconfigured(PermanentError):
-    """The provider's key is missing or rejected, or the account may not use the model or has no quota left."""
+    """The key is missing or rejected, or the account may not use the model: unpaid, unverified, closed, no quota."""
 
 
 class ProviderRejectedRequest(PermanentError):
@@ -171,7 +176,13 @@ class ProviderRejectedRequest(PermanentError):
 
 
 class UnusableAnswer(PermanentError):
-    """The provider answered with success, and may have billed it, but not with a picture."""
+    """The provider answered with success, and may have billed it, but not with a picture.
+
+    Attributes:
+        usd: what it may have cost, in US dollars; 0 where an earlier try has paid for it.
+    """
+
+    usd = 0.0
 
 
 class UnusablePicture(UnusableAnswer):

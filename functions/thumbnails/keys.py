@@ -3,7 +3,7 @@
     runs/<run_id>/request.json               the checked request, which a resumed run starts from
     runs/<run_id>/event.json                 the request of an event that is too large for an execution's input
     runs/<run_id>/claim.json                 what an idempotency key was first sent with
-    runs/<run_id>/<row>-<slug>/<model>.jpg   a finished image
+    runs/<run_id>/<row>-<slug>/<model>.jpg   a finished image; <model>.v2.jpg of the cell's second picture
     runs/<run_id>/manifest.json              the run's result
     runs/<run_id>/archive.zip                its finished images, packed
     gallery/<moment>/<run_id>                nothing: by its name the gallery finds the newest runs first
@@ -14,12 +14,17 @@
     campaigns/<id>/requests.json             the checked copy of the file, from which the rows are made
     campaigns/<id>/rows/<execution>.json     the rows that an execution which resumes the campaign has to make
     campaigns/<id>/results/<execution>/…     what Step Functions writes about every row
+    campaigns/<id>/economy/batches/<n>.json   a half-price batch: what it is called, and where it stands
+    campaigns/<id>/economy/rows/<n>.json      the rows, and of each the columns, that it holds
+    campaigns/<id>/economy/failed/<row>-<column>.json   why a batch has no picture of a cell
     campaigns/<id>/images.jsonl              every image with its key, and every failure, a line each
     campaigns/<id>/manifest.json             the campaign's result
     campaigns/<id>/budget/<execution>.json   what an execution of it has reserved for all of its rows
     budget/<day>.json                        what runs have paid on a UTC day, and what those under way may pay
     winners/<run_id>/…                       what was chosen of a run, in copies that stay
-    originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came
+    originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came; <row>-<column>.v2 the second
+    spent/<day>/<model>/<quality>-<size>/<run_id>/<row>-<column>.…   nothing: its name says what a call cost
+    measured/<model>.json                    how many tokens the model's pictures took
 
 A campaign's row is a run of its own, ``<id>-<row>``. The digest is taken over everything that decides the picture. A
 run's own originals stand under it apart from those of other runs, so that a retry never takes another run's picture for
@@ -42,6 +47,7 @@ GALLERY = "gallery/"
 #: Milliseconds since 1970 count down from here, so that S3's order of keys is newest first.
 _LAST_MOMENT = 9_999_999_999_999
 CAMPAIGNS = "campaigns/"
+SPENT = "spent/"
 
 
 class S3Object(NamedTuple):
@@ -77,14 +83,23 @@ def manifest_key(run_id: str) -> str:
     return run_prefix(run_id) + "manifest.json"
 
 
-def image_key(run_id: str, row: int, title: str, model: str) -> str:
-    """The key of a finished image."""
-    return f"{run_prefix(run_id)}{row}-{slug(title)}/{model}.jpg"
+def image_key(run_id: str, row: int, title: str, model: str, variant: int = 0) -> str:
+    """The key of a finished image; variants count from 0."""
+    return f"{run_prefix(run_id)}{row}-{slug(title)}/{model}{_variant(variant)}.jpg"
 
 
-def original_key(digest: str, run_id: str, row: int, column: int) -> str:
+def original_key(digest: str, run_id: str, row: int, column: int, variant: int = 0) -> str:
     """The key of the provider's own picture."""
-    return f"originals/{digest}/{run_id}/{row}-{column}"
+    return f"originals/{digest}/{run_id}/{row}-{column}{_variant(variant)}"
+
+
+def _variant(variant: int) -> str:
+    return f".v{variant + 1}" if variant else ""
+
+
+def measured_key(model: str) -> str:
+    """The key of what a model's pictures took so far."""
+    return f"measured/{model}.json"
 
 
 def slug(title: str) -> str:
@@ -112,6 +127,22 @@ def budget_key(date: str) -> str:
 def campaign_budget_key(campaign_id: str, execution: str) -> str:
     """The key of what an execution of a campaign has reserved."""
     return f"{campaign_prefix(campaign_id)}budget/{execution}.json"
+
+
+def batches_prefix(campaign_id: str) -> str:
+    """Where a campaign's half-price batches are noted."""
+    return f"{campaign_prefix(campaign_id)}economy/batches/"
+
+
+def batch_rows_key(campaign_id: str, number: int) -> str:
+    """The key of what a half-price batch holds."""
+    return f"{campaign_prefix(campaign_id)}economy/rows/{number:06d}.json"
+
+
+def batch_failure_key(run_id: str, column: int) -> str:
+    """The key of why a half-price batch has no picture of a cell; the run is a campaign's row."""
+    campaign_id, _, row = run_id.rpartition("-")
+    return f"{campaign_prefix(campaign_id)}economy/failed/{row}-{column}.json"
 
 
 def results_prefix(campaign_id: str, execution: str) -> str:

@@ -9,7 +9,7 @@ from entry.clients import budget, store
 from entry.observability import logger, observed
 from entry.settings import RunSettings, settings
 from thumbnails.requests.models import Task
-from thumbnails.runs.open import at_once, open_run
+from thumbnails.runs.open import at_once, open_run, stragglers_of
 
 
 class Event(BaseModel):
@@ -32,11 +32,14 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
     """
     logger.append_keys(run_id=event.execution, task=event.task)
     given = settings(RunSettings)
-    run_id, request = open_run(event.task, event.execution, event.request, store(), given.batch_cap, budget())
+    run_id, request = open_run(
+        event.task, event.execution, event.request, store(), given.batch_cap, budget(), given.real
+    )
     logger.info("request accepted", extra={"titles": len(request.titles), "models": request.models})
     return {
         "run_id": run_id,
         "execution": event.execution,
         **request.for_map(),
         **at_once(request, given.image_concurrency),
+        "economy": stragglers_of(run_id, event.execution, store()),
     }

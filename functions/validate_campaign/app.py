@@ -29,7 +29,7 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
         StorageUnavailable: the bucket could not be read or written.
     """
     logger.append_keys(run_id=event.execution)
-    cap = settings(CheckSettings).batch_cap
-    campaign = open_campaign(event.execution, event.request, store(), cap, budget())
+    given = settings(CheckSettings)
+    campaign = open_campaign(event.execution, event.request, store(), given.batch_cap, budget(), given.real)
     logger.info("campaign accepted", extra={"rows": campaign["rows"], "campaign_id": campaign["campaign_id"]})
     return campaign

@@ -7,6 +7,9 @@ export function stateOf(cell) {
   return {pending: 'Waiting', succeeded: 'Ready', failed: 'Failed', deleted: 'Deleted'}[/** @type {string} */ (cell.state)] ?? cell.state;
 }
 
+/** A run may make some of its cells alone. @param {any} run @param {number} row @param {number} column */
+export const cellAt = (run, row, column) => run.cells.find((/** @type {any} */ one) => one.row === row && one.column === column);
+
 /**
  * @param {{run: any, label: (model: string) => string, stars: Map<number, string>, onOpen: (cell: any) => void, onStar: (cell: any) => void, onBroken: () => void}} given
  */
@@ -19,14 +22,14 @@ export function Matrix({run, label, stars, onOpen, onStar, onBroken}) {
   function keys(event) {
     const steps = /** @type {Record<string, [number, number]>} */ ({ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -columns], End: [0, columns]});
     const step = steps[event.key];
-    const cell = run.cells[at[0] * columns + at[1]];
+    const cell = cellAt(run, at[0], at[1]);
     if (step) {
       event.preventDefault();
       const next = [clamp(at[0] + step[0], rows), clamp(at[1] + step[1], columns)];
       setAt(next);
       const shown = /** @type {HTMLElement | null} */ (grid.current?.querySelector(`[data-at="${next}"] button`));
       shown?.focus();
-    } else if (event.key === 's' && cell.state === 'succeeded') {
+    } else if (event.key === 's' && cell?.state === 'succeeded') {
       event.preventDefault();
       onStar(cell);
     }
@@ -36,7 +39,7 @@ export function Matrix({run, label, stars, onOpen, onStar, onBroken}) {
     <thead><tr><th scope="col"><span class="unseen">Title</span></th>${run.models.map((/** @type {string} */ model) => html`<th scope="col" key=${model}>${label(model)}</th>`)}</tr></thead>
     <tbody>${run.titles.map((/** @type {string} */ title, /** @type {number} */ row) => html`<tr key=${row}>
       <th scope="row" dir="auto">${title}</th>
-      ${run.models.map((/** @type {string} */ model, /** @type {number} */ column) => html`<${Cell} key=${column} cell=${run.cells[row * columns + column]} name=${label(model)}
+      ${run.models.map((/** @type {string} */ model, /** @type {number} */ column) => html`<${Cell} key=${column} cell=${cellAt(run, row, column)} name=${label(model)}
         here=${at[0] === row && at[1] === column} starred=${stars.get(row) === model} onFocus=${() => setAt([row, column])}
         onOpen=${onOpen} onStar=${onStar} onBroken=${onBroken} />`)}
     </tr>`)}</tbody>
@@ -45,6 +48,7 @@ export function Matrix({run, label, stars, onOpen, onStar, onBroken}) {
 
 /** @param {any} given */
 function Cell({cell, name, here, starred, onFocus, onOpen, onStar, onBroken}) {
+  if (!cell) return html`<td role="gridcell" class="cell"></td>`;
   const state = stateOf(cell), there = cell.state === 'succeeded';
   return html`<td role="gridcell" class=${`cell ${cell.state} ${cell.waits ? 'waits' : ''} ${starred ? 'starred' : ''}`} data-at="${cell.row},${cell.column}" data-model=${name}>
     <button class="open" tabindex=${here ? 0 : -1} onFocus=${onFocus} onClick=${() => onOpen(cell)} aria-keyshortcuts="s"

@@ -1,6 +1,6 @@
 // One picture large: along its row and its column by the arrow keys, two side by side under a slider.
 import {html, useEffect, useRef, useState} from './preact.js';
-import {stateOf} from './matrix.js';
+import {cellAt, stateOf} from './matrix.js';
 
 /**
  * @param {{run: any, at: [number, number], label: (model: string) => string, stars: Map<number, string>, onMove: (at: [number, number]) => void,
@@ -13,13 +13,17 @@ export function Viewer({run, at, label, stars, onMove, onStar, onRemove, onBroke
   useEffect(() => { box.current?.showModal(); box.current?.focus(); }, []);
   useEffect(() => setSure(false), [at]);
   const rows = run.titles.length, columns = run.models.length;
-  const cell = run.cells[at[0] * columns + at[1]];
+  const cell = cellAt(run, at[0], at[1]);
   const there = cell.state === 'succeeded', starred = stars.get(cell.row) === cell.model;
   const ready = run.cells.filter((/** @type {any} */ one) => one.row === cell.row && one.state === 'succeeded' && one.column !== cell.column);
   const second = there && ready.find((/** @type {any} */ one) => one.model === other);
 
   /** @param {number} down @param {number} right */
-  const move = (down, right) => onMove([(at[0] + down + rows) % rows, (at[1] + right + columns) % columns]);
+  function move(down, right) {
+    let [row, column] = at;
+    do [row, column] = [(row + down + rows) % rows, (column + right + columns) % columns]; while (!cellAt(run, row, column));
+    onMove([row, column]);
+  }
   const compare = () => setOther(second ? null : ready[0]?.model ?? null);
 
   /** @param {any} event */

@@ -13,19 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from entry.clients import provider_keys, store
 from entry.settings import CellSettings, settings
 from tests.bench.batch_requests import MODELS, TITLES
-from thumbnails.catalog import Model
+from thumbnails.catalog import Order
 from thumbnails.images.cell import make_thumbnail, warm_up
 from thumbnails.images.providers import generate_picture, warm_up_adapters
+from thumbnails.images.providers.answers import Answer
 from thumbnails.requests.checks import parse_cell
 
 
 def make(run: str, row: int, column: int) -> None:
     event = {"title": TITLES[row], "model": MODELS[column], "row": row, "column": column, "run_id": run}
 
-    def generate(model: Model, prompt: str) -> bytes:
+    def generate(order: Order, prompt: str) -> Answer:
         given = settings(CellSettings)
-        base_urls = {"openai": given.openai_base_url, "google": given.google_gemini_base_url}
-        return generate_picture(model, prompt, provider_keys(given).get, given.provider_timeout_seconds, base_urls)
+        keys = provider_keys(given).get
+        return generate_picture(order, prompt, keys, given.provider_timeout_seconds, given.base_urls)
 
     make_thumbnail(parse_cell(event, run_id=run), store(), generate)
 

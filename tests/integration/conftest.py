@@ -33,12 +33,11 @@ LANES = {
         "test_crashes",
     ),
     "application": (
-        # It reads all that the stack has written until then.
-        "test_secrets",
-        *("test_api", "test_command", "test_one_domain", "test_fuzz", "test_stack", "test_events", "test_budget"),
-        *("test_runs", "test_requests"),
+        # The first reads all that the stack has written until then; the second lists all runs again and again.
+        *("test_secrets", "test_one_domain", "test_command", "test_api", "test_fuzz", "test_stack", "test_events"),
+        *("test_budget", "test_runs", "test_requests"),
     ),
-    "browser": ("test_page", "test_attacks", "test_lost_events"),
+    "browser": ("test_page", "test_attacks", "test_lost_events", "test_batches"),
 }
 #: What tests note a row of under this name.
 TABLES = {"fault": "faults", "attack": "attacks", "crash": "crashes", "lost_event": "lost events"}

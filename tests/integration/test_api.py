@@ -29,7 +29,10 @@ def test_health_options_and_the_document_are_there(api: HttpApi) -> None:
     assert api("GET", "/health") == (200, {"status": "ok"})
     status, options = api("GET", "/options")
     assert status == 200
-    assert {model["id"]: model["price_usd"] for model in options["models"]}[DALLE] == 0.08
+    assert {model["id"]: (model["price_usd"], model["state"]) for model in options["models"]}[DALLE] == (
+        0.08,
+        "retired",
+    )
     assert options["limits"]["images_per_run"] == 50
     checked_in = json.loads((Path(__file__).parents[2] / "docs/openapi.json").read_text())
     assert api("GET", "/openapi.json") == (200, checked_in)
@@ -39,8 +42,9 @@ def test_a_batch_of_25_titles_by_2_models_is_followed_to_its_end(api: HttpApi) -
     titles = [f"Title number {row}" for row in range(25)]
     status, accepted = api("POST", "/batches", {"prompts": titles, "models": [GPT, GPT2]})
     assert status == 202
-    assert (accepted["kind"], accepted["estimated_cost_usd"]) == ("generateBatch", 1.575)
-    assert accepted["unpriced_models"] == [GPT2]
+    assert accepted["kind"] == "generateBatch"
+    # 1568 and 1017 tokens of picture at $40 and $30 a million, and those of the prompt.
+    assert 25 * (0.0627 + 0.0305) < accepted["estimated_cost_usd"] < 25 * (0.064 + 0.032)
     # The link that the answer gives is the one to follow.
     status, run = api("GET", accepted["status_url"])
     assert (status, run["run_id"], run["counts"]["total"]) == (200, accepted["run_id"], 50)
@@ -132,7 +136,8 @@ def test_a_refused_request_names_every_problem_and_starts_nothing(app: Applicati
 def test_a_dry_run_says_what_it_would_cost_and_starts_nothing(app: Application, api: HttpApi) -> None:
     before = api("GET", "/runs")[1]["runs"][:1]
     status, plan = api("POST", "/batches?dry_run=true", BATCH)
-    assert (status, plan["images"], plan["estimated_cost_usd"]) == (200, 4, 0.286)
+    assert (status, plan["images"]) == (200, 4)
+    assert 0.286 < plan["estimated_cost_usd"] < 0.29
     assert (plan["titles"], plan["style"]) == (TITLES, "photorealistic")
     assert api("GET", "/runs")[1]["runs"][:1] == before
     assert app.image_api.calls()["requests"] == 0

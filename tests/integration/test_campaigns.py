@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.application import BUCKET, DALLE, GPT, Application, FinishedRun
+from tests.integration.application import BUCKET, DALLE, GEMINI, GPT, Application, FinishedRun
 
 TITLES = [f"Campaign title number {number}" for number in range(6)]
 
@@ -121,3 +121,27 @@ def test_a_campaign_without_any_image_says_why(app: Application) -> None:
     assert (done.status, done.error) == ("FAILED", "AllImagesFailed")
     assert done.cause.startswith(f"{GPT}: ProviderMisconfigured: ")
     assert manifest(app, done.name)["images"]["failed"] == 2
+
+
+def test_a_campaign_at_half_price_pays_the_whole_for_its_stragglers_alone(app: Application) -> None:
+    app.image_api.set_batch_seconds(0.5)
+    app.image_api.add_fault("batch_lost", times=1)
+    app.image_api.add_fault("batch_expired", model=GPT, prompt_contains=TITLES[2], times=1)
+    asked: dict[str, Any] = {"models": [GPT, GEMINI], "max_images": 6, "economy": True, "stragglers": "live"}
+    done = run(app, as_csv(TITLES[:3]), **asked)
+    assert (done.status, done.error, done.cause) == ("SUCCEEDED", "", "")
+    assert done.output["images"] == {"total": 6, "succeeded": 6, "failed": 0, "pending": 0, "paid_calls": 6}
+    calls = app.image_api.calls()
+    # The straggler is asked for once in vain by its batch, which does not work on it.
+    assert (calls["requests"], calls["paid"]) == (6, 6)
+    cost = {(one["row"], one["model"]): one["usd"] for one in records(app, done.name)}
+    assert cost[2, GPT] == pytest.approx(2 * cost[1, GPT], rel=0.02)
+    assert cost[2, GEMINI] == cost[1, GEMINI]
+    for image in records(app, done.name):
+        assert app.read(image["key"]).startswith(b"\xff\xd8")
+
+
+def test_a_campaign_at_half_price_names_models_that_batches_take(app: Application) -> None:
+    done = run(app, as_csv(TITLES), models=[DALLE], max_images=9, economy=True)
+    assert (done.status, done.error) == ("FAILED", "InvalidBatch")
+    assert "no provider makes 'dall-e-3' in a batch" in done.cause

@@ -48,7 +48,7 @@ def new_name() -> str:
 def test_a_run_ends_with_a_table_and_links_that_open(app: Application) -> None:
     done = thumbs(app, "start", "generateBatch", "--input", json.dumps(REQUEST))
     assert (done.returncode, done.stderr) == (0, "")
-    for shown in (*REQUEST["prompts"], *REQUEST["models"], "4 of 4 images", "(4 paid calls)", "1.1 ↗", "2.2 ↗"):
+    for shown in (*REQUEST["prompts"], *REQUEST["models"], "4 of 4 images", "(4 paid calls, $", "1.1 ↗", "2.2 ↗"):
         assert shown in done.stdout
     urls = [word for word in done.stdout.split() if word.startswith(app.stack.endpoint)]
     assert len(urls) == 4

@@ -108,10 +108,10 @@ def bucket_is_tidy(app: Application) -> Callable[[], None]:
     return check
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [TASKS[0], pytest.param(TASKS[1], marks=pytest.mark.nightly)])
 def test_executions(app: Application, bucket_is_tidy: Callable[[], None], task: Task) -> None:
     first = "prompts" if task == "generateBatch" else "title"
-    every = [*nasty.REQUESTS, *as_json(drawn(nasty.asked(first), 15))]
+    every = [*nasty.REQUESTS, *as_json(drawn(nasty.asked(first), 8))]
     started = [(app.start(task, request), images_of(task, request)) for request in every]
     for arn, images in started:
         is_right(app.wait(arn), images)
@@ -128,12 +128,12 @@ def test_an_execution_whose_name_leads_elsewhere(
     bucket_is_tidy()
 
 
-@pytest.mark.parametrize("path", ["/batches", "/thumbnails"])
+@pytest.mark.parametrize("path", ["/batches", pytest.param("/thumbnails", marks=pytest.mark.nightly)])
 def test_bodies(app: Application, bucket_is_tidy: Callable[[], None], path: str) -> None:
     url = Command(app.stack.endpoint).api_url
     first = "prompts" if path == "/batches" else "title"
     by_hand = [json.dumps(request).encode() for request in nasty.REQUESTS]
-    every = [*nasty.BODIES, *by_hand, b"x" * 1_000_000, *drawn(nasty.bodies(first), 40)]
+    every = [*nasty.BODIES, *by_hand, b"x" * 1_000_000, *drawn(nasty.bodies(first), 16)]
 
     def post(body: bytes) -> tuple[int, Any]:
         return HttpApi(url)("POST", path, body)

@@ -1,4 +1,4 @@
-"""The offline image API, driven by the real openai and google-genai SDKs."""
+"""The offline image API, driven by the real openai and google-genai SDKs, and by boto3 for Bedrock."""
 
 import base64
 import io
@@ -21,6 +21,9 @@ from google.genai import errors, types
 from PIL import Image
 
 from tests.integration.application import RUN_SECONDS, wait_for
+from thumbnails import errors as tree
+from thumbnails.catalog import MODELS
+from thumbnails.images.providers import bedrock, generate_picture
 from thumbs.image_api.control import ImageApiControl, ImageApiError
 from thumbs.image_api.server import running
 
@@ -476,3 +479,52 @@ def test_the_command_refuses_a_negative_latency(start: Start) -> None:
     process = start("--latency", "-1")
     process.communicate(timeout=30)
     assert process.returncode == 2
+
+
+CORE = "stability.stable-image-core-v1:1"
+
+
+@pytest.fixture
+def on_bedrock(
+    base_url: str, control: ImageApiControl, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], bytes]]:
+    """Has a picture made by boto3, and closes its connections."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    bedrock._client.cache_clear()
+
+    def ask() -> bytes:
+        order = MODELS[CORE].order()
+        return generate_picture(order, PROMPT, lambda _name: None, 20, {"bedrock": base_url}).pictures[0]
+
+    yield ask
+    bedrock._client("bedrock-runtime", base_url, 20).close()
+    bedrock._client.cache_clear()
+
+
+def test_bedrock_answers_boto3_with_a_jpeg(on_bedrock: Callable[[], bytes], control: ImageApiControl) -> None:
+    picture = opened(on_bedrock())
+    assert (picture.format, picture.size) == ("JPEG", (1344, 768))
+    assert control.calls()["by_model"] == {CORE: {"requests": 1, "paid": 1}}
+
+
+@pytest.mark.parametrize(
+    ("fault", "variant", "error"),
+    [
+        ("rate_limit", "", tree.ProviderRateLimited),
+        ("unavailable", "", tree.ProviderUnavailable),
+        ("unavailable", "not_ready", tree.ProviderUnavailable),
+        ("forbidden", "", tree.ProviderMisconfigured),
+        ("key_rejected", "", tree.ProviderMisconfigured),
+        ("refusal", "Filter reason: output image", tree.PictureRefused),
+        ("no_picture", "null", tree.ProviderUnavailable),
+        ("no_picture", "empty", tree.UnusableAnswer),
+    ],
+)
+def test_bedrock_faults_that_cost_nothing(
+    on_bedrock: Callable[[], bytes], control: ImageApiControl, fault: str, variant: str, error: type[Exception]
+) -> None:
+    control.add_fault(fault, variant=variant)
+    with pytest.raises(error):
+        on_bedrock()
+    assert (control.calls()["requests"], control.calls()["paid"]) == (1, 0)

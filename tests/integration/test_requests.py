@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from tests.integration.application import GEMINI, GPT, Application, FinishedRun
+from thumbnails import catalog
 
 EMPTY_PROMPTS = "prompts must contain at least one title"
 EMPTY_MODELS = "models must contain at least one model"
 TOO_MANY = "batch is capped at 50 generated images"
-MODELS = "gemini-3-pro-image-preview, gpt-image-1, gpt-image-2, dall-e-3"
+MODELS = ", ".join(catalog.MODELS)
 TEMPLATES = "bottom-bar, left-panel, center-box, overlay-bottom, overlay-center"
 
 

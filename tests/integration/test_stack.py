@@ -264,6 +264,7 @@ def second_stack(app: Application, name: str) -> Iterator[Callable[..., str]]:
         formation.close()
 
 
+@pytest.mark.nightly
 def test_two_stacks_live_side_by_side_and_a_deployment_that_failed_leaves_room_for_the_next(app: Application) -> None:
     name = "Beside-It"
     with second_stack(app, name) as create:
@@ -282,3 +283,14 @@ def test_two_stacks_live_side_by_side_and_a_deployment_that_failed_leaves_room_f
         asked = f"event-{ask(app, request)}"
         assert app.wait(run_named(app, asked)).status == "SUCCEEDED"
         assert beside.executions.find(asked, "generateBatch") is None
+
+
+@pytest.mark.parametrize("name", ["generateBatch", "generateThumbnails", "generateCampaign"])
+def test_a_state_machine_passes_step_functions_own_validation(deployed: Application, name: str) -> None:
+    arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STACK_NAME}-{name}"
+    definition = deployed.listing.describe_state_machine(stateMachineArn=arn)["definition"]
+    validate = deployed.listing.validate_state_machine_definition
+    assert validate(definition=definition, type="STANDARD", severity="WARNING")["result"] == "OK"
+    broken = json.dumps({**json.loads(definition), "StartAt": ["Nowhere"]})
+    found = validate(definition=broken, type="STANDARD", severity="WARNING")
+    assert (found["result"], [one["severity"] for one in found["diagnostics"]]) == ("FAIL", ["ERROR"])

@@ -5,19 +5,23 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-image=public.ecr.aws/lambda/python:3.11-x86_64
-rapid=public.ecr.aws/lambda/python:3.11-rapid-x86_64
+# What `thumbs up` builds for.
+read -r version architecture < <(.venv/bin/python -c 'from thumbs.stack.deploy import ARCHITECTURE, PYTHON_VERSION; print(PYTHON_VERSION, ARCHITECTURE)')
+image=public.ecr.aws/lambda/python:$version-$architecture
+rapid=public.ecr.aws/lambda/python:$version-rapid-$architecture
 
 if docker image inspect "$image" >/dev/null 2>&1; then
     echo "$image is there"
     exit
 fi
 docker image rm --force "$rapid" >/dev/null 2>&1 || true
-if timeout 300 docker pull --quiet "$image" >/dev/null 2>&1; then
+# The wheels do not load on the glibc of AWS's image for Python 3.11 (Amazon Linux 2).
+if [ "$version" != 3.11 ] && timeout 300 docker pull --quiet "$image" >/dev/null 2>&1; then
     echo "$image is pulled"
     exit
 fi
 
+[ "$version" = 3.11 ] || { echo "$image cannot be pulled, and a stand-in is built of Debian 12's Python 3.11 alone" >&2; exit 1; }
 command -v mmdebstrap >/dev/null || { echo "$image cannot be pulled, and a stand-in needs mmdebstrap: apt-get install mmdebstrap" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -20,6 +20,8 @@ SETTINGS = {
     "BUCKET": "memory",
     "URL_SECONDS": "60",
     "BATCH_CAP": "50",
+    "OPENAI_BASE_URL": "http://offline.invalid/v1",
+    "GOOGLE_GEMINI_BASE_URL": "http://offline.invalid",
     "GENERATE_BATCH_ARN": "arn:batch",
     "GENERATE_THUMBNAILS_ARN": "arn:thumbnails",
     "GENERATE_CAMPAIGN_ARN": "arn:campaign",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 
-from thumbnails.catalog import MODELS
+from entry.observability import SPENT
 from thumbnails.tables.rows import ENDINGS
 
 PROJECT = Path(__file__).parents[2]
@@ -43,6 +43,11 @@ def plain(value: Any) -> Any:
         if function == "Fn::Sub":
             return argument
     return value
+
+
+def alternatives(value: Any) -> list[Any]:
+    """What a property may be, over the conditions."""
+    return [plain(one) for one in (value["Fn::If"][1:] if isinstance(value, dict) and "Fn::If" in value else [value])]
 
 
 def listed(value: Any) -> list[Any]:
@@ -96,9 +101,16 @@ EXECUTION_ARNS = [
     f"arn:${{AWS::Partition}}:states:${{AWS::Region}}:${{AWS::AccountId}}:execution:${{{name}.Name}}:*"
     for name in ("GenerateBatchStateMachine", "GenerateThumbnailsStateMachine", "GenerateCampaignStateMachine")
 ]
-IMAGE_FUNCTIONS = ["${ValidateBatchFunction.Arn}", "${GenerateThumbnailFunction.Arn}", "${CollectBatchFunction.Arn}"]
+#: Any version of the one that SnapStart is for: an execution goes on with the one that it began with.
+VERSIONS = "${GenerateThumbnailFunction.Arn}:*"
+IMAGE_FUNCTIONS = [
+    "${ValidateBatchFunction.Arn}",
+    "${GenerateThumbnailFunction.Arn}",
+    VERSIONS,
+    "${CollectBatchFunction.Arn}",
+]
 DEFAULT_BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
-CAMPAIGNS, BUDGETS = f"{BUCKET}/campaigns/*", f"{BUCKET}/budget/*"
+CAMPAIGNS, BUDGETS, MEASURED = f"{BUCKET}/campaigns/*", f"{BUCKET}/budget/*", f"{BUCKET}/measured/*"
 STATES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 # By name: the Map's rows are executions of the state machine that has this role.
 CAMPAIGN_MACHINE, CAMPAIGN_ROWS = (
@@ -122,18 +134,19 @@ EXPECTED = {
         "s3:GetObject",
         "s3:GetObjectVersion",
     )
-    | on(f"{CAMPAIGNS}/budget/*", "s3:GetObject")
+    | on([f"{CAMPAIGNS}/budget/*", f"{CAMPAIGNS}/campaign.json", MEASURED], "s3:GetObject")
     | on(f"{BUCKET}/rejected/*", "s3:PutObject")
     | on(BUCKET, "s3:ListBucket"),
     "GenerateThumbnailRole": of_a_function("GenerateThumbnailLogs")
     | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*", BUDGETS], "s3:GetObject", "s3:PutObject")
-    | on(f"{BUCKET}/gallery/*", "s3:PutObject")
-    | on(f"{BUCKET}/runs/*/request.json", "s3:GetObject")
+    | on([f"{BUCKET}/gallery/*", f"{BUCKET}/spent/*"], "s3:PutObject")
+    | on([f"{BUCKET}/runs/*/request.json", MEASURED, f"{CAMPAIGNS}/economy/failed/*"], "s3:GetObject")
+    | on("arn:${AWS::Partition}:bedrock:${BedrockRegion}::foundation-model/stability.*", "bedrock:InvokeModel")
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")
     | on(KMS_KEYS, "kms:Decrypt"),
     "CollectBatchRole": of_a_function("CollectBatchLogs")
-    | on(BUDGETS, "s3:GetObject", "s3:PutObject")
+    | on([BUDGETS, MEASURED], "s3:GetObject", "s3:PutObject")
     | on([f"{BUCKET}/runs/*/request.json", f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject")
     | on(BUCKET, "s3:ListBucket")
     | on(f"{BUCKET}/runs/*/manifest.json", "s3:PutObject"),
@@ -146,7 +159,8 @@ EXPECTED = {
     | on(EXECUTION_ARNS, "states:DescribeExecution", "states:GetExecutionHistory", "states:StopExecution")
     | on(EXECUTION_ARNS[2], "states:ListMapRuns")
     | on(f"{STATES}:mapRun:${{GenerateCampaignStateMachine.Name}}/*:*", "states:DescribeMapRun")
-    | on([f"{BUCKET}/runs/*", f"{CAMPAIGNS}/campaign.json", f"{CAMPAIGNS}/manifest.json", BUDGETS], "s3:GetObject")
+    | on([f"{BUCKET}/runs/*", f"{CAMPAIGNS}/campaign.json", f"{CAMPAIGNS}/manifest.json"], "s3:GetObject")
+    | on([BUDGETS, MEASURED], "s3:GetObject")
     | on([f"{BUCKET}/runs/*/claim.json", f"{BUCKET}/runs/*/archive.zip"], "s3:PutObject")
     | on(f"{BUCKET}/originals/*", "s3:GetObject")
     | on(f"{BUCKET}/winners/*", "s3:GetObject", "s3:PutObject")
@@ -167,6 +181,7 @@ EXPECTED = {
         "s3:AbortMultipartUpload",
     )
     | on(BUDGETS, "s3:GetObject", "s3:PutObject")
+    | on(MEASURED, "s3:GetObject")
     | on(BUCKET, "s3:ListBucket"),
     "CollectCampaignRole": of_a_function("CollectCampaignLogs")
     | on(
@@ -179,8 +194,22 @@ EXPECTED = {
     | on(BUDGETS, "s3:GetObject", "s3:PutObject")
     | on([f"{CAMPAIGNS}/images.jsonl", f"{CAMPAIGNS}/manifest.json"], "s3:PutObject", "s3:AbortMultipartUpload")
     | on(BUCKET, "s3:ListBucket"),
+    "BatchCampaignRole": of_a_function("BatchCampaignLogs")
+    | on(
+        [f"{CAMPAIGNS}/requests.json", f"{CAMPAIGNS}/rows/*.json", f"{BUCKET}/runs/*/request.json"],
+        "s3:GetObject",
+    )
+    | on(f"{CAMPAIGNS}/economy/*", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+    | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*"], "s3:GetObject", "s3:PutObject")
+    | on(f"{BUCKET}/spent/*", "s3:PutObject")
+    | on(BUCKET, "s3:ListBucket")
+    | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")
+    | on(KMS_KEYS, "kms:Decrypt"),
     "CampaignRole": WITHOUT_RESOURCES
-    | on(["${ValidateCampaignFunction.Arn}", "${CollectCampaignFunction.Arn}"], "lambda:InvokeFunction")
+    | on(
+        [f"${{{name}CampaignFunction.Arn}}" for name in ("Validate", "Batch", "Collect")],
+        "lambda:InvokeFunction",
+    )
     | on(["${GenerateThumbnailsStateMachine}", CAMPAIGN_MACHINE], "states:StartExecution")
     | on([EXECUTION_ARNS[1], CAMPAIGN_ROWS], "states:DescribeExecution", "states:StopExecution")
     | on(SYNC_RULE, "events:PutTargets", "events:PutRule", "events:DescribeRule")
@@ -217,7 +246,7 @@ def test_a_role_has_no_managed_policy_no_wildcard_action_and_no_bare_resource(na
         assert not resource.endswith(f"{BUCKET}/*")
 
 
-@pytest.mark.parametrize("name", ["GenerateThumbnailRole", "ApiRole"])
+@pytest.mark.parametrize("name", ["GenerateThumbnailRole", "BatchCampaignRole", "ApiRole"])
 def test_a_secret_under_a_key_of_its_owners_is_decrypted_and_nothing_else(name: str) -> None:
     (statement,) = [one for one in statements(name) if one["Action"] == "kms:Decrypt"]
     assert {key: plain(value) for key, value in statement["Condition"]["StringEquals"].items()} == {
@@ -244,14 +273,48 @@ def test_a_role_is_assumed_by_one_service_for_one_function_or_state_machine(name
 def test_a_state_machine_invokes_the_functions_of_its_definition_and_no_other(name: str) -> None:
     machine = MACHINES[name]
     text = (PROJECT / machine["DefinitionUri"]).read_text()
-    filled = {key: plain(value) for key, value in machine["DefinitionSubstitutions"].items()}
-    used = {filled[key] for key in re.findall(r"\$\{(\w+)\}", text)}
+    filled = {key: alternatives(value) for key, value in machine["DefinitionSubstitutions"].items()}
+    used = {arn for key in re.findall(r"\$\{(\w+)\}", text) for arn in filled[key]}
     functions = {arn for arn in used if arn.removeprefix("${").removesuffix(".Arn}") in FUNCTIONS}
+    functions |= {VERSIONS} if "${GenerateThumbnailRelease}" in used else set()
     role = plain(machine["Role"]).removeprefix("${").removesuffix(".Arn}")
     assert functions
     assert {resource for action, resource in grants(role) if action == "lambda:InvokeFunction"} == functions
     announces = "arn:aws:states:::events:putEvents" in text
     assert any(action == "events:PutEvents" for action, _ in grants(role)) == announces
+
+
+def test_a_runtime_that_is_too_old_for_the_wheels_is_refused_in_an_account() -> None:
+    parameters = TEMPLATE["Parameters"]
+    assert parameters["Runtime"]["Default"] == "python3.13"
+    assert parameters["Architecture"]["AllowedValues"] == ["x86_64", "arm64"]
+    everywhere = TEMPLATE["Globals"]["Function"]
+    assert (plain(everywhere["Runtime"]), everywhere["Architectures"]) == ("${Runtime}", [{"Ref": "Architecture"}])
+    assert not any({"Runtime", "Architectures"} & set(function) for function in FUNCTIONS.values())
+    rule = TEMPLATE["Rules"]["RuntimeOfAnAccount"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "PublicEndpointUrl"}, ""]}
+    (assertion,) = rule["Assertions"]
+    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "Runtime"}, "python3.11"]}]}
+
+
+def test_images_are_made_from_a_snapshot_of_a_published_version_where_a_release_is_named() -> None:
+    assert FUNCTIONS["GenerateThumbnailFunction"]["SnapStart"]["Fn::If"][:2] == [
+        "WantsSnapStart",
+        {"ApplyOn": "PublishedVersions"},
+    ]
+    release = RESOURCES["GenerateThumbnailRelease"]
+    assert (release["Type"], release["Condition"], release["DeletionPolicy"]) == (
+        "AWS::Lambda::Version",
+        "WantsSnapStart",
+        "Retain",
+    )
+    assert plain(release["Properties"]["Description"]) == "${SnapStartRelease}"
+    calling = [machine["DefinitionSubstitutions"].get("GenerateThumbnailFunctionArn") for machine in MACHINES.values()]
+    wanted = ["${GenerateThumbnailRelease}", "${GenerateThumbnailFunction.Arn}"]
+    assert [alternatives(arn) for arn in calling if arn] == [wanted, wanted]
+    # What is prepared before the snapshot: of all functions, only this one has something.
+    hooked = [path.parent.name for path in PROJECT.glob("functions/*/app.py") if "before_snapshot" in path.read_text()]
+    assert hooked == ["generate_thumbnail"]
 
 
 @every_machine
@@ -428,7 +491,9 @@ def test_the_bucket_is_encrypted_and_versioned_and_outlives_its_stack() -> None:
     assert RESOURCES["ImageBucket"]["UpdateReplacePolicy"] == "Retain"
 
 
-@pytest.mark.parametrize("prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/", "gallery/", "budget/"])
+@pytest.mark.parametrize(
+    "prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/", "gallery/", "spent/", "budget/"]
+)
 def test_what_runs_leave_in_the_bucket_ends_with_its_lifetime(prefix: str) -> None:
     (rule,) = [rule for rule in rules() if rule.get("Prefix") == prefix]
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "ImageLifetimeDays"})
@@ -442,6 +507,7 @@ def test_a_scheduled_file_stays_and_old_versions_and_broken_uploads_go() -> None
         "rejected/",
         "campaigns/",
         "gallery/",
+        "spent/",
         "budget/",
     }
     versions, uploads = [rule for rule in rules() if "Prefix" not in rule]
@@ -598,29 +664,14 @@ def test_runs_are_refused_above_a_days_budget_unless_somebody_says_otherwise() -
     assert plain(everywhere["DAILY_BUDGET_USD"]) == "${DailyBudgetUsd}"
 
 
-def prices(expression: str) -> dict[str, float]:
-    """The factor of each metric in a sum of products."""
-    products = [re.fullmatch(r"([\d.]+) \* FILL\((\w+), 0\)", part) for part in expression.split(" + ")]
-    assert all(products)
-    return {product[2]: float(product[1]) for product in products if product}
-
-
-#: A model without a list price counts as the dearest: the alarm rings too early and never too late.
-CATALOGUE = {
-    model.id: model.price_usd or max(other.price_usd or 0 for other in MODELS.values()) for model in MODELS.values()
-}
-
-
-def test_the_spend_alarm_counts_every_paid_call_at_the_catalogues_price() -> None:
-    metrics = metrics_of("DailySpendAlarm")
-    factors = prices(expression_of("DailySpendAlarm"))
-    assert {metrics[name]["of"]["model"]: factor for name, factor in factors.items()} == CATALOGUE
-    assert len(metrics) == len(MODELS)
+def test_the_spend_alarm_sums_what_every_call_cost() -> None:
     service = FUNCTIONS["GenerateThumbnailFunction"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
     namespace = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
     assert namespace == {"Ref": "AWS::StackName"}
-    assert {metric["named"] for metric in metrics.values()} == {("${Application}", "PaidCalls", "Sum", 86400)}
-    assert {metric["of"]["service"] for metric in metrics.values()} == {service}
+    assert metrics_of("DailySpendAlarm") == {
+        "spent": {"named": ("${Application}", SPENT, "Sum", 86400), "of": {"service": service}}
+    }
+    assert expression_of("DailySpendAlarm") == "FILL(spent, 0)"
     assert ALARMS["DailySpendAlarm"]["Threshold"] == {"Ref": "DailySpendLimitUsd"}
 
 
@@ -643,26 +694,26 @@ def dashboard() -> list[dict[str, Any]]:
     return found
 
 
-def test_the_dashboard_shows_every_function_state_machine_and_model() -> None:
-    shown = {
-        part
+def shown_on_the_dashboard() -> set[str]:
+    return {
+        part if isinstance(part, str) else part.get("expression", "")
         for widget in dashboard()
         for metric in widget["properties"]["metrics"]
         for part in metric
-        if isinstance(part, str)
     }
+
+
+def test_the_dashboard_shows_every_function_and_state_machine() -> None:
+    shown = shown_on_the_dashboard()
     assert {f"${{{name}}}" for name in (*FUNCTIONS, *MACHINES)} <= shown
-    assert set(MODELS) <= shown
-    assert {"ExecutionsFailed", "Errors", "Throttles", "ExecutionThrottled", "PaidCalls", "ProviderLatency"} <= shown
+    assert {"ExecutionsFailed", "Errors", "Throttles", "ExecutionThrottled", SPENT} <= shown
 
 
-def test_the_dashboard_spends_what_the_alarm_spends() -> None:
-    (spend,) = [widget["properties"] for widget in dashboard() if "dollars" in widget["properties"]["title"]]
-    (expression,) = [metric[0]["expression"] for metric in spend["metrics"] if isinstance(metric[0], dict)]
-    ids = {
-        metric[-1]["id"]: metric[-2] for metric in spend["metrics"] if isinstance(metric[-1], dict) and len(metric) > 1
-    }
-    assert {ids[name]: factor for name, factor in prices(expression).items()} == CATALOGUE
+@pytest.mark.parametrize("name", ["Images", "ImagesFailed", "PaidCalls", SPENT, "ProviderLatency"])
+def test_the_dashboard_looks_for_every_model_there_is(name: str) -> None:
+    found = [one for one in shown_on_the_dashboard() if "SEARCH" in one and f'MetricName="{name}"' in one]
+    assert len(found) == 1
+    assert '{"${Application}",model,service}' in found[0]
 
 
 def test_a_dashboards_widgets_do_not_overlap() -> None:
@@ -679,7 +730,7 @@ def test_a_dashboards_widgets_do_not_overlap() -> None:
 def test_a_function_holds_a_key_only_where_it_calls_a_provider(name: str) -> None:
     variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
     keys = {variable for variable in variables if variable.endswith("_API_KEY") or variable == "PROVIDER_KEYS_SECRET"}
-    assert bool(keys) == (name in ("GenerateThumbnailFunction", "ApiFunction"))
+    assert bool(keys) == (name in ("GenerateThumbnailFunction", "BatchCampaignFunction", "ApiFunction"))
 
 
 #: Every list of pins.

@@ -83,10 +83,16 @@ def test_a_title_is_named_where_it_is_missing(value: object, fields: list[str]) 
     assert [field for field, _ in problems(value, "generateThumbnails")] == fields
 
 
-def test_an_estimate_is_the_sum_of_list_prices() -> None:
+def test_an_estimate_is_the_sum_of_list_prices_and_the_prompts_tokens() -> None:
     found = estimate(Batch(prompts=["One title", "Another"], models=[GPT, GPT2, DALLE]))
-    assert (found.images, found.usd, found.unpriced) == (6, 0.286, [GPT2])
-    assert estimate(Batch(prompts=["One title"], models=[GPT2])).usd is None
+    pictures = 1568 * 40e-6 + 1017 * 30e-6 + 0.08
+    assert found.images == 6
+    assert found.usd == pytest.approx(2 * pictures, abs=0.003)
+    assert found.usd > 2 * pictures
+    longer = estimate(Batch(prompts=["One title"], models=[GPT2], context="x" * 2500)).usd
+    assert longer - estimate(Batch(prompts=["One title"], models=[GPT2])).usd == pytest.approx(
+        2500 / 4 * 5e-6, rel=0.05
+    )
 
 
 # Pages.

@@ -12,7 +12,9 @@ from thumbnails.aws.s3 import Stored
 from thumbnails.campaigns.collect import collect_campaign
 from thumbnails.campaigns.open import open_campaign
 from thumbnails.errors import AllImagesFailed, InvalidBatch, StorageUnavailable
+from thumbnails.runs.budget import Budget
 from thumbnails.runs.naming import redrive_name
+from thumbnails.runs.open import stragglers_of
 from thumbnails.tables.requests import NAMED_ROWS
 from thumbnails.tables.rows import read_rows
 
@@ -84,8 +86,45 @@ def test_the_map_is_told_where_its_rows_are_and_how_many_at_a_time(store: Memory
         "rows": 2,
         "max_concurrency": 7,
         "tolerated_failure_percentage": 10.0,
+        "economy": False,
         "failure": None,
     }
+
+
+def test_half_price_is_for_models_that_a_batch_takes(store: MemoryStore) -> None:
+    rows = [{"title": "A title", "models": [GPT]}, {"title": "A title", "models": [GPT, DALLE]}]
+    assert "row 2: economy: no provider makes 'dall-e-3' in a batch; choose from: gpt-image-2" in refusal(
+        store, rows, economy=True
+    )
+    assert "it goes with economy" in refusal(store, rows[:1], stragglers="live")
+    assert begin(store, rows[:1], economy=True)["economy"] is True
+
+
+@pytest.mark.parametrize(("stragglers", "share"), [("fail", 0.5), ("live", 1.0)])
+def test_the_budget_counts_half_the_price_unless_stragglers_may_cost_the_whole(
+    store: MemoryStore, stragglers: str, share: float
+) -> None:
+    rows = [{"title": f"Title number {number}", "models": [GPT]} for number in range(3)]
+    reserved = []
+    for name, asked in (("whole", {}), ("half", {"economy": True, "stragglers": stragglers})):
+        store.put("campaigns/posts.json", json.dumps(rows).encode(), "application/json")
+        budget = Budget(store, 100)
+        request = {"file": "campaigns/posts.json", "max_images": 9, **asked}
+        before = budget.today().reserved_usd
+        open_campaign(name, request, store, CAP, budget)
+        reserved.append(budget.today().reserved_usd - before)
+    assert reserved[1] == pytest.approx(reserved[0] * share, abs=1e-6)
+
+
+def test_only_a_row_of_a_campaign_at_half_price_waits_for_batches(store: MemoryStore) -> None:
+    rows = [{"title": "A title", "models": [GPT]}]
+    begin(store, rows, economy=True, stragglers="live")
+    assert stragglers_of("camp-0", "camp-0", store) == "live"
+    assert stragglers_of("camp-0", "camp-redrive-0123-0", store) == "live"
+    # Whoever resumes one row alone wants it now.
+    assert stragglers_of("camp-0", "camp-0-redrive-0123", store) == ""
+    begin(store, rows)
+    assert stragglers_of("camp-0", "camp-0", store) == ""
 
 
 def test_a_row_is_what_a_run_of_one_title_takes(store: MemoryStore) -> None:

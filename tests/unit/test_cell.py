@@ -10,10 +10,11 @@ from PIL import Image as Canvas
 
 from tests.unit.memory_store import MemoryStore
 from thumbnails.aws.s3 import Store
-from thumbnails.catalog import MODELS, Model
+from thumbnails.catalog import MODELS, Order
 from thumbnails.errors import ProviderRateLimited, StorageUnavailable, UnusablePicture
 from thumbnails.images.cell import Image, make_thumbnail
 from thumbnails.images.overlay.layout import measure
+from thumbnails.images.providers.answers import Answer
 from thumbnails.requests.checks import parse_cell
 from thumbnails.requests.models import Cell
 
@@ -21,9 +22,9 @@ ORIGINAL = "originals/"
 RUNS = "runs/"
 
 
-def encoded(kind: str) -> bytes:
+def encoded(kind: str, size: tuple[int, int] = (1536, 1024)) -> bytes:
     buffer = io.BytesIO()
-    Canvas.new("RGB", (192, 108), "teal").save(buffer, kind)
+    Canvas.new("RGB", size, "teal").save(buffer, kind)
     return buffer.getvalue()
 
 
@@ -37,12 +38,12 @@ class Provider:
         self._answers = list(answers)
         self.calls: list[tuple[str, str]] = []
 
-    def __call__(self, model: Model, prompt: str) -> bytes:
-        self.calls.append((model.id, prompt))
+    def __call__(self, order: Order, prompt: str) -> Answer:
+        self.calls.append((order.model.id, prompt))
         answer = self._answers.pop(0) if self._answers else PICTURES["JPEG"]
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return Answer((answer,))
 
 
 def cell(**changes: object) -> Cell:
@@ -73,7 +74,8 @@ def test_a_new_cell_is_paid_for_once_and_its_original_is_stored_first(
 ) -> None:
     image = make(row=2, column=1)
     assert [model for model, _ in provider.calls] == ["gpt-image-1"]
-    original, finished = store.writes
+    original, note, finished = store.writes
+    assert note.startswith("spent/")
     assert original.startswith(ORIGINAL)
     assert original.endswith("/run-1/2-1")
     assert finished == "runs/run-1/2-a-title/gpt-image-1.jpg"
@@ -89,8 +91,11 @@ def test_a_new_cell_is_paid_for_once_and_its_original_is_stored_first(
         "model": "gpt-image-1",
         "key": finished,
         "image_url": f"memory://{finished}",
+        "variants": [],
         "paid_calls": 1,
         "warnings": [],
+        "usd": pytest.approx(1568 * 40e-6),
+        "tokens": None,
     }
 
 
@@ -138,7 +143,7 @@ def test_an_execution_keeps_a_picture_that_cannot_be_opened_and_does_not_ask_aga
         with pytest.raises(UnusablePicture):
             make_thumbnail(cell(), store, provider)
     assert len(provider.calls) == 1
-    assert [store.objects[key].body for key in store.under()] == [b"no picture at all"]
+    assert [store.objects[key].body for key in store.under(ORIGINAL)] == [b"no picture at all"]
 
 
 @pytest.mark.parametrize(
@@ -252,15 +257,40 @@ def test_every_model_of_the_catalogue_can_be_drawn(make: Make, model: str) -> No
 def test_the_title_is_set_while_the_model_draws(store: MemoryStore) -> None:
     measure.cache_clear()
 
-    def waits_for_the_title(_model: Model, _prompt: str) -> bytes:
+    def waits_for_the_title(_order: Order, _prompt: str) -> Answer:
         deadline = time.monotonic() + 5
         while not measure.cache_info().currsize and time.monotonic() < deadline:
             time.sleep(0.005)
         assert measure.cache_info().currsize == 1
-        return PICTURES["JPEG"]
+        return Answer((PICTURES["JPEG"],))
 
     make_thumbnail(cell(), store, waits_for_the_title)
     assert measure.cache_info().misses == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ((1536, 1024), []),
+        ((1500, 1000), []),
+        ((1200, 800), []),
+        ((1024, 1024), ["more of the picture is cut off", "enlarged"]),
+        ((1536, 640), ["more of the picture is cut off", "enlarged"]),
+        ((2048, 1024), ["more of the picture is cut off"]),
+        ((768, 512), ["enlarged"]),
+        ((3072, 2048), []),
+    ],
+    ids=str,
+)
+def test_a_picture_of_another_shape_or_much_smaller_is_drawn_with_a_warning(
+    store: MemoryStore, size: tuple[int, int], words: list[str]
+) -> None:
+    warnings = make_thumbnail(cell(), store, Provider(encoded("JPEG", size))).warnings
+    assert len(warnings) == len(words)
+    for warning, word in zip(warnings, words, strict=True):
+        assert word in warning
+        assert f"gpt-image-1 drew {size[0]}x{size[1]} where 1536x1024 was asked for" in warning
+    assert make_thumbnail(cell(), store, Provider()).warnings == warnings
 
 
 def test_without_room_for_a_picture_no_model_is_called(tmp_path: Path) -> None:
@@ -281,6 +311,6 @@ def test_a_cell_asks_for_room_before_it_pays_and_not_for_what_is_there() -> None
     full, store = FullStore(), MemoryStore()
     with pytest.raises(StorageUnavailable, match="no room for 100000000 bytes"):
         make_thumbnail(cell(), full, lambda *_: pytest.fail("the model was called"))
-    make_thumbnail(cell(), store, lambda *_: PICTURES["JPEG"])
+    make_thumbnail(cell(), store, lambda *_: Answer((PICTURES["JPEG"],)))
     full.objects = dict(store.objects)
     assert make_thumbnail(cell(), full, lambda *_: pytest.fail("the model was called")).paid_calls

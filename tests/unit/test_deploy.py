@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 
 from thumbs.stack import deploy
 from thumbs.stack.processes import PROJECT, Stack
@@ -87,3 +88,28 @@ def test_functions_run_from_a_folder_that_a_later_build_leaves_alone(
         deploy.deploy(stack, print, {"BatchCap": str(number)})
     # The one of before stays, for what is being invoked; those before it go.
     assert [file.exists() and file.read_text() for file in deployed] == [False, "# 1\n", "# 2\n"]
+
+
+def test_functions_are_built_for_the_python_and_the_processor_of_the_stack_and_the_built_template_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stack = built(tmp_path)
+    seen: dict[str, str] = {}
+
+    def sam(arguments: list[str], environment: dict[str, str], _log: Path) -> None:
+        if arguments[0] == "build":
+            seen.update(environment)
+            parameters = load(str(PROJECT / "template.yaml"))["Parameters"]
+            written = "".join(
+                f"  {name}:\n    Type: String\n    Default: {parameters[name]['Default']}\n    AllowedValues:\n"
+                for name in ("Runtime", "Architecture", "PublicEndpointUrl")
+            )
+            (stack.built / "template.yaml").write_text(f"Parameters:\n{written}")
+
+    monkeypatch.setattr(deploy, "_sam", sam)
+    monkeypatch.setattr(deploy, "PYTHON_VERSION", "3.12")
+    monkeypatch.setattr(deploy, "ARCHITECTURE", "arm64")
+    deploy.build(stack, print)
+    assert (seen["PYTHON_VERSION"], seen["ARCHITECTURE"]) == ("3.12", "arm64")
+    text = (stack.built / "template.yaml").read_text()
+    assert [line.split(": ")[1] for line in text.splitlines() if "Default" in line] == ["python3.12", "arm64", ""]

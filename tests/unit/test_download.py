@@ -351,7 +351,7 @@ def test_originals_are_the_cells_own_or_those_that_it_reused(
 
     def put_original(row: int, column: int, run_id: str, picture: bytes) -> None:
         model = MODELS[REQUEST["models"][column]]
-        digest = picture_digest(model, provider_prompt(TITLES[row], "photorealistic"))
+        digest = picture_digest(model.order(), provider_prompt(TITLES[row], "photorealistic"))
         store.put(original_key(digest, run_id, row, column), picture, "image/png")
 
     put_original(0, 0, "a-run-before", b"\xff\xd8 not its own")

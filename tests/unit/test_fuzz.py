@@ -39,10 +39,11 @@ from thumbnails.campaigns.open import open_campaign
 from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES
 from thumbnails.errors import InvalidBatch, StorageUnavailable
 from thumbnails.images.cell import make_thumbnail
+from thumbnails.images.providers.answers import Answer
 from thumbnails.keys import S3Object, image_key, original_key
 from thumbnails.requests.checks import parse_cell
 from thumbnails.requests.events import run_for
-from thumbnails.requests.models import Task
+from thumbnails.requests.models import Task, stored_request
 from thumbnails.runs.collect import collect_run
 from thumbnails.strict_json import NotJson, read_json
 from thumbs.cli import main as cli
@@ -121,15 +122,16 @@ def stays_under(keys: list[str], *prefixes: str) -> None:
 
 
 def is_within_the_contract(task: Task, run: dict[str, Any]) -> None:
-    prompts = run["prompts"] if task == "generateBatch" else [run["title"]]
-    assert 1 <= len(prompts) * len(run["models"]) <= CAP
-    for title in prompts:
+    rows = run["rows"] if task == "generateBatch" else [run]
+    assert 1 <= sum(len(row["cells"]) for row in rows) <= CAP
+    for row in rows:
+        title, models = row["title"], [cell["model"] for cell in row["cells"]]
         assert 3 <= len(title) <= 200
         assert title == title.strip()
         assert not any(character < " " or "\x7f" <= character <= "\x9f" for character in title)
         assert any(character.isprintable() and not character.isspace() for character in title)
         title.encode()
-    assert set(run["models"]) <= set(MODELS) and len(set(run["models"])) == len(run["models"])
+        assert set(models) <= set(MODELS) and len(set(models)) == len(models)
     assert run["style"] in STYLES and run["template"] in TEMPLATES and run["font"] in FONTS
     assert len(run["context"]) <= 2500 and len(run["extra_prompt"]) <= 500
     assert run["reuse"] in (True, False)
@@ -253,7 +255,7 @@ def test_a_file_that_is_no_json_is_refused(body: bytes) -> None:
 def test_a_file_as_any_editor_saves_it_is_read(encoding: str) -> None:
     store, event = dropped("batch.json", '{"prompts": ["Über uns"], "models": ["gpt-image-1"]}'.encode(encoding))
     run = opened("files by hand", "generateBatch", "inbox-v1", event, store)
-    assert run and run["prompts"] == ["Über uns"]
+    assert run and run["rows"][0]["title"] == "Über uns"
 
 
 DETAILS = st.fixed_dictionaries(
@@ -311,7 +313,8 @@ def begun(property_: str, execution: str, event: object, store: MemoryStore) -> 
     images = 0
     for item in items:
         assert item["request"].pop("resume") == f"{execution}-{item['row']}"
-        is_within_the_contract("generateThumbnails", item["request"])
+        request = stored_request("generateThumbnails", item["request"])
+        is_within_the_contract("generateThumbnails", request.for_map())
         images += len(item["request"]["models"])
     assert images <= store.json(f"campaigns/{execution}/campaign.json")["max_images"]
     assert 1 <= campaign["max_concurrency"] <= 10_000
@@ -521,11 +524,11 @@ def is_made(property_: str, title: str, template: str, font: str) -> None:
     tally[property_, "accepted"] += 1
     store = MemoryStore()
     started = time.process_time()
-    made = make_thumbnail(cell, store, lambda _model, _prompt: PICTURE)
+    made = make_thumbnail(cell, store, lambda _order, _prompt: Answer((PICTURE,)))
     # CPU time of this process alone; a tenth of it is usual.
     assert time.process_time() - started < 5
-    stays_under(store.writes, "originals/", "runs/run-1/3-")
-    assert len(store.writes) == 2
+    stays_under(store.writes, "originals/", "runs/run-1/3-", "spent/")
+    assert len(store.writes) == 3
     with Image.open(io.BytesIO(store.objects[made.key].body)) as finished:
         assert (finished.format, finished.size) == ("JPEG", (1200, 630))
         finished.load()
@@ -667,10 +670,10 @@ def test_a_manifest_is_not_lost_for_a_wild_title() -> None:
     title = "\u202e" + "".join(map(chr, range(0x12000, 0x12000 + 190)))
     open_run("generateBatch", "run-1", [[title], [GPT]], store, CAP)
     cell = make_thumbnail(
-        parse_cell({"title": title, "model": GPT, "run_id": "run-1"}, run_id=""), store, lambda *_: PICTURE
+        parse_cell({"title": title, "model": GPT, "run_id": "run-1"}, run_id=""), store, lambda *_: Answer((PICTURE,))
     )
     assert collect_run("generateBatch", "run-1", "run-1", [cell.as_json()], store)["images"]["succeeded"] == 1
-    stays_under(store.writes, "runs/run-1/", "originals/", "gallery/")
+    stays_under(store.writes, "runs/run-1/", "originals/", "gallery/", "spent/")
 
 
 def test_storage_that_fails_is_no_refusal() -> None:

@@ -1,10 +1,12 @@
 """The two dialects of the offline image API: which requests are taken, and how the others are refused."""
 
 import base64
+import re
 from typing import Any
 
 import pytest
 
+from thumbs.image_api.bedrock_dialect import BedrockDialect
 from thumbs.image_api.dialect import ProviderError
 from thumbs.image_api.faults import FAULT_NAMES, Fault
 from thumbs.image_api.gemini_dialect import GeminiDialect
@@ -12,6 +14,8 @@ from thumbs.image_api.openai_dialect import OpenAIDialect, moderate
 
 OPENAI = OpenAIDialect()
 GEMINI = GeminiDialect()
+BEDROCK = BedrockDialect()
+CORE = "stability.stable-image-core-v1:1"
 GEMINI_MODEL = "gemini-3-pro-image-preview"
 
 
@@ -61,7 +65,7 @@ def test_openai_orders(body: dict[str, Any], size: tuple[int, int], format_: str
         ),
         ({"model": "dall-e-3", "prompt": "a", "output_format": "png"}, 400, "unknown_parameter", "output_format"),
         ({"model": "gpt-image-1", "prompt": "a", "output_format": "bmp"}, 400, "invalid_value", "output_format"),
-        ({"model": "gpt-image-1", "prompt": "a", "n": 2}, 400, "invalid_value", "n"),
+        ({"model": "gpt-image-1", "prompt": "a", "n": 11}, 400, "invalid_value", "n"),
         (
             {"model": "gpt-image-1", "prompt": "a", "output_format": "png", "output_compression": 50},
             400,
@@ -179,16 +183,70 @@ def test_answers_carry_the_picture_and_what_it_cost() -> None:
     assert drawn["candidates"][0]["finishReason"] == "STOP"
 
 
-@pytest.mark.parametrize("dialect", [OPENAI, GEMINI])
+@pytest.mark.parametrize("dialect", [OPENAI, GEMINI, BEDROCK])
 @pytest.mark.parametrize("name", FAULT_NAMES)
 def test_every_fault_has_an_error_in_the_shape_of_its_provider(
-    dialect: OpenAIDialect | GeminiDialect, name: Any
+    dialect: OpenAIDialect | GeminiDialect | BedrockDialect, name: Any
 ) -> None:
     error = dialect.fault(Fault(name, retry_after=2.0))
     assert error.status >= 400
-    assert error.payload["error"]["message"]
+    assert error.payload["message"] if dialect is BEDROCK else error.payload["error"]["message"]
     if name == "rate_limit":
         assert error.headers["retry-after"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("body", "size", "format_"),
+    [
+        ({"aspect_ratio": "16:9", "output_format": "jpeg"}, (1344, 768), "jpeg"),
+        ({"seed": 7, "mode": "text-to-image", "negative_prompt": "words"}, (1024, 1024), "png"),
+    ],
+)
+def test_bedrock_orders(body: dict[str, Any], size: tuple[int, int], format_: str) -> None:
+    order = BEDROCK.order({"prompt": "a sea", **body}, CORE)
+    assert ((order.width, order.height), order.format, order.prompt) == (size, format_, "a sea")
+    answer = BEDROCK.answer(order, b"picture", "")
+    assert base64.b64decode(answer["images"][0]) == b"picture"
+    assert answer["finish_reasons"] == [None]
+    assert answer["seeds"] == [7] or "seed" not in body
+
+
+@pytest.mark.parametrize(
+    ("body", "model", "words"),
+    [
+        ({"prompt": "a"}, "stability.none-v1:0", "model identifier is invalid"),
+        ([], CORE, "JSONObject"),
+        ({}, CORE, r"\[prompt\]"),
+        ({"prompt": " "}, CORE, r"\[prompt\]"),
+        ({"prompt": "a" * 10_001}, CORE, "maxLength"),
+        ({"prompt": "a", "size": "1536x816"}, CORE, r"extraneous key \[size\]"),
+        ({"prompt": "a", "aspect_ratio": "17:9"}, CORE, "aspect_ratio"),
+        ({"prompt": "a", "output_format": ["jpeg"]}, CORE, "output_format"),
+        ({"prompt": "a", "mode": "image-to-image"}, CORE, "mode"),
+    ],
+)
+def test_bedrock_refuses_bad_requests_with_its_error(body: Any, model: str, words: str) -> None:
+    with pytest.raises(ProviderError) as refused:
+        BEDROCK.order(body, model)
+    assert refused.value.status == 400
+    assert refused.value.headers["x-amzn-errortype"].startswith("ValidationException:")
+    assert re.search(words, refused.value.payload["message"])
+
+
+def test_bedrock_takes_signed_requests_alone() -> None:
+    signature = (
+        "AWS4-HMAC-SHA256 Credential={}/20261126/us-west-2/bedrock/aws4_request, SignedHeaders=host, Signature=0"
+    )
+    BEDROCK.check_key({"authorization": signature.format("test")}, ["rejected"])
+    for headers, name in (
+        ({}, "MissingAuthenticationTokenException"),
+        ({"authorization": "Bearer test"}, "MissingAuthenticationTokenException"),
+        ({"authorization": signature.format("rejected-key")}, "UnrecognizedClientException"),
+    ):
+        with pytest.raises(ProviderError) as refused:
+            BEDROCK.check_key(headers, ["rejected"])
+        assert refused.value.status == 403
+        assert refused.value.headers["x-amzn-errortype"].startswith(name)
 
 
 def test_moderation_flags_only_the_marker() -> None:

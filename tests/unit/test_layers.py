@@ -13,8 +13,8 @@ HANDLERS = {path.parent.name for path in FUNCTIONS.glob("*/app.py")}
 #: What the domain's edges alone import, and which edge.
 EDGES = {
     "aws_lambda_powertools": {"aws/secrets.py"},
-    "boto3": {"aws/bus.py", "aws/s3.py", "aws/step_functions.py"},
-    "botocore": {"aws/bus.py", "aws/s3.py", "aws/step_functions.py"},
+    "boto3": {"aws/bus.py", "aws/s3.py", "aws/step_functions.py", "images/providers/bedrock.py"},
+    "botocore": {"aws/bus.py", "aws/s3.py", "aws/step_functions.py", "images/providers/bedrock.py"},
     "openai": {"images/providers/openai.py"},
     "google": {"images/providers/google.py"},
     "httpx2": {f"images/providers/{name}.py" for name in ("__init__", "openai", "google")},

@@ -15,7 +15,7 @@ from thumbnails.images.cell import Image
 from thumbnails.requests.models import Cell
 
 CONTEXT = SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a:b", aws_request_id="r")
-KEY = "runs/run-1/0-secret-launch/gpt-image-1.jpg"
+KEY = "runs/run-1/0-secret-launch/gpt-image-2.5-flare.jpg"
 
 
 def test_an_image_is_logged_by_its_place_and_not_by_its_key(
@@ -30,12 +30,14 @@ def test_an_image_is_logged_by_its_place_and_not_by_its_key(
     monkeypatch.setattr(entry.observability.metrics.provider, "namespace", "any")
     output = entry.observability.logger.handlers[0]
     monkeypatch.setattr(output, "emit", lambda record: written.append(output.format(record)))
+    for name, value in {"BUCKET": "b", "URL_SECONDS": "60", "PROVIDER_TIMEOUT_SECONDS": "5"}.items():
+        monkeypatch.setenv(name, value)
     settings.cache_clear()
-    answer = app.handler({"title": "Secret launch", "model": "gpt-image-1", "run_id": "run-1"}, CONTEXT)
+    answer = app.handler({"title": "Secret launch", "model": "gpt-image-2.5-flare", "run_id": "run-1"}, CONTEXT)
     assert answer["key"] == KEY
     lines = [json.loads(line) for line in written]
     assert [(line["message"], line["run_id"], line["row"], line["model"]) for line in lines] == [
-        ("image stored", "run-1", 0, "gpt-image-1")
+        ("image stored", "run-1", 0, "gpt-image-2.5-flare")
     ]
     assert "launch" not in "".join(written) + capsys.readouterr().out
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from PIL import Image, ImageCms, ImageDraw, JpegImagePlugin
+from PIL.PngImagePlugin import PngInfo
 
 from thumbnails.catalog import FONTS, TEMPLATES
 from thumbnails.errors import UnusablePicture
@@ -252,6 +253,38 @@ def huge_header() -> bytes:
 def test_an_unusable_picture_is_named_as_such(make: Callable[[], bytes], message: str) -> None:
     with pytest.raises(UnusablePicture, match=message):
         draw_overlay(make(), TITLE, "bottom-bar", "inter")
+
+
+def noise() -> Image.Image:
+    return Image.merge("RGB", [Image.effect_noise((1536, 816), 60) for _ in range(3)])
+
+
+@pytest.mark.parametrize("lacking", [1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_lacks_its_end_marker_is_drawn_like_the_whole(lacking: int, progressive: bool) -> None:
+    whole = encoded(noise(), "JPEG", progressive=progressive)
+    assert draw_overlay(whole[:-lacking], TITLE, "bottom-bar", "inter") == draw_overlay(
+        whole, TITLE, "bottom-bar", "inter"
+    )
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("lacking", [3, 4, 10, 1000])
+def test_a_jpeg_that_lacks_more_is_not_drawn(lacking: int, progressive: bool) -> None:
+    whole = encoded(noise(), "JPEG", progressive=progressive)
+    with pytest.raises(UnusablePicture, match="cut short"):
+        draw_overlay(whole[:-lacking], TITLE, "bottom-bar", "inter")
+
+
+def test_a_png_with_large_text_chunks_is_drawn() -> None:
+    text = PngInfo()
+    text.add_text("parameters", "x" * 3_000_000, zip=True)
+    text.add_itxt("XML:com.adobe.xmp", "y" * 2_000_000)
+    text.add(b"tEXt", b"Comment\0after the picture", after_idat=True)
+    picture = noise()
+    assert draw_overlay(encoded(picture, "PNG", pnginfo=text), TITLE, "bottom-bar", "inter") == draw_overlay(
+        encoded(picture, "PNG"), TITLE, "bottom-bar", "inter"
+    )
 
 
 def test_a_picture_too_busy_for_quality_85_still_keeps_to_250_kb() -> None:

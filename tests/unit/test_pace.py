@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from tests.unit.memory_store import MemoryStore
-from thumbnails.catalog import Model
+from thumbnails.catalog import Order
 from thumbnails.errors import ProviderRateLimited, ProviderTooSlow
 from thumbnails.images.cell import Image
 from thumbnails.images.pace import MOST_STEP_SECONDS, Pause, make_or_wait, turn
+from thumbnails.images.providers.answers import Answer
 from thumbnails.keys import image_key
 from thumbnails.requests.models import Cell
 from thumbs.image_api.faults import Fault, FaultBook
@@ -24,8 +25,8 @@ def cell(row: int = 0, run_id: str = "run-1", **given: Any) -> Cell:
     return Cell.model_validate({"max_wait_seconds": 900, **asked, **given})
 
 
-def limited(seconds: float | None) -> Callable[[Model, str], bytes]:
-    def generate(_model: Model, _prompt: str) -> bytes:
+def limited(seconds: float | None) -> Callable[[Order, str], Answer]:
+    def generate(_order: Order, _prompt: str) -> Answer:
         raise ProviderRateLimited("too many requests", seconds)
 
     return generate
@@ -114,7 +115,7 @@ def played(cells: list[Cell], refuses: Callable[[float], float | None], latency:
     """
     store, found, now = MemoryStore(), Played(), 0.0
 
-    def generate(_model: Model, _prompt: str) -> bytes:
+    def generate(_order: Order, _prompt: str) -> Answer:
         asked = refuses(now)
         if asked is None:
             raise Accepted

@@ -19,6 +19,7 @@ from tests.unit.opened import open_run
 from thumbnails.catalog import MODELS
 from thumbnails.errors import InvalidBatch
 from thumbnails.images.cell import make_thumbnail
+from thumbnails.images.providers.answers import Answer
 from thumbnails.images.redraw import resolve_redraw
 from thumbnails.requests.checks import parse_cell
 from thumbnails.requests.models import Batch
@@ -63,12 +64,14 @@ def made(api: ApiGateway, request: dict[str, Any] = BATCH) -> str:
     accepted = api("POST", "/batches", json.dumps(request))[1]
     run_id: str = accepted["run_id"]
     opened = open_run("generateBatch", run_id, request, api.store, 50)
-    for row, title in enumerate(opened["prompts"]):
-        for column, model in enumerate(opened["models"]):
+    for asked in opened["rows"]:
+        for place in asked["cells"]:
             named = {name: opened[name] for name in ("style", "template", "font", "reuse", "redraw")}
-            event = {**named, "title": title, "model": model, "row": row, "column": column, "run_id": run_id}
+            event = {**named, "title": asked["title"], "row": asked["row"], **place, "run_id": run_id}
             make_thumbnail(
-                parse_cell({**event, "execution": run_id}, run_id=run_id), api.store, lambda *_: picture("teal")
+                parse_cell({**event, "execution": run_id}, run_id=run_id),
+                api.store,
+                lambda *_: Answer((picture("teal"),)),
             )
     return run_id
 
@@ -190,7 +193,7 @@ def test_a_redraw_sets_other_titles_over_the_same_pictures_and_pays_nothing(api:
     again = made(api, {**BATCH, "prompts": ["Another title", "A second one"], "font": "lora", "redraw": run_id})
     before = len(api.store.under("originals/"))
 
-    def pay(*_: object) -> bytes:
+    def pay(*_: object) -> Answer:
         raise AssertionError("a model was asked")
 
     third = {"title": "A third wording", "model": TWO, "style": "neon", "row": 0, "column": 1}

@@ -11,10 +11,20 @@ from typing import Any
 
 import httpx2
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from botocore.httpsession import URLLib3Session
 
 from thumbnails import errors
-from thumbnails.catalog import MODELS
-from thumbnails.images.providers import generate_picture, google, one_line, openai, warm_up_adapters
+from thumbnails.catalog import MODELS, Provider
+from thumbnails.catalog.models import bedrock_url
+from thumbnails.images.providers import bedrock, generate_picture, google, one_line, openai, warm_up_adapters
 
 KEYS = {"OPENAI_API_KEY": "sk-proj-Secret0123456789", "GEMINI_API_KEY": "AIzaSecret0123456789"}
 PICTURE = b"\xff\xd8 a picture"
@@ -53,7 +63,8 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
 
 
 def ask(model: str, seconds: float = 30) -> bytes:
-    return generate_picture(MODELS[model], "A prompt", KEYS.get, seconds)
+    (picture,) = generate_picture(MODELS[model].order(), "A prompt", KEYS.get, seconds).pictures
+    return picture
 
 
 def answer(status: int, body: object) -> Answer:
@@ -95,7 +106,7 @@ def test_openai_is_asked_once_for_one_picture_with_the_models_own_parameters(wir
     (request,) = wire.requests
     assert str(request.url) == "https://api.openai.com/v1/images/generations"
     assert request.headers["authorization"] == f"Bearer {KEYS['OPENAI_API_KEY']}"
-    assert wire.json() == {"model": model, "prompt": "A prompt", "n": 1, **MODELS[model].parameters}
+    assert wire.json() == {"model": model, "prompt": "A prompt", "n": 1, **MODELS[model].order().parameters}
 
 
 def test_gemini_is_asked_once_for_one_wide_picture(wire: Wire) -> None:
@@ -118,11 +129,11 @@ def test_gemini_is_asked_once_for_one_wide_picture(wire: Wire) -> None:
 )
 @pytest.mark.parametrize("value", ["set", "empty"])
 def test_another_base_url_is_used_unless_it_is_empty(
-    wire: Wire, model: str, provider: str, base: str, value: str
+    wire: Wire, model: str, provider: Provider, base: str, value: str
 ) -> None:
     wire.answer = answer(429, {})
     with pytest.raises(errors.ProviderRateLimited):
-        generate_picture(MODELS[model], "A prompt", KEYS.get, 5, {provider: base if value == "set" else ""})
+        generate_picture(MODELS[model].order(), "A prompt", KEYS.get, 5, {provider: base if value == "set" else ""})
     assert (wire.requests[0].url.host == "127.0.0.1") == (value == "set")
 
 
@@ -190,11 +201,11 @@ OPENAI_ANSWERS: list[tuple[str, Answer, type[errors.ThumbnailError], str]] = [
         "404",
         answer(404, openai_error("model_not_found")),
         errors.ProviderMisconfigured,
-        "not open to this OpenAI account",
+        "not open to this account",
     ),
-    ("no quota", answer(429, openai_error("insufficient_quota")), errors.ProviderMisconfigured, "no quota left"),
+    ("no quota", answer(429, openai_error("insufficient_quota")), errors.ProviderMisconfigured, "is not paid for"),
     ("429", answer(429, openai_error("rate_limit_exceeded")), errors.ProviderRateLimited, "too many requests"),
-    ("408", answer(408, openai_error(None)), errors.ProviderTimeout, "gave up waiting"),
+    ("408", answer(408, openai_error(None)), errors.ProviderTimeout, "given up by the provider"),
     ("500", answer(500, openai_error("server_error")), errors.ProviderUnavailable, "HTTP 500"),
     ("503 page", answer(503, b"<html>Bad gateway</html>"), errors.ProviderUnavailable, "HTTP 503"),
     ("moderation", answer(400, openai_error("moderation_blocked")), errors.PictureRefused, "refuses this picture"),
@@ -210,7 +221,7 @@ OPENAI_ANSWERS: list[tuple[str, Answer, type[errors.ThumbnailError], str]] = [
     ("null picture", answer(200, openai_picture(None)), errors.UnusableAnswer, "without a picture"),
     ("no base64", answer(200, openai_picture("no base64!")), errors.UnusableAnswer, "not base64"),
     ("no ASCII", answer(200, openai_picture("é")), errors.UnusableAnswer, "not base64"),
-    ("odd base64", answer(200, openai_picture("abc")), errors.UnusableAnswer, "not base64"),
+    ("odd base64", answer(200, openai_picture("abcde")), errors.UnusableAnswer, "not base64"),
     ("data of another shape", answer(200, {"created": 1, "data": {"b64_json": "x"}}), errors.UnusableAnswer, ""),
     ("page", answer(200, b"<html>Hello</html>"), errors.UnusableAnswer, ""),
     ("broken JSON", answer(200, b'{"created": 1, "da'), errors.UnusableAnswer, "not JSON"),
@@ -229,10 +240,10 @@ GOOGLE_ANSWERS: list[tuple[str, Answer, type[errors.ThumbnailError], str]] = [
         errors.ProviderMisconfigured,
         "GEMINI_API_KEY",
     ),
-    ("404", answer(404, google_error(404, "NOT_FOUND")), errors.ProviderMisconfigured, "not open to this Gemini key"),
+    ("404", answer(404, google_error(404, "NOT_FOUND")), errors.ProviderMisconfigured, "not open to this account"),
     ("429", answer(429, google_error(429, "RESOURCE_EXHAUSTED")), errors.ProviderRateLimited, "too many requests"),
-    ("408", answer(408, google_error(408, "CANCELLED")), errors.ProviderTimeout, "gave up waiting"),
-    ("504", answer(504, google_error(504, "DEADLINE_EXCEEDED")), errors.ProviderTimeout, "gave up waiting"),
+    ("408", answer(408, google_error(408, "CANCELLED")), errors.ProviderTimeout, "given up by the provider"),
+    ("504", answer(504, google_error(504, "DEADLINE_EXCEEDED")), errors.ProviderTimeout, "given up by the provider"),
     ("500", answer(500, google_error(500, "INTERNAL")), errors.ProviderUnavailable, "HTTP 500"),
     ("502 page", answer(502, b"<html>Bad gateway</html>"), errors.ProviderUnavailable, "HTTP 502"),
     ("400", answer(400, google_error(400, "INVALID_ARGUMENT")), errors.ProviderRejectedRequest, "HTTP 400"),
@@ -250,7 +261,12 @@ GOOGLE_ANSWERS: list[tuple[str, Answer, type[errors.ThumbnailError], str]] = [
         errors.PictureRefused,
         "PROHIBITED_CONTENT",
     ),
-    ("text alone", answer(200, candidate("STOP", {"text": "No."})), errors.UnusableAnswer, "without a picture: STOP"),
+    (
+        "text alone",
+        answer(200, candidate("STOP", {"text": "No."})),
+        errors.PictureRefused,
+        "in words and draws nothing (STOP): No.",
+    ),
     ("no candidate", answer(200, {}), errors.UnusableAnswer, "no reason given"),
     ("no content", answer(200, {"candidates": [{"finishReason": "MAX_TOKENS"}]}), errors.UnusableAnswer, "MAX_TOKENS"),
     (
@@ -300,7 +316,7 @@ def test_every_answer_but_a_picture_is_one_error_of_the_tree_after_one_attempt(
 @pytest.mark.parametrize("key", [None, ""])
 def test_without_a_key_nothing_is_asked(wire: Wire, model: str, name: str, key: str | None) -> None:
     with pytest.raises(errors.ProviderMisconfigured, match=f"set {name}"):
-        generate_picture(MODELS[model], "A prompt", lambda _name: key, 30)
+        generate_picture(MODELS[model].order(), "A prompt", lambda _name: key, 30)
     assert wire.requests == []
 
 
@@ -316,9 +332,9 @@ def with_key(key: str, wire: Wire) -> None:
 @pytest.mark.parametrize("kept", ["sk-before", None])
 def test_a_key_that_was_rotated_meanwhile_is_taken_up_at_once(wire: Wire, kept: str | None) -> None:
     with_key("sk-after", wire)
-    model = MODELS["gpt-image-1"]
-    picture = generate_picture(model, "A prompt", {"OPENAI_API_KEY": kept}.get, 30, None, lambda _: "sk-after")
-    assert picture == PICTURE
+    order = MODELS["gpt-image-1"].order()
+    answer = generate_picture(order, "A prompt", {"OPENAI_API_KEY": kept}.get, 30, None, lambda _: "sk-after")
+    assert answer.pictures == (PICTURE,)
     assert len(wire.requests) == (2 if kept else 1)
 
 
@@ -326,7 +342,7 @@ def test_a_key_that_was_rotated_meanwhile_is_taken_up_at_once(wire: Wire, kept: 
 def test_a_key_that_is_rejected_and_was_not_rotated_is_tried_once(wire: Wire, stored: str | None) -> None:
     with_key("sk-other", wire)
     with pytest.raises(errors.ProviderMisconfigured):
-        generate_picture(MODELS["gpt-image-1"], "A prompt", lambda _: "sk-before", 30, None, lambda _: stored)
+        generate_picture(MODELS["gpt-image-1"].order(), "A prompt", lambda _: "sk-before", 30, None, lambda _: stored)
     assert len(wire.requests) == 1
 
 
@@ -339,8 +355,8 @@ def test_a_key_that_is_rejected_and_was_not_rotated_is_tried_once(wire: Wire, st
         ("Incorrect key sk-proj-abc_DEF-123: see", "Incorrect key [key]: see"),
         ("sk-abcd****wxyz and AIzaSyD-1234", "[key] and [key]"),
         ("a risk-free task", "a risk-free task"),
-        ("x" * 500, "x" * 399 + "…"),
-        ("x" * 395 + " my-own+key/1", "x" * 395 + " [ke…"),
+        ("x" * 800, "x" * 599 + "…"),
+        ("x" * 595 + " my-own+key/1", "x" * 595 + " [ke…"),
         (None, "None"),
     ],
 )
@@ -367,7 +383,7 @@ def test_a_key_that_a_provider_quotes_comes_no_further(wire: Wire, model: str, k
     body = {"error": {"code": status, "message": f"What is {key}?", "status": "ODD", "type": "odd"}}
     wire.answer = answer(status, body)
     with pytest.raises(errors.ThumbnailError) as raised:
-        generate_picture(MODELS[model], "A prompt", ODD_KEYS.get, 30)
+        generate_picture(MODELS[model].order(), "A prompt", ODD_KEYS.get, 30)
     assert any(key in value for value in wire.requests[-1].headers.values())
     assert key not in shown_by(raised.value)
 
@@ -377,7 +393,7 @@ def test_a_key_that_a_provider_quotes_comes_no_further(wire: Wire, model: str, k
 def test_a_key_that_a_library_quotes_comes_no_further(wire: Wire, model: str, key: str, error: type[Exception]) -> None:
     wire.answer = failing(error(f"Illegal header value b'Bearer {key}'"))
     with pytest.raises(Exception, match=r"\[key\]") as raised:
-        generate_picture(MODELS[model], "A prompt", ODD_KEYS.get, 30)
+        generate_picture(MODELS[model].order(), "A prompt", ODD_KEYS.get, 30)
     assert key not in shown_by(raised.value)
 
 
@@ -399,6 +415,63 @@ def test_a_process_imports_no_provider_that_it_does_not_need(imports: str, absen
 
 
 def test_a_warm_up_asks_no_provider_and_leaves_no_client(wire: Wire) -> None:
+    bedrock._client.cache_clear()
     warm_up_adapters()
     assert wire.requests == []
-    assert [adapter._client.cache_info().currsize for adapter in (openai, google)] == [0, 0]
+    assert [adapter._client.cache_info().currsize for adapter in (openai, google, bedrock)] == [0, 0, 0]
+
+
+CORE = "stability.stable-image-core-v1:1"
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """What Bedrock is sent; it answers with a picture, or raises what is put into the list first."""
+    sent: list[Any] = []
+
+    def send(_self: object, request: AWSPreparedRequest) -> AWSResponse:
+        if sent and isinstance(sent[0], Exception):
+            raise sent[0]
+        sent.append(request)
+        body = json.dumps({"seeds": [1], "finish_reasons": [None], "images": [base64.b64encode(PICTURE).decode()]})
+        headers: Any = HeadersDict({"content-type": "application/json"})
+        return AWSResponse(request.url, 200, headers, bedrock._Body(body.encode()))
+
+    monkeypatch.setattr(URLLib3Session, "send", send)
+    bedrock._client.cache_clear()
+    yield sent
+    bedrock._client.cache_clear()
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS if MODELS[model].provider == "bedrock"])
+def test_bedrock_is_asked_once_in_its_region_for_one_wide_picture_and_without_a_key(
+    sent: list[Any], model: str
+) -> None:
+    urls: dict[Provider, str] = {"bedrock": bedrock_url("eu-west-1")}
+    (picture,) = generate_picture(MODELS[model].order(), "A prompt", lambda _name: None, 30, urls).pictures
+    assert picture == PICTURE
+    (request,) = sent
+    assert request.url.startswith("https://bedrock-runtime.eu-west-1.amazonaws.com/model/stability.")
+    assert b"/eu-west-1/bedrock/aws4_request" in request.headers["Authorization"]
+    assert json.loads(request.body) == {"prompt": "A prompt", "output_format": "jpeg", "aspect_ratio": "16:9"}
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (ReadTimeoutError(endpoint_url="https://bedrock"), errors.ProviderTimeout),
+        (ConnectTimeoutError(endpoint_url="https://bedrock"), errors.ProviderTimeout),
+        (EndpointConnectionError(endpoint_url="https://bedrock"), errors.ProviderUnreachable),
+        (ConnectionClosedError(endpoint_url="https://bedrock"), errors.ProviderUnreachable),
+        (NoCredentialsError(), errors.ProviderMisconfigured),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
+def test_a_connection_to_bedrock_that_fails_is_one_error_of_the_tree(
+    sent: list[Any], error: Exception, named: type[Exception]
+) -> None:
+    sent.append(error)
+    with pytest.raises(named):
+        generate_picture(
+            MODELS[CORE].order(), "A prompt", lambda _name: None, 30, {"bedrock": bedrock_url("us-west-2")}
+        )

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES
+from thumbnails.catalog import FONTS, MODELS, PROVIDERS, STYLES, TEMPLATES
 from thumbnails.errors import InvalidBatch
-from thumbnails.requests.checks import parse_cell, parse_request
+from thumbnails.requests.checks import parse_campaign, parse_cell, parse_request
 from thumbnails.requests.models import Batch, Task, Thumbnails
 
 CAP = 50
@@ -84,6 +84,9 @@ def test_what_is_left_out_has_a_default() -> None:
         "reuse": False,
         "redraw": "",
         "max_wait_seconds": 900,
+        "quality": "standard",
+        "variants": 1,
+        "only": [],
     }
 
 
@@ -286,3 +289,25 @@ def test_a_cell_is_checked_as_a_request_is(event: object, message: str) -> None:
         parse_cell(event, run_id="request-1")
     assert str(refused.value).startswith(message)
     assert "\n" not in str(refused.value)
+
+
+RETIRED = ["gpt-image-1", "dall-e-3", "gemini-3-pro-image-preview"]
+
+
+@pytest.mark.parametrize("model", RETIRED)
+def test_a_retired_model_is_refused_where_its_provider_is_called_and_drawn_offline(model: str) -> None:
+    provider = MODELS[model].provider
+    for real in (set(PROVIDERS), {provider}):
+        with pytest.raises(InvalidBatch, match=f"'{model}' was shut down .* use '{MODELS[model].successor}'"):
+            parse_request("generateBatch", batch(models=[model]), CAP, real)
+        with pytest.raises(InvalidBatch, match="was shut down"):
+            parse_cell({"title": "A title", "model": model}, run_id="r", real=real)
+        with pytest.raises(InvalidBatch, match="was shut down"):
+            parse_campaign({"file": "f", "max_images": 1, "models": [model]}, real)
+    other = set(PROVIDERS) - {provider}
+    assert parse_request("generateBatch", batch(models=[model]), CAP, other).models == [model]
+    assert parse_cell({"title": "A title", "model": model}, run_id="r").model == model
+
+
+def test_a_living_model_is_taken_wherever_it_is_drawn() -> None:
+    assert parse_request("generateBatch", batch(models=["gpt-image-2.5-flare"]), CAP, PROVIDERS)

@@ -5,12 +5,15 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thumbnails.catalog import MODELS as CATALOGUE
 from thumbnails.errors import AllImagesFailed
 from thumbnails.requests.models import Batch, Thumbnails
 from thumbnails.runs.collect import raise_if_all_failed, result_of
@@ -86,6 +89,16 @@ def test_warnings_say_where_they_belong() -> None:
     ]
 
 
+def test_a_model_near_its_end_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = replace(CATALOGUE["gpt-image-2"], retired=date(2027, 1, 1), successor="gpt-image-2.5-flare")
+    monkeypatch.setitem(CATALOGUE, "dall-e-3", replace(ends, id="dall-e-3"))
+    request = Batch.model_validate(REQUEST)
+    assert result_of("run-1", request, cells(), str, date(2026, 12, 1))["warnings"] == []
+    (warning,) = result_of("run-1", request, cells(), str, date(2026, 12, 2))["warnings"]
+    assert (warning["row"], warning["column"], warning["model"]) == (0, 1, "dall-e-3")
+    assert warning["message"] == "dall-e-3 is shut down by its provider on 2027-01-01; use 'gpt-image-2.5-flare'"
+
+
 @pytest.mark.parametrize(
     ("first", "paid"),
     [
@@ -109,7 +122,7 @@ def test_paid_calls_are_the_images_paid_for_and_the_answers_that_were_no_picture
     ids=["missing", "too many", "twice", "outside", "none"],
 )
 def test_a_cell_too_few_or_too_many_is_an_error(given_cells: list[dict[str, Any]]) -> None:
-    with pytest.raises(ValueError, match="3 × 2 cells were asked for"):
+    with pytest.raises(ValueError, match="6 cells were asked for"):
         collected(given_cells)
 
 
@@ -172,7 +185,8 @@ def test_one_image_saves_the_run() -> None:
 
 
 def test_one_title_gives_a_list_of_images_in_the_order_of_the_models() -> None:
-    result = result_of("run-1", Thumbnails.model_validate(ONE), [made(0, 1), made(0, 0)], url)
+    result = result_of("run-1", Thumbnails.model_validate(ONE), [made(0, 1, usd=0.05), made(0, 0, usd=0.05)], url)
+    assert result.pop("costs")["cells"] == [[{"usd": 0.05, "tokens": None}] * 2]
     assert result == {
         "run_id": "run-1",
         "title": "First title",

@@ -6,7 +6,7 @@ sign, is recorded where botocore builds it and held against the template's state
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -19,6 +19,7 @@ from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from PIL import Image
 
 import api.app
+import batch_campaign.app
 import collect_batch.app
 import collect_campaign.app
 import generate_thumbnail.app
@@ -28,15 +29,27 @@ import validate_campaign.app
 from entry import clients
 from entry.settings import settings
 from tests.unit.test_access import listed, plain, statements
-from thumbnails.errors import ThumbnailError
+from thumbnails.catalog.prices import BATCH_SHARE, Usage
+from thumbnails.errors import DailyBudgetExceeded, PictureRefused, ThumbnailError
+from thumbnails.images.digests import picture_of
+from thumbnails.images.providers.answers import Answer
+from thumbnails.images.providers.batches import Asked, Look, Result
+from thumbnails.keys import image_key, original_key
 from thumbnails.requests.events import run_for_file
+from thumbnails.requests.models import Batch
 
 ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "images"
 STATES = f"arn:aws:states:{REGION}:{ACCOUNT}"
 MACHINES = ("generateBatch", "generateThumbnails", "generateCampaign")
-GPT = "gpt-image-1"
+GPT = "gpt-image-2.5-flare"
 REQUEST = {"prompts": ["First title", "Second title"], "models": [GPT]}
-CONTEXT = SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a:b", aws_request_id="alone-1")
+CONTEXT = SimpleNamespace(
+    function_name="f",
+    memory_limit_in_mb=1,
+    invoked_function_arn="a:b",
+    aws_request_id="alone-1",
+    get_remaining_time_in_millis=lambda: 900_000,
+)
 
 #: The calls that a function may make are named as botocore names them, the permissions as IAM does.
 ACTIONS = {
@@ -90,6 +103,9 @@ class Account:
         elif service == "states":
             arn = next(params[key] for key in ("stateMachineArn", "executionArn", "mapRunArn") if key in params)
             self.needs.add((f"states:{call}", arn))
+        elif service == "events":
+            buses = {f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{one['EventBusName']}" for one in params["Entries"]}
+            self.needs |= {(f"events:{call}", bus) for bus in buses}
         else:
             assert service == "secretsmanager"
             self.needs.add((f"secretsmanager:{call}", params["SecretId"]))
@@ -130,6 +146,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
             "URL_SECONDS": "60",
             "BATCH_CAP": "50",
             "IMAGE_CONCURRENCY": "10",
+            "DAILY_BUDGET_USD": "20",
             "SCHEDULED_KEY": "scheduled/batch.json",
             "PROVIDER_TIMEOUT_SECONDS": "5",
             "PROVIDER_KEYS_SECRET": found.secret,
@@ -151,7 +168,7 @@ def machine_arns() -> dict[str, str]:
 
 def forget() -> None:
     """Settings, clients and secrets are kept for a process's life."""
-    for kept in (settings, clients.store, clients.executions, clients.batches):
+    for kept in (settings, clients.store, clients.budget, clients.executions, clients.batches, clients.bus):
         kept.cache_clear()
     clear_caches()  # type: ignore[no-untyped-call]
 
@@ -199,7 +216,7 @@ def checked(execution: str, request: object, task: str = "generateBatch") -> Any
     return call(validate_batch.app.handler, {"task": task, "execution": execution, "request": request})
 
 
-def test_validate_batch_may_do_what_it_does(account: Account) -> None:
+def test_validate_batch_may_do_what_it_does(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checked("run-1", REQUEST)["run_id"] == "run-1"
     assert checked("run-2", {"resume": "run-1"})["run_id"] == "run-1"
     assert checked("run-3", {"resume": "camp-0", "title": "A title", "models": [GPT]}, "generateThumbnails")
@@ -208,6 +225,14 @@ def test_validate_batch_may_do_what_it_does(account: Account) -> None:
     assert "at least one title" in str(checked(run_for_file(bad), file_event("inbox/bad.json", bad)))
     assert account.s3.list_objects_v2(Bucket=BUCKET, Prefix="rejected/")["KeyCount"] == 2
     assert "there is no" in str(checked("schedule-1", file_event("scheduled/batch.json", None)))
+    assert checked("run-4", {**REQUEST, "redraw": "run-1", "template": "left-panel"})["run_id"] == "run-4"
+    account.put("runs/run-5/event.json", REQUEST)
+    assert checked("run-5", file_event("runs/run-5/event.json", None))["run_id"] == "run-5"
+    account.put("campaigns/camp/budget/camp.json", {"date": "2026-01-01", "usd": 1})
+    assert checked("camp-1", {"title": "A title", "models": [GPT]}, "generateThumbnails")["run_id"] == "camp-1"
+    monkeypatch.setenv("DAILY_BUDGET_USD", "0.000001")
+    forget()
+    assert isinstance(checked("dear", REQUEST), DailyBudgetExceeded)
     assert refused("ValidateBatchRole", account) == set()
 
 
@@ -218,10 +243,10 @@ def picture() -> bytes:
 
 
 def test_generate_thumbnail_may_do_what_it_does(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    def drawn(_model: object, _prompt: str, key_for: Callable[[str], str], *given: Any) -> bytes:
+    def drawn(_model: object, _prompt: str, key_for: Callable[[str], str], *given: Any) -> Answer:
         renewed_key_for = given[-1]
         assert key_for("OPENAI_API_KEY") == renewed_key_for("OPENAI_API_KEY") == "sk-secret"
-        return picture()
+        return Answer((picture(),), Usage(text_in=200, image_out=600))
 
     monkeypatch.setattr(generate_thumbnail.app, "generate_picture", drawn)
     monkeypatch.setattr(generate_thumbnail.app.metrics.provider, "namespace", "any")  # type: ignore[attr-defined]
@@ -231,6 +256,12 @@ def test_generate_thumbnail_may_do_what_it_does(account: Account, monkeypatch: p
     reused = {**cell, "run_id": "run-2", "execution": "run-2", "reuse": True}
     assert call(generate_thumbnail.app.handler, reused)["paid_calls"] == 0
     assert call(generate_thumbnail.app.handler, {"title": "On its own", "model": GPT})["run_id"] == "alone-1"
+    checked_by_another = account.needs.copy()
+    checked("run-1", REQUEST)
+    account.needs = checked_by_another
+    redrawn = {**cell, "run_id": "run-3", "execution": "run-3", "redraw": "run-1"}
+    assert call(generate_thumbnail.app.handler, redrawn)["paid_calls"] == 0
+    assert call(generate_thumbnail.app.handler, {**cell, "variants": 2, "row": 1})["paid_calls"] >= 1
     assert refused("GenerateThumbnailRole", account) == set()
 
 
@@ -263,6 +294,9 @@ def test_start_batch_may_do_what_it_does(account: Account) -> None:
     }
     event = {**rest, "source": "stack", "detail-type": "BatchRequested", "detail": REQUEST}
     assert call(start_batch.app.handler, event)["started"] is True
+    large = {"prompts": ["First title"], "models": [GPT], "context": "x" * 300_000}
+    assert call(start_batch.app.handler, {**event, "id": "e2", "detail": large})["started"] is True
+    assert account.s3.list_objects_v2(Bucket=BUCKET, Prefix="runs/")["KeyCount"] == 1
     assert refused("StartBatchRole", account) == set()
 
 
@@ -282,6 +316,52 @@ def test_validate_and_collect_campaign_may_do_what_they_do(account: Account) -> 
     account.needs.clear()
     call(validate_campaign.app.handler, {"execution": "again", "request": {"resume": "camp"}})
     assert refused("ValidateCampaignRole", account) == set()
+
+
+class OneBatch:
+    """A provider whose batch has made one picture and refused the other."""
+
+    def submit(self, _name: str, asked: Sequence[Asked]) -> str:
+        self.asked = [one.id for one in asked]
+        return "batch-1"
+
+    def find(self, _name: str, _since: object) -> None:
+        """Nobody has submitted any."""
+
+    def look(self, _batch: str) -> Look:
+        return Look(True, "completed", ("file",))
+
+    def results(self, _model: str, _look: Look) -> Iterator[Result]:
+        yield self.asked[0], Answer((picture(),), Usage(text_in=200, image_out=600), BATCH_SHARE)
+        yield self.asked[1], PictureRefused("no")
+
+
+def test_batch_campaign_may_do_what_it_does(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    account.put("campaigns/posts.csv", "title,reuse\nFirst title,true\nSecond title,false\n")
+    request = {"file": "campaigns/posts.csv", "models": [GPT], "max_images": 2, "economy": True}
+    opened = call(validate_campaign.app.handler, {"execution": "camp", "request": request})
+    account.needs.clear()
+    batches = OneBatch()
+
+    def batches_of(_provider: str, key_for: Callable[[str], str], *_: object) -> OneBatch:
+        assert key_for("OPENAI_API_KEY") == "sk-secret"
+        return batches
+
+    monkeypatch.setattr(batch_campaign.app, "batches_of", batches_of)
+    monkeypatch.setattr(batch_campaign.app.metrics.provider, "namespace", "any")  # type: ignore[attr-defined]
+    step = {"campaign_id": "camp", "execution": "camp", "items_key": opened["items_key"]}
+    assert call(batch_campaign.app.handler, {**step, "step": "submit"}) == {"open": 0, "wait_seconds": 0}
+    assert call(batch_campaign.app.handler, {**step, "step": "check"}) == {"open": 0, "wait_seconds": 0}
+    assert refused("BatchCampaignRole", account) == set()
+    account.needs.clear()
+    cells = [
+        {"title": title, "model": GPT, "run_id": f"camp-{row}", "execution": f"camp-{row}", "economy": "fail"}
+        for row, title in enumerate(["First title", "Second title"])
+    ]
+    made, failed = (call(generate_thumbnail.app.handler, cell) for cell in cells)
+    assert (made["paid_calls"], made["usd"]) == (1, pytest.approx((200 * 5 + 600 * 30) / 2e6))
+    assert isinstance(failed, PictureRefused)
+    assert refused("GenerateThumbnailRole", account) == set()
 
 
 def test_the_api_may_do_what_it_does(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,22 +384,46 @@ def test_the_api_may_do_what_it_does(account: Account, monkeypatch: pytest.Monke
             "isBase64Encoded": False,
         }
         answer = call(api.app.handler, event)
-        return json.loads(answer["body"]) if answer["body"] else answer["statusCode"]
+        is_json = answer["body"] and "json" in str(answer["multiValueHeaders"])
+        return json.loads(answer["body"]) if is_json else answer["statusCode"]
 
     run_id = asked("POST", "/batches", REQUEST, **{"Idempotency-Key": "k"})["run_id"]
     asked("POST", "/thumbnails", {"title": "A title", "models": [GPT]})
     assert len(asked("GET", "/images")["images"]) == 2
     for method, path in [
         ("GET", "/runs"),
+        ("GET", "/"),
+        ("GET", "/health"),
+        ("GET", "/options"),
+        ("GET", "/budget"),
         ("GET", f"/runs/{run_id}"),
         ("GET", "/runs/none"),
         ("POST", f"/runs/{run_id}/redrive"),
         ("DELETE", f"/runs/{run_id}"),
         ("GET", "/runs/run-1/archive"),
+        ("GET", "/win-rates"),
         ("DELETE", f"/images/runs/run-1/0-first-title/{GPT}.jpg"),
     ]:
         asked(method, path)
-    assert {"states:StartExecution", "states:ListExecutions", "states:DescribeExecution", "s3:DeleteObject"} <= {
-        action for action, _ in account.needs
-    }
+    prepared = account.needs.copy()
+    checked(run_id, REQUEST)
+    digest = picture_of("First title", GPT, Batch.model_validate(REQUEST)).digest
+    account.s3.put_object(Bucket=BUCKET, Key=original_key(digest, run_id, 0, 0), Body=picture())
+    account.s3.put_object(Bucket=BUCKET, Key=image_key(run_id, 0, "First title", GPT), Body=picture())
+    account.needs = prepared
+    assert asked("POST", "/preview", {"title": "Any title"})["image"]
+    assert asked("POST", "/preview", {"title": "Any title", "run_id": run_id})["image"]
+    assert asked("PUT", f"/runs/{run_id}/winners/0", {"model": GPT})["winners"]
+    assert asked("GET", f"/runs/{run_id}/winners")["winners"]
+    taken = asked("POST", f"/runs/{run_id}/winners", {"base_url": ""})
+    assert "archive_url" in taken, taken
+    assert asked("DELETE", f"/runs/{run_id}/winners/0")["winners"] == []
+    assert asked("POST", f"/runs/{run_id}/finalise", {"cells": [[0, 0]], "quality": "high"})["run_id"]
+    assert {
+        "states:StartExecution",
+        "states:ListExecutions",
+        "states:DescribeExecution",
+        "s3:DeleteObject",
+        "events:PutEvents",
+    } <= {action for action, _ in account.needs}
     assert refused("ApiRole", account) == set()

@@ -8,10 +8,8 @@ import pytest
 from tests.unit.memory_store import MemoryStore
 from tests.unit.opened import open_run
 from thumbnails.aws.s3 import Stored
-from thumbnails.catalog import MODELS
 from thumbnails.errors import AllImagesFailed, InvalidBatch, StorageUnavailable
-from thumbnails.images.digests import picture_digest
-from thumbnails.images.prompt import provider_prompt
+from thumbnails.images.digests import picture_of
 from thumbnails.keys import image_key, original_key
 from thumbnails.requests.models import Batch
 from thumbnails.runs.collect import collect_run
@@ -29,8 +27,19 @@ CHECKED = {
     "reuse": False,
     "redraw": "",
     "max_wait_seconds": 900,
+    "quality": "standard",
+    "variants": 1,
+    "only": [],
 }
 CAP = 50
+#: The same as the state machine reads it.
+READ = {
+    **{name: value for name, value in CHECKED.items() if name not in ("prompts", "models", "only")},
+    "rows": [
+        {"row": row, "title": title, "cells": [{"column": 0, "model": GPT}, {"column": 1, "model": DALLE}]}
+        for row, title in enumerate(BATCH["prompts"])
+    ],
+}
 
 
 @pytest.fixture
@@ -65,7 +74,7 @@ PLACES = [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 def test_an_accepted_request_is_stored_under_the_executions_name(store: MemoryStore) -> None:
     run = open_run("generateBatch", "run-1", BATCH, store, CAP)
-    assert run == {"run_id": "run-1", "execution": "run-1", **CHECKED}
+    assert run == {"run_id": "run-1", "execution": "run-1", **READ}
     assert store.json("runs/run-1/request.json") == CHECKED
 
 
@@ -87,7 +96,7 @@ S3_ENVELOPE = {
 )
 def test_the_request_inside_an_envelope_is_the_one_that_is_stored(store: MemoryStore, event: object) -> None:
     store.elsewhere["blog", "drafts/batch.json"] = Stored(json.dumps(BATCH).encode(), {})
-    assert open_run("generateBatch", "run-1", event, store, CAP)["prompts"] == BATCH["prompts"]
+    assert open_run("generateBatch", "run-1", event, store, CAP)["rows"] == READ["rows"]
     assert store.json("runs/run-1/request.json") == CHECKED
 
 
@@ -121,7 +130,7 @@ def test_a_refused_request_leaves_nothing_behind(store: MemoryStore, event: obje
 def test_a_resumed_run_keeps_its_id_and_request_and_names_the_new_execution(store: MemoryStore) -> None:
     open_run("generateBatch", "run-1", BATCH, store, CAP)
     run = open_run("generateBatch", "again", {"resume": "run-1"}, store, CAP)
-    assert run == {"run_id": "run-1", "execution": "again", **CHECKED}
+    assert run == {"run_id": "run-1", "execution": "again", **READ}
     assert store.under("runs/") == ["runs/run-1/request.json"]
 
 
@@ -153,7 +162,7 @@ def test_a_run_that_cannot_be_resumed_says_why(store: MemoryStore, task: Any, ev
 def test_a_whole_request_begins_the_run_that_it_resumes(store: MemoryStore) -> None:
     asked = {**BATCH, "resume": "campaign-7"}
     run = open_run("generateBatch", "campaign-redrive-ab12-7", asked, store, CAP)
-    assert run == {"run_id": "campaign-7", "execution": "campaign-redrive-ab12-7", **CHECKED}
+    assert run == {"run_id": "campaign-7", "execution": "campaign-redrive-ab12-7", **READ}
     assert store.json("runs/campaign-7/request.json") == CHECKED
     assert open_run("generateBatch", "again", asked, store, CAP)["run_id"] == "campaign-7"
     with pytest.raises(InvalidBatch, match="was started with another request"):
@@ -202,8 +211,8 @@ def test_an_image_that_is_in_the_bucket_has_not_failed(store: MemoryStore) -> No
 def test_a_picture_that_was_stored_and_never_drawn_on_was_paid_for(store: MemoryStore) -> None:
     open_run("generateBatch", "run-1", BATCH, store, CAP)
     for row, paid_by in enumerate(["again", "run-1"]):
-        prompt = provider_prompt(BATCH["prompts"][row], "photorealistic", "", "")
-        key = original_key(picture_digest(MODELS[GPT], prompt), "run-1", row, 0)
+        title = BATCH["prompts"][row]
+        key = original_key(picture_of(title, GPT, Batch()).digest, "run-1", row, 0)
         store.put(key, b"jpeg", "image/jpeg", {"paid-by": paid_by})
     cut_off = {"Error": "States.Timeout", "Cause": ""}
     given = [{"row": row, "column": 0, "failure": cut_off} for row in range(2)] + [made(0, 1), made(1, 1)]

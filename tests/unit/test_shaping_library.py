@@ -27,4 +27,16 @@ def test_titles_are_shaped_with_the_library_that_is_shipped() -> None:
 
 
 def test_its_licence_is_shipped_beside_it() -> None:
-    assert "GNU LESSER GENERAL PUBLIC LICENSE" in (FRIBIDI.parent / "libfribidi.LICENSE.txt").read_text()
+    assert "GNU LESSER GENERAL PUBLIC LICENSE" in (FRIBIDI.parents[1] / "libfribidi.LICENSE.txt").read_text()
+
+
+#: The machine's name in an ELF header (https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html), byte 18 on.
+MACHINES = {"x86_64": b"\x3e\x00", "aarch64": b"\xb7\x00"}
+
+
+def test_it_is_shipped_for_both_architectures_of_lambda() -> None:
+    found = {file.parent.name: file.read_bytes() for file in FRIBIDI.parents[1].glob("*/libfribidi.so.0")}
+    assert {name: body[18:20] for name, body in found.items()} == MACHINES
+    assert all(
+        body.startswith(b"\x7fELF") and b"fribidi_get_par_embedding_levels_ex" in body for body in found.values()
+    )

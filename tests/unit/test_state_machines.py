@@ -14,6 +14,7 @@ from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 from pydantic import BaseModel
 
+import batch_campaign.app
 import collect_batch.app
 import collect_campaign.app
 import validate_batch.app
@@ -40,6 +41,8 @@ LAMBDAS_OWN_ERRORS = {
     "Lambda.ServiceException",
     "Lambda.TooManyRequestsException",
 }
+#: How a function's process ends that answers nothing.
+CRASHES = {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"}
 #: What starting an execution may end with before there is one.
 STEP_FUNCTIONS_OWN_ERRORS = {
     "StepFunctions.AWSStepFunctionsException",
@@ -67,6 +70,7 @@ VERBS = {
     "Read",
     "Record",
     "Refuse",
+    "Submit",
     "Validate",
     "Wait",
 }
@@ -80,6 +84,7 @@ EVENTS: dict[str, type[BaseModel]] = {
     "${CollectBatchFunctionArn}": collect_batch.app.Event,
     "${ValidateCampaignFunctionArn}": validate_campaign.app.Event,
     "${CollectCampaignFunctionArn}": collect_campaign.app.Event,
+    "${BatchCampaignFunctionArn}": batch_campaign.app.Event,
 }
 #: Type and fields of what each end says on the bus: listeners rely on them.
 WHO, HOW = {"run_id", "execution"}, {"images", "manifest_key"}
@@ -147,7 +152,7 @@ def test_every_error_that_a_definition_names_exists(machine: str, name: str, sta
     named |= {state["Error"]} if "Error" in state else set()
     if "announcement" in state.get("Parameters", ()):
         named |= {state["Parameters"]["announcement"]["detail"].get("error", "InvalidBatch")}
-    assert named <= OURS.keys() | LAMBDAS_OWN_ERRORS | STEP_FUNCTIONS_OWN_ERRORS | STATES_OWN_ERRORS
+    assert named <= OURS.keys() | CRASHES | LAMBDAS_OWN_ERRORS | STEP_FUNCTIONS_OWN_ERRORS | STATES_OWN_ERRORS
 
 
 @every_drawing_machine
@@ -246,6 +251,21 @@ def test_a_campaigns_rows_are_runs_of_one_title_and_their_results_are_written() 
     assert rows["Next"] == rows["Catch"][0]["Next"] == "Collect Campaign"
     assert rows["Catch"][0]["ErrorEquals"] == ["States.ALL"]
     assert rows["ResultWriter"]["Parameters"]["Prefix.$"] == "$.results_prefix"
+
+
+@pytest.mark.parametrize("name", ["Submit Batches", "Check Batches"])
+def test_a_step_of_half_price_is_tried_again_after_a_crash_and_never_lets_rows_pay_in_its_place(name: str) -> None:
+    state = DEFINITIONS["generate_campaign"]["States"][name]
+    assert retried(state) >= CRASHES | {"ProviderUnreachable", "ProviderTimeout", "ProviderUnavailable"}
+    (catcher,) = state["Catch"]
+    assert (catcher["ErrorEquals"], catcher["Next"]) == (["States.ALL"], "Collect Campaign")
+
+
+def test_batches_are_waited_for_without_a_function() -> None:
+    states = DEFINITIONS["generate_campaign"]["States"]
+    wait = states[states["Judge Batches"]["Default"]]
+    assert (wait["Type"], wait["SecondsPath"], wait["Next"]) == ("Wait", "$.batches.wait_seconds", "Check Batches")
+    assert states["Judge Batches"]["Choices"][0]["Next"] == "Generate Campaign"
 
 
 def test_a_row_is_started_again_only_where_it_was_not_started() -> None:

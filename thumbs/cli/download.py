@@ -69,6 +69,7 @@ class Entry:
             "column": picture.column,
             "title": picture.title,
             "model": picture.model,
+            **({"variant": picture.variant} if picture.variant else {}),
             "file": self.image.name if self.image else None,
             "original": self.original.name if self.original else None,
             "state": "succeeded" if self.image else picture.state,
@@ -291,14 +292,19 @@ def _run_of(manifest: Path) -> object:
 def _manifest(run: RunStatus, entries: Sequence[Entry], store: Store) -> dict[str, Any]:
     """The run's result in the contract's shape, with the files' names in place of URLs, and a list of every cell."""
     stored = None if run.execution.is_running else get_manifest(run, store)
+    others: dict[tuple[int, int], list[str]] = {}
+    for entry in entries:
+        if entry.image:
+            others.setdefault((entry.picture.row, entry.picture.column), []).append(entry.image.name)
     saved = {
         (entry.picture.row, entry.picture.column): {
             "model": entry.picture.model,
             "image_url": entry.image.name,
             "key": entry.picture.image.key,
+            "variants": others[entry.picture.row, entry.picture.column],
         }
         for entry in entries
-        if entry.image and entry.picture.image
+        if entry.image and entry.picture.image and not entry.picture.variant
     }
     return {
         "run_id": run.run_id,

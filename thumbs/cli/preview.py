@@ -22,6 +22,6 @@ def preview_sheet(titles: Sequence[str], font: str, debug: bool) -> bytes:
 
 
 def _picture(place: int, title: str) -> bytes:
-    model = list(MODELS.values())[place % len(MODELS)]
+    order = list(MODELS.values())[place % len(MODELS)].order()
     style = list(STYLES)[place % len(STYLES)]
-    return encode(draw(provider_prompt(title, style), model.id, model.width, model.height), "jpeg")
+    return encode(draw(provider_prompt(title, style), order.model.id, order.width, order.height), "jpeg")

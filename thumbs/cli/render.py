@@ -13,6 +13,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from thumbnails.catalog import QUALITIES, Model
+from thumbnails.catalog.prices import picture_usd
+from thumbnails.runs.costs import Spent
 from thumbnails.runs.listing import ListedRun
 from thumbnails.runs.lost import Lost
 from thumbnails.runs.status import CellStatus, RunStatus
@@ -136,12 +139,23 @@ def print_cells(
     failures: list[Text] = []
     for row, title in enumerate(titles):
         cells = []
-        for cell in run.cells[row * len(models) : (row + 1) * len(models)]:
+        here = {cell.column: cell for cell in run.cells if cell.row == row}
+        for column in range(len(models)):
+            cell = here.get(column)
+            if cell is None:
+                # Not among those that were to be made.
+                cells.append(Text("–", style="dim"))
+                continue
             place = _place(cell.row, cell.column)
             if cell.state == "succeeded":
                 link = url(cell.key)
-                cells.append(Text(f"{place} ↗", style=f"green link {link}"))
+                paid = f" {dollars(cell.usd)}" if cell.usd is not None else ""
+                cells.append(Text(f"{place} ↗{paid}", style=f"green link {link}"))
                 links.append(Text.assemble((f"{place:<6}", "green"), (link, f"dim link {link}")))
+                for number, key in enumerate(cell.variants, 2):
+                    other = url(key)
+                    cells[-1].append(f" {number}↗", style=f"green link {other}")
+                    links.append(Text.assemble((f"{f'{place}.{number}':<6}", "green"), (other, f"dim link {other}")))
             elif cell.state == "failed":
                 cells.append(Text(f"{place} ✗ {cell.error}", style="red"))
                 failures.append(_note(cell.row, cell.column, f"{cell.error}: {cell.message}", "red"))
@@ -174,12 +188,48 @@ def summary(run: RunStatus, result: dict[str, Any]) -> str:
     succeeded, failed = (images["succeeded"], images["failed"])
     if run.cells:
         succeeded, failed = run.count("succeeded"), run.count("failed")
+        if others := sum(len(cell.variants) for cell in run.cells):
+            succeeded += others
+            failed = images["total"] - succeeded - run.count("deleted")
     without = f", [red]{failed} failed[/red]" if failed else ""
     without += f", {run.count('deleted')} deleted" if run.count("deleted") else ""
     return (
         f"[green]{succeeded} of {images['total']} images[/green]{without} in [bold]{seconds(run):.1f} s[/bold] "
-        f"({images['paid_calls']} paid calls)"
+        f"({images['paid_calls']} paid calls{_bill(result.get('costs', {}))})"
     )
+
+
+def _bill(costs: dict[str, Any]) -> str:
+    """What a run cost beside what it was to cost; nothing of one from before that was counted."""
+    if "usd" not in costs:
+        return ""
+    estimated = f", estimated {dollars(costs['estimated_usd'])}" if "estimated_usd" in costs else ""
+    return f", {dollars(costs['usd'])}{estimated}"
+
+
+def dollars(usd: float) -> str:
+    """US dollars, as exactly as pictures cost."""
+    return f"${usd:.4f}"
+
+
+def costs_table(paid: Iterable[Spent], by: str) -> Table:
+    """What was paid, summed up by day, model or run."""
+    sums: dict[str, list[float]] = {}
+    for one in paid:
+        name = {"day": str(one.day), "model": one.model, "run": one.run_id}[by]
+        used = one.usage
+        line = sums.setdefault(name, [0, 0, 0, 0, 0.0])
+        facts = (1, one.pictures, used.text_in + used.image_in, used.text_out + used.image_out, one.usd)
+        sums[name] = [before + more for before, more in zip(line, facts, strict=True)]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name in (by, "paid calls", "pictures", "tokens in", "tokens out", "US dollars"):
+        table.add_column(name, justify="left" if name == by else "right", no_wrap=True)
+    for name, (*counts, usd) in sums.items():
+        table.add_row(escape(name), *(f"{count:.0f}" for count in counts), f"{usd:.4f}")
+    if len(sums) > 1:
+        *counts, usd = (sum(column) for column in zip(*sums.values(), strict=True))
+        table.add_row("all", *(f"{count:.0f}" for count in counts), f"{usd:.4f}", style="bold")
+    return table
 
 
 def print_runs(console: Console, runs: list[ListedRun], *, with_executions: bool) -> None:
@@ -215,6 +265,38 @@ def print_runs(console: Console, runs: list[ListedRun], *, with_executions: bool
         for name in dict.fromkeys(names):
             console.print(Text(name), soft_wrap=True)
         console.print(f"  {'  '.join(facts)} s", soft_wrap=True)
+
+
+def models_table(models: list[Model]) -> Table:
+    """The catalogue's models with what a picture costs at each quality, in US dollars."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name in ("model", "provider", *QUALITIES, "batch", "size", "state", "checked"):
+        table.add_column(name, justify="right" if name in QUALITIES else "left", no_wrap=name != "state")
+    for model in models:
+        prices = (f"{picture_usd(model.order(quality)):.4f}" for quality in QUALITIES)
+        state = model.state()
+        words = f"{state} {model.retired}, use {model.successor}" if model.retired else state
+        style = {"living": "green", "ending": "yellow", "retired": "dim"}[state]
+        half = "half price" if model.batch and state != "retired" else ""
+        table.add_row(
+            model.id, model.provider, *prices, half, model.order().size, f"[{style}]{words}[/]", str(model.checked)
+        )
+    return table
+
+
+def model_as_json(model: Model) -> dict[str, Any]:
+    """A model as ``thumbs models --json`` shows it."""
+    days = {name: str(day) if (day := getattr(model, name)) else None for name in ("retired", "checked")}
+    return {
+        "id": model.id,
+        "provider": model.provider,
+        "state": model.state(),
+        **days,
+        "successor": model.successor,
+        "notice": model.notice(),
+        "batch": model.batch,
+        "prices_usd": {quality: round(picture_usd(model.order(quality)), 4) for quality in QUALITIES},
+    }
 
 
 def status(name: str) -> str:

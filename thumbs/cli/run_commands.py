@@ -16,14 +16,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from thumbnails.aws.s3 import REQUEST_BYTES
+from thumbnails.blog.page import read_page
 from thumbnails.campaigns.open import check_file
-from thumbnails.catalog import MODELS
+from thumbnails.catalog import MODELS, QUALITIES
 from thumbnails.errors import InvalidBatch, ThumbnailError, quoted
 from thumbnails.requests.checks import parse_campaign
 from thumbnails.requests.models import CAMPAIGN, SHAPES
+from thumbnails.runs.finalise import finalise
 from thumbnails.runs.listing import ListedRun, list_runs
 from thumbnails.runs.resume import NothingToRedrive, redrive
 from thumbnails.runs.status import RunStatus, get_manifest, get_result
+from thumbnails.runs.submit import check
 from thumbnails.strict_json import NotJson, read_json
 from thumbnails.tables.requests import NO_MODEL_FOR_ROW, request_in_file
 from thumbnails.tables.rows import read_rows
@@ -64,6 +67,7 @@ def start(
         Path | None, typer.Option("--input-file", help="A file with the request; - for standard input.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name; made from the time where left out.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would make and cost; start nothing.")] = False,
     watch: Watch = True,
     as_json: AsJson = False,
 ) -> None:
@@ -71,6 +75,9 @@ def start(
     if task not in TASKS:
         raise CommandError(f"there is no task {task!r}", f"choose from {', '.join(TASKS)}")
     request = _read_request(task, text, file)
+    if dry_run:
+        _tell_costs(Application.from_environment(), task, request, as_json)
+        return
     application = _with_models()
     machine = next((one for one in MACHINES if one == task), None)
     if machine is None:
@@ -78,6 +85,21 @@ def start(
         print(json.dumps(image)) if as_json else out.print(image["image_url"], soft_wrap=True)
         return
     _follow_or_tell(application, application.start(machine, request, name), watch, as_json)
+
+
+def _tell_costs(application: Application, task: str, request: object, as_json: bool) -> None:
+    """What a run would make and cost: by what pictures took so far, and by the catalogue where that is not known."""
+    shape = next((one for one in SHAPES if one == task), None)
+    if shape is None:
+        raise CommandError(f"{task} has no dry run", f"choose from {', '.join(SHAPES)}")
+    checked = check(shape, request, CAP, read_page, store=application.store)
+    plan = {"images": checked.estimate.images, "estimated_cost_usd": checked.estimate.usd, "warnings": checked.warnings}
+    if as_json:
+        print(json.dumps(plan))
+        return
+    out.print(f"{checked.estimate.images} images, about {render.dollars(checked.estimate.usd)}; nothing was started")
+    for warning in checked.warnings:
+        out.print(warning, style="yellow", soft_wrap=True)
 
 
 @app.command()
@@ -94,6 +116,12 @@ def campaign(
     tolerated_failure_percentage: Annotated[
         float | None, typer.Option(min=0, max=100, help="Rows without any image, of a hundred, that do not end it.")
     ] = None,
+    economy: Annotated[
+        bool, typer.Option("--economy", help="Half price: by the providers' batches, which may take a day.")
+    ] = False,
+    stragglers: Annotated[
+        str | None, typer.Option(help="What no batch made: fail, or live at the whole price. With --economy.")
+    ] = None,
     watch: Watch = True,
     as_json: AsJson = False,
 ) -> None:
@@ -106,6 +134,8 @@ def campaign(
         "font": font,
         "max_concurrency": max_concurrency,
         "tolerated_failure_percentage": tolerated_failure_percentage,
+        "economy": economy or None,
+        "stragglers": stragglers,
     }
     request = {name: value for name, value in asked.items() if value is not None}
     try:
@@ -215,6 +245,33 @@ def redrive_run(run: Run, as_json: AsJson = False) -> None:
             out.print(f"{reason}; there is nothing to make", soft_wrap=True)
         return
     _watch(application, application.find(found.run_id), as_json)
+
+
+@app.command("finalise")
+def finalise_run(
+    run: Run,
+    cells: Annotated[str, typer.Option("--cells", help="Rows and columns as the table has them: 1.2,3.1.")],
+    quality: Annotated[str, typer.Option("--quality", help="draft, standard or high.")] = "high",
+    watch: Watch = True,
+    as_json: AsJson = False,
+) -> None:
+    """Make chosen images of a run again at another quality, pay for those alone and keep the drafts."""
+    named = next((one for one in QUALITIES if one == quality), None)
+    if named is None:
+        raise CommandError(f"there is no quality {quality!r}", f"choose {', '.join(QUALITIES)}")
+    places = [_place_in(part) for part in cells.replace(",", " ").split()]
+    application = _with_models()
+    given = application.executions, application.store
+    made = finalise(application.find(run), places, named, *given, cap=CAP, budget=application.budget)
+    if not as_json:
+        out.print(f"{made.run_id}: {made.estimate.images} images, about {render.dollars(made.estimate.usd)}")
+    _follow_or_tell(application, application.find(made.run_id), watch, as_json)
+
+
+def _place_in(text: str) -> tuple[int, int]:
+    if not (found := re.fullmatch(r"([1-9]\d{0,5})\.([1-9]\d{0,5})", text)):
+        raise CommandError(f"{text!r} is no cell", "write row.column as the table has it, such as 1.2")
+    return int(found[1]) - 1, int(found[2]) - 1
 
 
 def _with_models() -> Application:

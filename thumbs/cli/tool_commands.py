@@ -1,15 +1,23 @@
-"""Commands that look: a function's log, a title in every template."""
+"""Commands that look: a function's log, the models, a title in every template."""
 
+import json
+import os
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from thumbnails.catalog import DEFAULT_FONT, FONTS, MODELS
-from thumbnails.errors import InvalidBatch
+from thumbnails.catalog import DEFAULT_FONT, FONTS, MODELS, PROVIDERS, Provider, notices
+from thumbnails.catalog.check import differences
+from thumbnails.catalog.models import bedrock_url, today
+from thumbnails.errors import InvalidBatch, ThumbnailError
 from thumbnails.requests.checks import parse_request
-from thumbs.cli.app import app, err, out
+from thumbnails.runs.costs import spent
+from thumbs.cli import render
+from thumbs.cli.app import AsJson, app, err, out
 from thumbs.cli.application import Application
 from thumbs.command_error import CommandError
 
@@ -21,7 +29,17 @@ FUNCTIONS = (
     "api",
     "validateCampaign",
     "collectCampaign",
+    "batchCampaign",
 )
+#: Where each provider's other endpoint is named, as its SDK reads it.
+BASE_URL_VARIABLES: dict[Provider, str] = {
+    "openai": "OPENAI_BASE_URL",
+    "google": "GOOGLE_GEMINI_BASE_URL",
+    "bedrock": "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+}
+#: Where providers that are in regions of their own are asked.
+BASE_URLS: dict[Provider, str] = {"bedrock": bedrock_url("us-west-2")}
+LIST_SECONDS = 30.0
 #: More rows than a sheet can be looked at with.
 PREVIEW_TITLES = 50
 
@@ -44,6 +62,73 @@ def logs(
         silent = False
     if silent:
         err.print(f"{function} has written nothing in the last {minutes:g} minutes; --minutes looks further back")
+
+
+@app.command()
+def models(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Ask the providers' own lists what is new, gone or changed; needs their keys."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the models of the catalogue: state, prices in US dollars, what comes after. Needs no stack."""
+    if not check:
+        if as_json:
+            print(json.dumps([render.model_as_json(model) for model in MODELS.values()]))
+            return
+        out.print(render.models_table(list(MODELS.values())))
+        for notice in notices(MODELS):
+            out.print(notice, style="yellow", soft_wrap=True)
+        return
+    _print_differences(as_json)
+
+
+def _print_differences(as_json: bool) -> None:
+    """What the providers' lists and the catalogue differ in; exit status 1 where a model in use is gone or changed."""
+    # The SDKs are slow to load, and no other command needs them.
+    from thumbnails.images.providers import listed_models
+
+    found, asked = [], []
+    for provider in PROVIDERS:
+        base_url = os.environ.get(BASE_URL_VARIABLES[provider]) or BASE_URLS.get(provider, "")
+        try:
+            listed = listed_models(provider, os.environ.get, LIST_SECONDS, base_url)
+        except ThumbnailError as problem:
+            err.print(f"[yellow]![/] {escape(str(problem))}")
+            continue
+        asked.append(provider)
+        found += differences(provider, listed)
+    if not asked:
+        raise CommandError("no provider could be asked", "set OPENAI_API_KEY, GEMINI_API_KEY or AWS credentials")
+    if as_json:
+        print(json.dumps([difference._asdict() for difference in found]))
+    else:
+        for difference in found:
+            out.print(f"{difference.kind:<8} {difference.model}: {difference.message}", soft_wrap=True, markup=False)
+        if not found:
+            out.print(f"{' and '.join(asked)}: nothing is new, gone or changed")
+    if any(difference.kind != "new" for difference in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def costs(
+    by: Annotated[str, typer.Option("--by", help="day, model or run.")] = "day",
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="How many days, today among them.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Say what providers were paid, in tokens and US dollars at list prices; days are those of UTC."""
+    if by not in ("day", "model", "run"):
+        raise CommandError(f"costs are not kept by {by!r}", "choose day, model or run")
+    last = today()
+    paid = list(spent(Application.from_environment().store, last - timedelta(days=days - 1), last))
+    if as_json:
+        print(json.dumps([{**asdict(one), "day": str(one.day)} for one in paid]))
+    elif paid:
+        out.print(render.costs_table(paid, by))
+    else:
+        out.print(f"nothing was paid in the last {days} days" if days > 1 else "nothing was paid today")
 
 
 @app.command()

@@ -59,7 +59,8 @@ class Artist:
 
 def encoded(order: Order) -> bytes:
     """An order's picture in the format that it asks for."""
-    return encode(draw(order.prompt, order.model, order.width, order.height), order.format, order.quality)
+    prompt = order.prompt + f" {order.number + 1}" * (order.number > 0)
+    return encode(draw(prompt, order.model, order.width, order.height), order.format, order.quality)
 
 
 def encode(image: Image.Image, format_: PictureFormat, quality: int = 85) -> bytes:

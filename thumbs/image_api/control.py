@@ -71,6 +71,10 @@ class ImageApiControl:
         """Let each picture take so many seconds, and up to ``jitter`` more."""
         self._call("PUT", "/_control/settings", {"latency": seconds, "jitter": jitter})
 
+    def set_batch_seconds(self, seconds: float) -> None:
+        """Let each half-price batch end so many seconds after it was made."""
+        self._call("PUT", "/_control/settings", {"batch_seconds": seconds})
+
     def set_seed(self, seed: int) -> None:
         """Choose which calls a fault with a rate strikes."""
         self._call("PUT", "/_control/settings", {"seed": seed})

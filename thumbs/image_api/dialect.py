@@ -1,4 +1,4 @@
-"""What the two providers' dialects have in common: the order for a picture, an error, the questions asked of each."""
+"""What the providers' dialects have in common: the order for a picture, an error, the questions asked of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +21,9 @@ class Order:
     format: PictureFormat
     quality: int = 85
     as_url: bool = False
+    #: How many pictures the answer holds, and which of them this one is.
+    pictures: int = 1
+    number: int = 0
     # What the answer repeats or depends on, besides the picture: quality name, response modalities, …
     extras: Mapping[str, Any] = field(default_factory=dict, compare=False)
 

@@ -30,6 +30,10 @@ FaultName = Literal[
     "not_a_picture",
     "huge_picture",
     "odd_mode",
+    "batch_failed",
+    "batch_expired",
+    "batch_cancelled",
+    "batch_lost",
 ]
 FAULT_NAMES: tuple[FaultName, ...] = get_args(FaultName)
 
@@ -42,7 +46,10 @@ VARIANTS: dict[FaultName, tuple[str, ...]] = {
         "IMAGE_SAFETY",
         "PROHIBITED_CONTENT",
         "SAFETY",
+        "Filter reason: prompt",
+        "Filter reason: output image",
     ),
+    "unavailable": ("not_ready",),
     "no_picture": ("empty", "text", "null"),
 }
 

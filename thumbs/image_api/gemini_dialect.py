@@ -1,4 +1,4 @@
-"""Gemini's dialect: ``POST /v1beta/models/{model}:generateContent``."""
+"""Gemini's dialect: ``POST /v1beta/models/{model}:generateContent`` and ``GET /v1beta/models``."""
 
 import base64
 import uuid
@@ -8,9 +8,16 @@ from typing import Any
 from thumbs.image_api.dialect import MEDIA_TYPES, Order, ProviderError, is_text, rejected
 from thumbs.image_api.faults import Fault
 
-_MODELS = (
-    "gemini-3-pro-image-preview",
+# What ``GET /v1beta/models`` lists.
+_LISTED = (
     "gemini-3-pro-image",
+    "gemini-nano-banana-2.1",
+    "gemini-3.1-flash-lite-image",
+)
+# A model that the provider has shut down is not listed, and is drawn here all the same.
+_MODELS = (
+    *_LISTED,
+    "gemini-3-pro-image-preview",
     "gemini-3.1-flash-image-preview",
     "gemini-2.5-flash-image",
 )
@@ -160,6 +167,16 @@ class GeminiDialect:
                 return error(500, "An internal error has occurred. Please retry.")
 
 
+def list_models() -> dict[str, Any]:
+    """The answer of the models endpoint."""
+    return {
+        "models": [
+            {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": ["generateContent"]}
+            for name in _LISTED
+        ]
+    }
+
+
 def _wrong_key() -> ProviderError:
     return error(
         400,
@@ -212,7 +229,7 @@ def _response(
 
 
 def _usage(order: Order, image_tokens: int) -> dict[str, Any]:
-    prompt_tokens = max(1, len(order.prompt) // 4)
+    prompt_tokens = max(1, len(order.prompt.encode("utf-8", "surrogatepass")) // 4)
     usage: dict[str, Any] = {
         "promptTokenCount": prompt_tokens,
         "totalTokenCount": prompt_tokens + image_tokens,

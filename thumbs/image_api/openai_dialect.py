@@ -1,4 +1,4 @@
-"""OpenAI's dialect: ``POST /v1/images/generations`` and ``POST /v1/moderations``."""
+"""OpenAI's dialect: ``POST /v1/images/generations``, ``POST /v1/moderations`` and ``GET /v1/models``."""
 
 import base64
 import time
@@ -11,9 +11,24 @@ from thumbs.image_api.faults import Fault
 
 _GPT_SIZES = ("1024x1024", "1024x1536", "1536x1024", "auto")
 _DALLE_SIZES = ("1024x1024", "1024x1792", "1792x1024")
-_GPT_MODELS = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2")
-# Models that take any size whose edges 16 divides, besides the standard ones.
-_FREE_SIZE_MODELS = ("gpt-image-2",)
+# Models that take any size whose edges 16 divides, besides the standard ones, and how many cells their grid has along
+# a picture's longer edge at each quality: that decides how many tokens the picture is.
+_GRIDS = {
+    "gpt-image-2": {"low": 16, "medium": 48, "high": 96},
+    "gpt-image-2.5-flare": {"low": 16, "medium": 24, "high": 48},
+    "gpt-image-2.5-sunburst": {"low": 16, "medium": 24, "high": 48},
+    "gpt-image-2.6-flare": {"low": 30, "medium": 45, "high": 48},
+    "gpt-image-2.6-sunburst": {"low": 30, "medium": 45, "high": 48},
+}
+_GPT_MODELS = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", *_GRIDS)
+# What ``GET /v1/models`` lists, with the day on which each ends where that is announced; a model that the provider has
+# shut down is not listed, and is drawn here all the same.
+_LISTED = {
+    "gpt-image-1-mini": "2026-12-01",
+    "gpt-image-1.5": "2026-12-01",
+    **dict.fromkeys(_GRIDS),
+    "omni-moderation-latest": None,
+}
 _GPT_FIELDS = {
     "background",
     "model",
@@ -28,7 +43,12 @@ _GPT_FIELDS = {
     "user",
 }
 _DALLE_FIELDS = {"model", "n", "prompt", "quality", "response_format", "size", "style", "user"}
-_IMAGE_TOKENS = {"low": 400, "medium": 1568, "high": 6208}
+# Tokens of a picture of the models without a grid, by size and quality; other sizes are none of theirs.
+_IMAGE_TOKENS = {
+    "1024x1024": {"low": 272, "medium": 1056, "high": 4160},
+    "1024x1536": {"low": 408, "medium": 1584, "high": 6240},
+    "1536x1024": {"low": 400, "medium": 1568, "high": 6208},
+}
 _MODERATION_CATEGORIES = (
     "harassment",
     "harassment/threatening",
@@ -116,8 +136,9 @@ class OpenAIDialect:
                 code="string_above_max_length",
                 param="prompt",
             )
-        if body.get("n", 1) != 1:
-            raise error(400, "Invalid 'n': this server makes one picture a call.", code="invalid_value", param="n")
+        number, most = body.get("n", 1), 1 if dalle else 10
+        if type(number) is not int or not 1 <= number <= most:
+            raise error(400, f"Invalid 'n': expected an integer from 1 to {most}.", code="invalid_value", param="n")
         return _dalle_order(body) if dalle else _gpt_order(body)
 
     def answer(self, order: Order, picture: bytes, url: str) -> dict[str, Any]:
@@ -188,6 +209,17 @@ class OpenAIDialect:
                     "The server had an error while processing your request. Sorry about that!",
                     type_="server_error",
                 )
+
+
+def list_models() -> dict[str, Any]:
+    """The answer of the models endpoint."""
+    return {
+        "object": "list",
+        "data": [
+            {"id": name, "object": "model", "created": 1764028800, "owned_by": "system", "shutdown_date": ends}
+            for name, ends in _LISTED.items()
+        ],
+    }
 
 
 def moderate(body: Any, marker: str) -> dict[str, Any]:
@@ -270,7 +302,7 @@ def _gpt_order(body: dict[str, Any]) -> Order:
             param="background",
         )
     size = body.get("size", "auto")
-    if model not in _FREE_SIZE_MODELS or not _fits_free_size(size):
+    if model not in _GRIDS or not _fits_free_size(size):
         _choice(body, "size", _GPT_SIZES, "auto")
     width, height = (1536, 1024) if size == "auto" else _edges(size)
     return Order(
@@ -280,6 +312,7 @@ def _gpt_order(body: dict[str, Any]) -> Order:
         height=height,
         format=cast(PictureFormat, format_),
         quality=min(compression, 95),
+        pictures=body.get("n", 1),
         extras={"quality": "high" if quality == "auto" else quality},
     )
 
@@ -317,10 +350,21 @@ def _dalle_order(body: dict[str, Any]) -> Order:
     )
 
 
+def _image_tokens(order: Order, quality: str) -> int:
+    """What a picture is billed as."""
+    grid = _GRIDS.get(order.model)
+    if grid is None:
+        return _IMAGE_TOKENS[f"{order.width}x{order.height}"][quality]
+    longer, shorter = max(order.width, order.height), min(order.width, order.height)
+    cells = grid[quality] * round(grid[quality] * shorter / longer)
+    # A cell counts for more on a larger picture, and half of that on none.
+    return -(-cells * (2_000_000 + order.width * order.height) // 4_000_000)
+
+
 def _gpt_answer(order: Order) -> dict[str, Any]:
     quality = order.extras.get("quality", "high")
-    text_tokens = max(1, len(order.prompt) // 4)
-    image_tokens = _IMAGE_TOKENS[quality]
+    text_tokens = max(1, len(order.prompt.encode("utf-8", "surrogatepass")) // 4)
+    image_tokens = _image_tokens(order, quality) * order.pictures
     return {
         "created": int(time.time()),
         "background": "opaque",

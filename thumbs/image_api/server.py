@@ -1,16 +1,19 @@
 """The offline image API as an ASGI app, and how it is run.
 
-Providers' endpoints: ``POST /v1/images/generations`` and ``POST /v1/moderations`` (OpenAI),
-``POST /v1beta/models/{model}:generateContent`` and the same under ``/v1`` (Gemini). ``GET /health`` answers
-``{"status": "ok"}``.
+Providers' endpoints: ``POST /v1/images/generations``, ``POST /v1/moderations`` and ``GET /v1/models`` (OpenAI),
+``POST /v1beta/models/{model}:generateContent``, the same under ``/v1``, and ``GET /v1beta/models`` (Gemini),
+``POST /model/{model}/invoke`` and ``GET /foundation-models`` (Bedrock), and the batches and files of OpenAI and Gemini
+(``batches``).
+``GET /health`` answers ``{"status": "ok"}``.
 
 The control API, JSON in and out:
 
 ===========================  =========================================================================================
 ``GET /_control/settings``   the settings below
 ``PUT /_control/settings``   change those given: ``latency`` and ``jitter`` (seconds; a call takes latency to latency +
-                             jitter), ``seed``, ``rejected_keys`` (parts of keys that are turned away; at first
-                             ``["rejected"]``), ``flagged_marker`` (the word that moderation flags; at first none)
+                             jitter), ``batch_seconds`` (of a batch, from its making to its end), ``seed``,
+                             ``rejected_keys`` (parts of keys that are turned away; at first ``["rejected"]``),
+                             ``flagged_marker`` (the word that moderation flags; at first none)
 ``POST /_control/faults``    set one fault; answers it with its ``id``
 ``GET /_control/faults``     every fault, with how many calls it ``matched`` and ``struck``
 ``DELETE /_control/faults``  take all back; ``/_control/faults/{id}`` takes one
@@ -28,14 +31,20 @@ strikes decides.
 
 Not billed, at once or ``delay`` seconds later:
     ``rate_limit`` (429; ``retry_after`` adds the header), ``insufficient_quota`` (429), ``server_error`` (500),
-    ``unavailable`` (503), ``key_rejected``, ``forbidden`` (403), ``not_json`` (200 with a page of HTML).
+    ``unavailable`` (503; ``variant``: Bedrock ``not_ready``), ``key_rejected``, ``forbidden`` (403),
+    ``not_json`` (200 with a page of HTML).
 Not billed, after the latency:
     ``refusal`` (``variant``: OpenAI ``moderation_blocked``, ``content_policy_violation``; Gemini ``prompt_blocked``,
-    ``IMAGE_SAFETY``, ``PROHIBITED_CONTENT``, ``SAFETY``), ``no_picture`` (``variant``: ``empty``, ``text``, ``null``).
+    ``IMAGE_SAFETY``, ``PROHIBITED_CONTENT``, ``SAFETY``; Bedrock ``Filter reason: prompt``,
+    ``Filter reason: output image``), ``no_picture`` (``variant``: ``empty``, ``text``, ``null``).
 Billed, after the latency:
     ``reset`` (connection reset in mid-body), ``broken_json`` (the body ends in the middle), ``truncated_picture``,
     ``not_a_picture``, ``huge_picture`` (60 megapixels), ``odd_mode`` (``variant``: ``cmyk``, ``palette``, ``16bit``,
     ``alpha``, ``gray``, ``gray_alpha``, ``one_bit``).
+Of half-price batches, where they strike a request of one (see ``batches``); elsewhere they do nothing:
+    ``batch_failed`` (the batch fails as it is checked, and nothing is billed), ``batch_expired`` and
+    ``batch_cancelled`` (it ends so, and the requests that are struck are never worked on), ``batch_lost`` (it is made,
+    and the answer that says so breaks off).
 Billed at once:
     ``hang`` (no answer until the client goes away, the fault is taken back, or ``seconds`` later).
 """
@@ -50,7 +59,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
 from typing import Any, cast
 
@@ -63,8 +72,10 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from thumbs.gate import is_from_browser, is_ours
-from thumbs.image_api import openai_dialect
+from thumbs.image_api import bedrock_dialect, gemini_dialect, openai_dialect
 from thumbs.image_api.artist import Artist
+from thumbs.image_api.batches import BatchApi
+from thumbs.image_api.bedrock_dialect import BedrockDialect
 from thumbs.image_api.dialect import MEDIA_TYPES, Dialect, Order, ProviderError
 from thumbs.image_api.faults import Fault, FaultBook, InvalidFault, Ledger
 from thumbs.image_api.gemini_dialect import GeminiDialect
@@ -87,6 +98,7 @@ class Settings:
 
     latency: float = 0.0
     jitter: float = 0.0
+    batch_seconds: float = 2.0
     seed: int = 0
     rejected_keys: list[str] = field(default_factory=lambda: ["rejected"])
     flagged_marker: str = ""
@@ -96,7 +108,7 @@ class Settings:
         known = {field.name for field in fields(self)}
         if not isinstance(given, dict) or not set(given) <= known:
             raise InvalidFault(f"settings are a JSON object of {sorted(known)}")
-        for name in ("latency", "jitter"):
+        for name in ("latency", "jitter", "batch_seconds"):
             value = given.get(name, 0)
             if type(value) not in (int, float) or not 0 <= value < float("inf"):
                 raise InvalidFault(f"{name} is a number of seconds, 0 or more")
@@ -123,6 +135,8 @@ class ImageApi:
         self._orders_by_url: OrderedDict[str, Order] = OrderedDict()
         self._openai = OpenAIDialect()
         self._gemini = GeminiDialect()
+        self._bedrock = BedrockDialect()
+        self._batches = BatchApi(self, self._openai, self._gemini)
 
     def app(self) -> Starlette:
         """The ASGI app."""
@@ -130,7 +144,12 @@ class ImageApi:
             Route("/health", self._health),
             Route("/v1/images/generations", self._openai_picture, methods=["POST"]),
             Route("/v1/moderations", self._moderations, methods=["POST"]),
+            Route("/v1/models", self._openai_models),
+            Route("/v1beta/models", self._gemini_models),
             Route("/{version}/models/{model}:generateContent", self._gemini_picture, methods=["POST"]),
+            Route("/model/{model}/invoke", self._bedrock_picture, methods=["POST"]),
+            Route("/foundation-models", self._bedrock_models),
+            *self._batches.routes(),
             Route("/_pictures/{digest}", self._picture_of_url),
             Route("/_control/settings", self._settings, methods=["GET", "PUT"]),
             Route("/_control/faults", self._faults, methods=["GET", "POST", "DELETE"]),
@@ -143,6 +162,7 @@ class ImageApi:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         yield
+        self._batches.close()
         self._artist.close()
 
     # The providers' endpoints
@@ -153,6 +173,9 @@ class ImageApi:
     async def _gemini_picture(self, request: Request) -> Response:
         return await self._call(request, self._gemini, request.path_params["model"])
 
+    async def _bedrock_picture(self, request: Request) -> Response:
+        return await self._call(request, self._bedrock, request.path_params["model"])
+
     async def _moderations(self, request: Request) -> Response:
         try:
             self._openai.check_key(request.headers, self.settings.rejected_keys)
@@ -161,6 +184,22 @@ class ImageApi:
             return _refused(self._openai.bad_json())
         except ProviderError as error:
             return _refused(error)
+
+    async def _openai_models(self, request: Request) -> Response:
+        return self._listed(request, self._openai, openai_dialect.list_models)
+
+    async def _gemini_models(self, request: Request) -> Response:
+        return self._listed(request, self._gemini, gemini_dialect.list_models)
+
+    async def _bedrock_models(self, request: Request) -> Response:
+        return self._listed(request, self._bedrock, bedrock_dialect.list_models)
+
+    def _listed(self, request: Request, dialect: Dialect, models: Callable[[], dict[str, Any]]) -> Response:
+        try:
+            dialect.check_key(request.headers, self.settings.rejected_keys)
+        except ProviderError as error:
+            return _refused(error)
+        return _json(models())
 
     async def _picture_of_url(self, request: Request) -> Response:
         order = self._orders_by_url.get(request.path_params["digest"])
@@ -188,8 +227,29 @@ class ImageApi:
         finally:
             self.ledger.leave()
 
+    async def batched(self, dialect: Dialect, order: Order, fault: Fault | None) -> tuple[int, dict[str, Any]]:
+        """Status and body of one request of a batch; its connection can neither hang nor break."""
+        struck = fault.fault if fault else None
+        self.ledger.arrive(order.model, order.prompt)
+        try:
+            if fault and struck == "refusal":
+                return dialect.refusal(order, fault.variant)
+            if fault and struck == "no_picture":
+                return 200, dialect.without_picture(order, fault.variant)
+            if fault and struck not in _SPOILT_PICTURES:
+                raise dialect.fault(fault)
+            picture = await asyncio.wrap_future(self._artist.picture(order, fault))
+            self.ledger.pay(order.model, order.prompt)
+            return 200, dialect.answer(order, picture, "")
+        except ProviderError as error:
+            return error.status, error.payload
+        finally:
+            self.ledger.leave()
+
     async def _answer(self, request: Request, dialect: Dialect, order: Order, arrived: float) -> Response:
         fault = self.faults.strike(order.model, order.prompt)
+        if fault and fault.fault.startswith("batch_"):
+            fault = None
         struck = fault.fault if fault else None
         answer_at = arrived + self.settings.latency + self._jitter.random() * self.settings.jitter
         if fault and (struck in _BEFORE_WORK or struck == "not_json"):
@@ -208,17 +268,26 @@ class ImageApi:
                 return _json(payload, status)
             return _json(dialect.without_picture(order, fault.variant))
 
-        drawn = self._artist.picture(order, fault if struck in _SPOILT_PICTURES else None)
+        spoilt = fault if struck in _SPOILT_PICTURES else None
+        orders = [replace(order, number=number) for number in range(order.pictures)]
         # Drawn while the call waits, so that drawing costs no time of its own.
-        picture = await asyncio.wrap_future(drawn)
+        drawn = [asyncio.wrap_future(self._artist.picture(one, spoilt)) for one in orders]
+        pictures = await asyncio.gather(*drawn)
         await _wait_until(answer_at)
         if struck != "hang":
             self.ledger.pay(order.model, order.prompt)
-        body = _dump(dialect.answer(order, picture, self._url(request, order)))
+        answers = [
+            dialect.answer(one, picture, self._url(request, one)) for one, picture in zip(orders, pictures, strict=True)
+        ]
+        whole = answers[0]
+        for answer in answers[1:]:
+            # Only OpenAI's have several.
+            whole["data"] += answer["data"]
+        body = _dump(whole)
         if struck == "broken_json":
             body = body[: len(body) * 3 // 5]
         if struck == "reset":
-            return _ResetInMidBody(body)
+            return ResetInMidBody(body)
         return Response(body, media_type="application/json")
 
     def _url(self, request: Request, order: Order) -> str:
@@ -271,6 +340,7 @@ class ImageApi:
         self.faults.clear()
         self.faults.seed = self.settings.seed
         self.ledger.clear()
+        self._batches.clear()
         return _json(asdict(self.settings))
 
     async def _controlled(self, request: Request, change: Callable[[Any], Response]) -> Response:
@@ -323,7 +393,7 @@ async def _client_left(request: Request, seconds: float | None, hangs: Callable[
         leaving.cancel()
 
 
-class _ResetInMidBody(Response):
+class ResetInMidBody(Response):
     """Sends half of a body and resets the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI's signature)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -34,6 +35,9 @@ REASON_CHARACTERS = 500
 STACK_NAME = "fan-out-thumbnails"
 #: Known to everybody who reads the documentation; LocalStack's account is always the same.
 BUCKET = f"{STACK_NAME}-000000000000-{REGION}"
+#: LocalStack runs the functions on the Python and the processor that it has itself; as functions/Makefile has them.
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+ARCHITECTURE = "arm64" if platform.machine() == "aarch64" else "x86_64"
 #: LocalStack takes any; these are the ones that everybody uses.
 CREDENTIALS = {
     **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test"),
@@ -122,8 +126,19 @@ def _build(stack: Stack, sources: str, environment: dict[str, str], report: Repo
     # A build that is cut off leaves neither the old functions nor the new ones.
     built.unlink(missing_ok=True)
     _sam(["build", "--build-dir", str(stack.built)], environment, stack.logs / "build.log")
+    _say_what_it_was_built_for(stack.built / "template.yaml")
     built.write_text(sources)
     report("the functions are built")
+
+
+def _say_what_it_was_built_for(template: Path) -> None:
+    """Make the built template's defaults what its functions were built for, for `sam deploy` and `sam local` alike."""
+    text = template.read_text()
+    for parameter, value in (("Runtime", f"python{PYTHON_VERSION}"), ("Architecture", ARCHITECTURE)):
+        text = re.sub(
+            rf"^(  {parameter}:\n    Type: String\n    Default: ).*$", rf"\g<1>{value}", text, flags=re.MULTILINE
+        )
+    template.write_text(text)
 
 
 def _lay_out_code(stack: Stack) -> Path:
@@ -179,6 +194,7 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
             "DailyBudgetUsd": "0",
             "OpenAIBaseUrl": f"{stack.image_api_url}/v1",
             "GeminiBaseUrl": f"{stack.image_api_url}",
+            "BedrockBaseUrl": f"{stack.image_api_url}",
             "OpenAIApiKey": "offline",
             "GeminiApiKey": "offline",
         }
@@ -189,6 +205,7 @@ def _parameters(stack: Stack, real_providers: bool) -> dict[str, str]:
         "CorsOrigin": stack.endpoint,
         "OpenAIBaseUrl": os.environ.get("OPENAI_BASE_URL", ""),
         "GeminiBaseUrl": os.environ.get("GOOGLE_GEMINI_BASE_URL", ""),
+        "BedrockBaseUrl": os.environ.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", ""),
         **real_keys(),
     }
 
@@ -203,6 +220,8 @@ def _environment(stack: Stack) -> dict[str, str]:
         "AWS_ENDPOINT_URL": stack.endpoint,
         "PATH": tools,
         "SAM_CLI_TELEMETRY": "0",
+        "PYTHON_VERSION": PYTHON_VERSION,
+        "ARCHITECTURE": ARCHITECTURE,
         # Where SAM keeps its own files; by default that is the person's home.
         "__SAM_CLI_APP_DIR": str(stack.home / "sam" / "cli"),
         # What uv has fetched serves every stack of the project.
@@ -298,7 +317,7 @@ def _make_artifact_bucket(endpoint: str) -> None:
 
 
 def _digest() -> str:
-    found = hashlib.sha256()
+    found = hashlib.sha256(f"{PYTHON_VERSION} {ARCHITECTURE}".encode())
     for source in SOURCES:
         path = PROJECT / source
         files = sorted(path.rglob("*")) if path.is_dir() else [path]

@@ -5,16 +5,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import islice
 from tempfile import TemporaryFile
 from typing import Any
 
 import ijson
 
 from thumbnails.aws.s3 import Store
+from thumbnails.catalog import notices
 from thumbnails.errors import AllImagesFailed, StorageUnavailable
 from thumbnails.keys import campaign_budget_key, campaign_prefix, image_key, manifest_key, results_prefix
-from thumbnails.requests.price import picture_usd
 from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.failures import MEANINGS, total_failure_words
 
@@ -34,13 +34,18 @@ class Tally:
     made: bytearray
     failed: bytearray
     paid_calls: int = 0
+    #: What this execution has paid, and what all of them have.
     paid_usd: float = 0.0
+    usd: float = 0.0
     failures: list[Record] = field(default_factory=list)
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     messages: dict[tuple[str, str], str] = field(default_factory=dict)
+    models: set[str] = field(default_factory=set)
 
     def count(self, record: Record) -> None:
         """Take account of an image or a failure."""
+        self.models.add(record["model"])
+        self.usd += record.get("usd", 0.0)
         if "key" in record:
             self.made[record["row"]] += 1
             return
@@ -118,12 +123,14 @@ def collect_campaign(
         "execution": execution,
         "images": tally.images(checked["images"]),
         "rows": tally.rows(),
+        "costs": {"usd": round(tally.usd, 6)},
         "manifest_key": prefix + "manifest.json",
         "images_key": prefix + "images.jsonl",
         **({"failure": failure} if failure else {}),
     }
+    warnings = notices(sorted(tally.models))
     asked = {name: checked[name] for name in ("file", "max_images")}
-    store.put_json(prefix + "manifest.json", {**result, **asked, "failures": tally.failures})
+    store.put_json(prefix + "manifest.json", {**result, **asked, "failures": tally.failures, "warnings": warnings})
     if budget.is_set and (reserved := store.get(campaign_budget_key(campaign_id, execution))):
         budget.settle(json.loads(reserved.body)["date"], execution, tally.paid_usd)
     if not result["images"]["pending"]:
@@ -167,14 +174,14 @@ def _written(prefix: str, rows: int, failed: bool, store: Store) -> Iterator[tup
 def _of_rows(written: Iterator[tuple[str, dict[str, Any]]], tally: Tally, store: Store) -> Iterator[Record]:
     with ThreadPoolExecutor(READERS) as pool:
         while some := list(islice(written, 100 * READERS)):
-            for paid_calls, records in pool.map(lambda one: _of_row(one, store), some):
-                tally.paid_calls += paid_calls
-                tally.paid_usd += _usd(paid_calls, records)
+            for paid, records in pool.map(lambda one: _of_row(one, store), some):
+                tally.paid_calls += paid[0]
+                tally.paid_usd += paid[1]
                 yield from records
 
 
-def _of_row(written: tuple[str, dict[str, Any]], store: Store) -> tuple[int, list[Record]]:
-    """How many calls a row paid for, and a record for each of its images."""
+def _of_row(written: tuple[str, dict[str, Any]], store: Store) -> tuple[tuple[int, float], list[Record]]:
+    """How many calls a row paid for and what they cost, and a record for each of its images."""
     status, item = written
     asked = json.loads(item["Input"])
     request = asked["request"]
@@ -185,20 +192,22 @@ def _of_row(written: tuple[str, dict[str, Any]], store: Store) -> tuple[int, lis
     ]
     if status == "SUCCEEDED":
         made = json.loads(item["Output"])
-        return made["paid_calls"], _with_failures(records, made["failures"])
+        paid = made["paid_calls"], made.get("paid_usd", 0.0)
+        return paid, _with_failures(_with_costs(records, made), made["failures"])
     error, cause = _why(item)
     if error == AllImagesFailed.__name__ and (stored := store.get(manifest_key(run_id))):
         # Step Functions says it of the row as a whole; the run's own manifest has each of its images.
         manifest = json.loads(stored.body)
-        return manifest["images"]["paid_calls"], _with_failures(records, manifest["failures"])
-    return 0, [{**record, "error": error, "message": cause} for record in records]
+        costs = manifest.get("costs", {})
+        records = _with_failures(_with_costs(records, costs), manifest["failures"])
+        return (manifest["images"]["paid_calls"], costs.get("paid_usd", 0.0)), records
+    return (0, 0.0), [{**record, "error": error, "message": cause} for record in records]
 
 
-def _usd(paid_calls: int, records: list[Record]) -> float:
-    """What a row's calls have cost at most, in US dollars; exact where it paid for all of its models or for none."""
-    # A row says how many calls it paid for, not of which models: the dearest, and a model once before any twice.
-    prices = sorted((picture_usd(record["model"], "") for record in records), reverse=True)
-    return sum(islice(cycle(prices), paid_calls)) if prices else 0.0
+def _with_costs(records: list[Record], costs: dict[str, Any]) -> list[Record]:
+    """What each image cost, in US dollars; nothing that is known of a row from before that was counted."""
+    by_model = costs.get("by_model", {})
+    return [{**record, "usd": by_model.get(record["model"], 0.0)} for record in records]
 
 
 def _with_failures(records: list[Record], failures: Iterable[dict[str, Any]]) -> list[Record]:

@@ -3,7 +3,7 @@
 import json
 import re
 from array import array
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import closing, contextmanager
 from itertools import accumulate, islice
 from tempfile import TemporaryFile
@@ -12,17 +12,19 @@ from typing import IO, Any
 import ijson
 
 from thumbnails.aws.s3 import Store
-from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
-from thumbnails.images.prompt import provider_prompt
+from thumbnails.catalog import MODELS, Provider
+from thumbnails.catalog.prices import BATCH_SHARE, Measured
+from thumbnails.errors import DailyBudgetExceeded, InvalidBatch, quoted
 from thumbnails.keys import CAMPAIGNS, campaign_budget_key, campaign_prefix, results_prefix
-from thumbnails.requests.checks import parse_campaign
+from thumbnails.requests.checks import parse_campaign, parse_request
+from thumbnails.requests.estimate import cell_usd
 from thumbnails.requests.events import request_in
-from thumbnails.requests.models import Campaign
-from thumbnails.requests.price import picture_usd
+from thumbnails.requests.models import Campaign, Request, stored_request
 from thumbnails.runs.budget import NO_BUDGET, Budget
+from thumbnails.runs.costs import measured_tokens
 from thumbnails.runs.naming import RUN_ID
 from thumbnails.tables.requests import checked_rows
-from thumbnails.tables.rows import Row, read_rows
+from thumbnails.tables.rows import NOT_OF_ROWS, Row, read_rows
 
 #: A row's execution is called ``<campaign's execution>-<row>`` and has at most 80 characters. That of a campaign's
 #: execution leaves room for the row, a campaign's id for ``-redrive-xxxx`` too.
@@ -32,7 +34,14 @@ FILE_MEBIBYTES = 256
 ROWS = 500_000
 
 
-def open_campaign(execution: str, event: object, store: Store, cap: int, budget: Budget = NO_BUDGET) -> dict[str, Any]:
+def open_campaign(
+    execution: str,
+    event: object,
+    store: Store,
+    cap: int,
+    budget: Budget = NO_BUDGET,
+    real: Collection[Provider] = (),
+) -> dict[str, Any]:
     """Check a campaign and its file, store the checked copy, and say what is to be made.
 
     Args:
@@ -42,6 +51,7 @@ def open_campaign(execution: str, event: object, store: Store, cap: int, budget:
         cap: the most images of one row.
         budget: the day's; what the rows may pay is reserved. Where it has less left, the first rows are made that it
             holds, and the campaign pauses behind them.
+        real: the providers that are called themselves.
 
     Raises:
         InvalidBatch: the request or a row breaks the contract, or the rows ask for more than ``max_images``; nothing
@@ -53,7 +63,7 @@ def open_campaign(execution: str, event: object, store: Store, cap: int, budget:
     if isinstance(asked, dict) and asked.get("resume") is not None:
         return _resume(execution, asked, store, budget)
     _check_name(execution, ID_CHARACTERS, "a campaign's id, which is its execution's name,")
-    campaign = parse_campaign(asked)
+    campaign = parse_campaign(asked, real)
     if not campaign.file.startswith(CAMPAIGNS):
         raise InvalidBatch(f"file is the key of a file under {CAMPAIGNS} in the application's bucket")
     key = campaign_prefix(execution) + "requests.json"
@@ -61,7 +71,7 @@ def open_campaign(execution: str, event: object, store: Store, cap: int, budget:
         _file(campaign.file, store) as file,
         TemporaryFile() as copy,
     ):
-        costs, images = _copy_rows(execution, campaign, file, copy, cap)
+        costs, images = _copy_rows(execution, campaign, file, copy, cap, real, measured_tokens(store, MODELS))
         copy.seek(0)
         store.upload(key, copy, "application/json")
     checked = {**campaign.model_dump(exclude_none=True), "rows": len(costs), "images": images}
@@ -87,25 +97,32 @@ def check_file(campaign: Campaign, file: IO[bytes], cap: int) -> int:
     Raises:
         InvalidBatch: a row breaks the contract, or the rows ask for more than ``max_images``.
     """
-    return sum(len(request["models"]) for request in _checked_rows(campaign, file, cap))
+    return sum(request.images for request in _checked_rows(campaign, file, cap, ()))
 
 
 def _copy_rows(
-    campaign_id: str, campaign: Campaign, file: IO[bytes], copy: IO[bytes], cap: int
+    campaign_id: str,
+    campaign: Campaign,
+    file: IO[bytes],
+    copy: IO[bytes],
+    cap: int,
+    real: Collection[Provider],
+    measured: Measured,
 ) -> tuple["array[float]", int]:
     """Check every row and write it as Step Functions reads it; what each row costs, and how many images there are."""
+    share = price_share(campaign.economy, campaign.stragglers)
     # US dollars of each row: eight bytes, where a list of floats has thirty-two.
     costs = array("d")
     images = 0
     with _items(copy) as write:
-        for row, request in enumerate(_checked_rows(campaign, file, cap)):
-            images += len(request["models"])
-            costs.append(_row_usd(request))
-            write({"row": row, "request": {**request, "resume": f"{campaign_id}-{row}"}})
+        for row, request in enumerate(_checked_rows(campaign, file, cap, real)):
+            images += request.images
+            costs.append(_missing_usd(request, 0, measured) * share)
+            write({"row": row, "request": {**request.model_dump(), "resume": f"{campaign_id}-{row}"}})
     return costs, images
 
 
-def _checked_rows(campaign: Campaign, file: IO[bytes], cap: int) -> Iterator[dict[str, Any]]:
+def _checked_rows(campaign: Campaign, file: IO[bytes], cap: int, real: Collection[Provider]) -> Iterator[Request]:
     """The requests of a file's rows; only at the end is it known that every row is right.
 
     Raises:
@@ -113,9 +130,9 @@ def _checked_rows(campaign: Campaign, file: IO[bytes], cap: int) -> Iterator[dic
     """
     images = count = 0
     with closing(read_rows(campaign.file, file)) as rows:
-        for _, request in checked_rows(_at_most(ROWS, rows), campaign.defaults, cap):
+        for _, request in checked_rows(_at_most(ROWS, rows), lambda said: _checked(said, campaign, cap, real)):
             count += 1
-            images += len(request["models"])
+            images += request.images
             yield request
     if not count:
         raise InvalidBatch(f"{campaign.file} has no rows")
@@ -130,9 +147,19 @@ def _at_most(most: int, rows: Iterator[Row]) -> Iterator[Row]:
         yield row
 
 
-def _row_usd(request: dict[str, Any]) -> float:
-    prompt = provider_prompt(request["title"], request["style"], request["context"], request["extra_prompt"])
-    return sum(picture_usd(model, prompt) for model in request["models"])
+def price_share(economy: bool, stragglers: str) -> float:
+    """The part of the list price that a campaign's pictures cost at most."""
+    return BATCH_SHARE if economy and stragglers == "fail" else 1.0
+
+
+def _checked(said: dict[str, Any], campaign: Campaign, cap: int, real: Collection[Provider]) -> Request:
+    if other := [name for name in NOT_OF_ROWS if name in said]:
+        raise InvalidBatch(f"{other[0]} is not for a campaign, whose rows have one image by each model")
+    request = parse_request("generateThumbnails", {**campaign.defaults, **said}, cap, real)
+    if campaign.economy and (alone := [model for model in request.models if not MODELS[model].batch]):
+        taken = ", ".join(model.id for model in MODELS.values() if model.batch and model.state() != "retired")
+        raise InvalidBatch(f"economy: no provider makes {quoted(alone[0])} in a batch; choose from: {taken}")
+    return request
 
 
 @contextmanager
@@ -168,31 +195,46 @@ def _missing_rows(
 ) -> tuple[str, "array[float]"]:
     """The rows that have not all of their images, and what each costs; all rows where no execution came to its end."""
     every = campaign_prefix(campaign_id) + "requests.json"
-    made = bytearray(checked["rows"])
-    paid = array("d", bytes(8 * checked["rows"]))
+    measured = measured_tokens(store, MODELS)
+    share = price_share(checked.get("economy", False), checked.get("stragglers", "fail"))
+    # A bit for each column.
+    made = [0] * checked["rows"]
     with TemporaryFile() as lines:
         if store.download(campaign_prefix(campaign_id) + "images.jsonl", lines) is None:
-            return every, array("d", (_row_usd(item["request"]) for item in _stored_rows(every, store)))
+            return every, array(
+                "d", (_missing_usd(_request_of(item), 0, measured) * share for item in stored_rows(every, store))
+            )
         lines.seek(0)
         for line in lines:
             record = json.loads(line)
             if "key" in record:
-                made[record["row"]] += 1
-                paid[record["row"]] += picture_usd(record["model"], "")
+                made[record["row"]] |= 1 << record["column"]
     key = f"{campaign_prefix(campaign_id)}rows/{execution}.json"
     costs = array("d")
     with TemporaryFile() as copy:
         with _items(copy) as write:
-            for item in _stored_rows(every, store):
-                if made[item["row"]] < len(item["request"]["models"]):
+            for item in stored_rows(every, store):
+                if made[item["row"]].bit_count() < len(item["request"]["models"]):
                     write(item)
-                    costs.append(max(0.0, _row_usd(item["request"]) - paid[item["row"]]))
+                    costs.append(_missing_usd(_request_of(item), made[item["row"]], measured) * share)
         copy.seek(0)
         store.upload(key, copy, "application/json")
     return key, costs
 
 
-def _stored_rows(key: str, store: Store) -> Generator[dict[str, Any], None, None]:
+def _request_of(item: dict[str, Any]) -> Request:
+    asked = {name: value for name, value in item["request"].items() if name != "resume"}
+    return stored_request("generateThumbnails", asked)
+
+
+def _missing_usd(request: Request, made: int, measured: Measured) -> float:
+    """What a row's images will cost, without those whose column's bit is set."""
+    columns = (model for column, model in enumerate(request.models) if not made >> column & 1)
+    return sum(cell_usd(request.titles[0], model, request, measured) for model in columns)
+
+
+def stored_rows(key: str, store: Store) -> Generator[dict[str, Any], None, None]:
+    """The rows of a checked copy, one at a time: each one's number and request."""
     with TemporaryFile() as file:
         store.download(key, file)
         file.seek(0)
@@ -213,7 +255,7 @@ def _affordable(
         return key, rows, None
     first = f"{campaign_prefix(campaign_id)}rows/{execution}.json"
     with TemporaryFile() as copy:
-        with _items(copy) as write, closing(_stored_rows(key, store)) as stored:
+        with _items(copy) as write, closing(stored_rows(key, store)) as stored:
             for item in islice(stored, rows):
                 write(item)
         copy.seek(0)
@@ -246,6 +288,7 @@ def _opened(
         "rows": rows,
         "max_concurrency": checked["max_concurrency"],
         "tolerated_failure_percentage": float(checked["tolerated_failure_percentage"]),
+        "economy": checked.get("economy", False),
         # The Map's, where it fails.
         "failure": pause,
     }

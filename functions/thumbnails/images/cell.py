@@ -1,29 +1,53 @@
 """One cell of the matrix: model call, overlay, upload, and never a second payment for a picture that is there."""
 
 import io
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image as Canvas
 
+from thumbnails import errors
 from thumbnails.aws.s3 import Store
-from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, MODELS, Model
-from thumbnails.errors import UnusablePicture
-from thumbnails.images.digests import image_digest, picture_digest
+from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, Order
+from thumbnails.catalog.prices import Cost, cost_usd, sum_of
+from thumbnails.errors import BatchGaveUp, UnusableAnswer, UnusablePicture
+from thumbnails.images.digests import Picture, image_digest, picture_of
 from thumbnails.images.overlay.compose import draw_overlay, prepare_title
-from thumbnails.images.overlay.picture import open_picture
-from thumbnails.images.prompt import provider_prompt
+from thumbnails.images.overlay.picture import open_picture, size_of
+from thumbnails.images.providers.answers import Answer
 from thumbnails.images.redraw import drawn_title
-from thumbnails.keys import image_key, original_key
-from thumbnails.requests.models import Cell
+from thumbnails.keys import batch_failure_key, image_key, original_key
+from thumbnails.requests.models import MOST_VARIANTS, Cell, variants_of
+from thumbnails.runs.costs import note_spending
 
 #: What has to be free before a picture is paid for: fifty at a time of 2 MB, of which each one knows the disk alone.
 ROOM_BYTES = 100_000_000
-#: Calls a provider: (model, prompt) → the picture as it came.
-Generate = Callable[[Model, str], bytes]
+#: Of the shape asked for, what a picture may be wider or narrower, and of the edges, how much of them it has to have.
+SHAPE, SMALLER = 0.05, 0.75
+
+#: Calls a provider: (order, prompt) → the picture as it came, and what it cost.
+Generate = Callable[[Order, str], Answer]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One finished picture of a cell.
+
+    Attributes:
+        key: the image's key.
+        paid_by: the execution that paid for it.
+        warnings: what the writer should look at, a sentence each.
+        cost: what this run paid for it, in whichever execution; nothing for another run's.
+    """
+
+    key: str
+    paid_by: str
+    warnings: tuple[str, ...]
+    cost: Cost
 
 
 @dataclass(frozen=True)
@@ -31,9 +55,12 @@ class Image:
     """A finished cell.
 
     Attributes:
-        paid_calls: 1 where this execution paid for the picture, else 0.
+        key: the first picture's.
+        paid_calls: 1 where this execution paid for the cell, else 0.
         provider_seconds: how long the model took, None where it was not called.
         warnings: what the writer should look at, a sentence each.
+        cost: what this run paid for the cell, in whichever execution; nothing for another run's pictures.
+        variants: the keys of its other pictures.
     """
 
     cell: Cell
@@ -42,6 +69,8 @@ class Image:
     paid_calls: int
     provider_seconds: float | None
     warnings: tuple[str, ...]
+    cost: Cost = field(default_factory=Cost)
+    variants: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Keys and small metadata, for the state machine."""
@@ -54,13 +83,15 @@ class Image:
             "model": cell.model,
             "key": self.key,
             "image_url": self.image_url,
+            "variants": list(self.variants),
             "paid_calls": self.paid_calls,
             "warnings": list(self.warnings),
+            **self.cost.as_json(),
         }
 
 
 def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
-    """Make one image, or find it.
+    """Make one cell's image, or its variants in one call, or find them.
 
     What this cell already has is taken in this order: its finished image, its own original, and, where the request says
     ``reuse`` or ``redraw``, any run's original of the same picture. Only then, and where there is room for a picture,
@@ -75,42 +106,143 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     Raises:
         ThumbnailError: of any kind in ``thumbnails.errors``.
     """
-    model = MODELS[cell.model]
     title = drawn_title(store, cell.redraw, cell.row) if cell.redraw else cell.title
-    prompt = provider_prompt(title, cell.style, cell.context, cell.extra_prompt)
-    of_picture = picture_digest(model, prompt)
-    of_image = image_digest(of_picture, cell)
-    key = image_key(cell.run_id, cell.row, cell.title, cell.model)
+    asked = picture_of(title, cell.model, cell)
+    of_image = image_digest(asked.digest, cell)
+    wanted = variants_of(cell, cell.model)
+    keys = [image_key(cell.run_id, cell.row, cell.title, cell.model, variant) for variant in range(wanted)]
 
-    found = store.metadata(key)
-    if found is not None and found.get("digest") == of_image:
-        warnings = tuple(line for line in found.get("warnings", "").split("\n") if line)
-        return Image(cell, key, store.url(key), int(found.get("paid-by") == cell.execution), None, warnings)
-
-    own = original_key(of_picture, cell.run_id, cell.row, cell.column)
-    original = store.get(own)
-    if original is None and (cell.reuse or cell.redraw) and (other := store.first_key(f"originals/{of_picture}/")):
-        original = store.get(other)
-    if original is not None and original.metadata.get("paid-by") != cell.execution and not _opens(original.body):
-        # What nobody can open fails its own execution; a later one has it made again.
-        original = None
+    drawn = {variant: found for variant, key in enumerate(keys) if (found := _finished(key, of_image, store))}
+    originals = _originals(cell, asked, [variant for variant in range(wanted) if variant not in drawn], store)
+    missing = [variant for variant in range(wanted) if variant not in drawn and variant not in originals]
     seconds = None
-    if original is None:
-        store.check_room(ROOM_BYTES)
-        with ThreadPoolExecutor(1) as meanwhile:
-            meanwhile.submit(prepare_title, cell.title, cell.template, cell.font)
-            started = time.perf_counter()
-            picture = generate(model, prompt)
-            seconds = time.perf_counter() - started
-        paid_by = cell.execution
-        store.put(own, picture, _content_type(picture), {"model": model.id, "paid-by": paid_by})
-    else:
-        picture, paid_by = original.body, original.metadata.get("paid-by", "")
+    if missing and cell.economy:
+        _raise_what_the_batch_says(cell, store)
+    if missing:
+        started = time.perf_counter()
+        originals |= _paid(cell, asked, missing, store, generate)
+        seconds = time.perf_counter() - started
+    for variant, original in originals.items():
+        try:
+            drawn[variant] = _draw(cell, keys[variant], of_image, original, asked.order, store)
+        except UnusablePicture as error:
+            error.usd = sum_of([one.cost for one in originals.values()]).usd if seconds is not None else 0.0
+            raise
+    pictures = [drawn[variant] for variant in sorted(drawn)]
+    warnings = [warning for picture in pictures for warning in picture.warnings]
+    if len(pictures) < wanted:
+        warnings.append(f"{cell.model} made {len(pictures)} of {wanted} pictures")
+    return Image(
+        cell,
+        pictures[0].key,
+        store.url(pictures[0].key),
+        int(any(picture.paid_by == cell.execution for picture in pictures)),
+        seconds,
+        tuple(dict.fromkeys(warnings)),
+        sum_of([picture.cost for picture in pictures]),
+        tuple(picture.key for picture in pictures[1:]),
+    )
 
-    finished = draw_overlay(picture, cell.title, cell.template, cell.font)
-    metadata = {"digest": of_image, "paid-by": paid_by, "warnings": "\n".join(finished.warnings)}
+
+@dataclass(frozen=True)
+class _Original:
+    picture: bytes
+    paid_by: str
+    cost: Cost
+
+
+def _finished(key: str, of_image: str, store: Store) -> Drawn | None:
+    found = store.metadata(key)
+    if found is None or found.get("digest") != of_image:
+        return None
+    warnings = tuple(line for line in found.get("warnings", "").split("\n") if line)
+    return Drawn(key, found.get("paid-by", ""), warnings, Cost.of(found))
+
+
+def _originals(cell: Cell, asked: Picture, variants: list[int], store: Store) -> dict[int, _Original]:
+    """The pictures that are there, of the variants that are not finished."""
+    place = cell.run_id, cell.row, cell.column
+    own = [original_key(asked.digest, *place, variant) for variant in range(MOST_VARIANTS)]
+    prefix = f"originals/{asked.digest}/"
+    found: dict[int, _Original] = {}
+    others: list[str] | None = None
+    for variant in variants:
+        stored, cost = store.get(own[variant]), None
+        if stored is None and (cell.reuse or cell.redraw):
+            if others is None:
+                keys = store.keys_after(prefix, prefix, 2 * MOST_VARIANTS)
+                others = [key for key in keys if key not in own]
+            stored, cost = (store.get(others.pop(0)) if others else None), Cost()
+        if stored is None:
+            continue
+        paid_by = stored.metadata.get("paid-by", "")
+        # What nobody can open fails its own execution; a later one has it made again.
+        if paid_by == cell.execution or _opens(stored.body):
+            found[variant] = _Original(stored.body, paid_by, cost or Cost.of(stored.metadata))
+    return found
+
+
+def _paid(cell: Cell, asked: Picture, variants: list[int], store: Store, generate: Generate) -> dict[int, _Original]:
+    """Have the model draw these variants in one call, and store what comes before anything is drawn on it."""
+    store.check_room(ROOM_BYTES)
+    order = replace(asked.order, pictures=len(variants))
+    with ThreadPoolExecutor(1) as meanwhile:
+        meanwhile.submit(prepare_title, cell.title, cell.template, cell.font)
+        try:
+            answer = generate(order, asked.prompt)
+        except UnusableAnswer as error:
+            # It may have been billed, and nobody says how much.
+            error.usd = cost_usd(order.model, None, order.pictures, order)
+            note_spending(store, cell.run_id, cell.row, cell.column, order, 0, Cost(error.usd))
+            raise
+    pictures = answer.pictures
+    if len(variants) > 1:
+        # Of several those count that can be opened; where none can, the first says why.
+        pictures = tuple(picture for picture in pictures if _opens(picture)) or pictures[:1]
+    usd = cost_usd(order.model, answer.usage, len(answer.pictures), order) * answer.share
+    cost = Cost(usd, answer.usage)
+    made: dict[int, _Original] = {}
+    for variant, picture in zip(variants, pictures, strict=False):
+        # One call has one bill: its first picture has it.
+        made[variant] = _Original(picture, cell.execution, Cost() if made else cost)
+        paid = {"model": cell.model, "paid-by": cell.execution, "cost": made[variant].cost.as_metadata()}
+        key = original_key(asked.digest, cell.run_id, cell.row, cell.column, variant)
+        store.put(key, picture, _content_type(picture), paid)
+    note_spending(store, cell.run_id, cell.row, cell.column, order, len(answer.pictures), cost)
+    return made
+
+
+def _draw(cell: Cell, key: str, of_image: str, original: _Original, order: Order, store: Store) -> Drawn:
+    finished = draw_overlay(original.picture, cell.title, cell.template, cell.font)
+    drawn = Drawn(key, original.paid_by, (*_size_warnings(original.picture, order), *finished.warnings), original.cost)
+    metadata = {
+        "digest": of_image,
+        "paid-by": drawn.paid_by,
+        "warnings": "\n".join(drawn.warnings),
+        "cost": drawn.cost.as_metadata(),
+    }
     store.put(key, finished.jpeg, "image/jpeg", metadata)
-    return Image(cell, key, store.url(key), int(paid_by == cell.execution), seconds, finished.warnings)
+    return drawn
+
+
+def _raise_what_the_batch_says(cell: Cell, store: Store) -> None:
+    """Why a half-price batch has no picture of a cell, unless the picture may be asked for now, at the whole price."""
+    stored = store.get(batch_failure_key(cell.run_id, cell.column))
+    said = json.loads(stored.body) if stored else {}
+    error = getattr(errors, said.get("error", ""), BatchGaveUp)
+    if cell.economy == "live" and error is BatchGaveUp:
+        return
+    raise error(said.get("message") or f"{cell.model} has not made this picture in a batch")
+
+
+def _size_warnings(picture: bytes, order: Order) -> Iterator[str]:
+    """What is lost because the provider drew another size than it was asked for."""
+    width, height = size_of(picture)
+    drawn = f"{order.model.id} drew {width}x{height} where {order.size} was asked for"
+    if not 1 - SHAPE <= width * order.height / (height * order.width) <= 1 + SHAPE:
+        yield f"{drawn}: more of the picture is cut off"
+    if min(width / order.width, height / order.height) < SMALLER:
+        yield f"{drawn}: the picture is enlarged and less sharp"
 
 
 def warm_up() -> None:

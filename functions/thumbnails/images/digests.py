@@ -1,13 +1,32 @@
 """What decides a picture, and what decides a finished image: everything that a digest is taken over."""
 
-from thumbnails.catalog import Model
+from dataclasses import dataclass
+
+from thumbnails.catalog import MODELS, Order
+from thumbnails.images.prompt import provider_prompt
 from thumbnails.keys import digest
-from thumbnails.requests.models import Cell
+from thumbnails.requests.models import Cell, Options
 
 
-def picture_digest(model: Model, prompt: str) -> str:
+@dataclass(frozen=True)
+class Picture:
+    """A provider's picture, before it is made: what is asked for, with which prompt, and the digest of both."""
+
+    order: Order
+    prompt: str
+    digest: str
+
+
+def picture_of(title: str, model: str, options: Options | Cell) -> Picture:
+    """The picture of a title by a model of the catalogue, as the other fields of a request or a cell decide it."""
+    order = MODELS[model].order(options.quality)
+    prompt = provider_prompt(title, options.style, options.context, options.extra_prompt)
+    return Picture(order, prompt, picture_digest(order, prompt))
+
+
+def picture_digest(order: Order, prompt: str) -> str:
     """Of the provider's own picture: the model, its parameters, the whole prompt and the size asked for."""
-    return digest(model.id, model.parameters, prompt, [model.width, model.height])
+    return digest(order.model.id, order.parameters, prompt, [order.width, order.height])
 
 
 def image_digest(of_picture: str, cell: Cell) -> str:

@@ -1,10 +1,8 @@
 """Titles set anew over pictures that a run has: another template, font or wording, and no model is asked."""
 
 from thumbnails.aws.s3 import Store
-from thumbnails.catalog import MODELS
 from thumbnails.errors import InvalidBatch, Problem, quoted
-from thumbnails.images.digests import picture_digest
-from thumbnails.images.prompt import provider_prompt
+from thumbnails.images.digests import picture_of
 from thumbnails.keys import original_key, request_key
 from thumbnails.requests.models import Batch, Place, Request, Thumbnails
 
@@ -16,6 +14,15 @@ def drawn_title(store: Store, run_id: str, row: int) -> str:
         InvalidBatch: there is no such run, or it has no such row.
     """
     return _request_of(store, run_id).titles[row]
+
+
+def drawn_titles(store: Store, request: Request) -> list[str]:
+    """What a request's pictures are drawn for: its titles, or those of the run that it draws on.
+
+    Raises:
+        InvalidBatch: there is no such run.
+    """
+    return _request_of(store, request.redraw).titles if request.redraw else request.titles
 
 
 def resolve_redraw(store: Store, request: Request) -> Request:
@@ -53,9 +60,7 @@ def original_of(store: Store, run_id: str, request: Request, place: Place) -> by
         IndexError: the run has no such cell.
     """
     row, column = place
-    title = drawn_title(store, request.redraw, row) if request.redraw else request.titles[row]
-    prompt = provider_prompt(title, request.style, request.context, request.extra_prompt)
-    digest = picture_digest(MODELS[request.models[column]], prompt)
+    digest = picture_of(drawn_titles(store, request)[row], request.models[column], request).digest
     key: str | None = original_key(digest, run_id, row, column)
     stored = store.get(key) if key else None
     if stored is None and (key := store.first_key(f"originals/{digest}/")):

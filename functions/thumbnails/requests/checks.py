@@ -1,12 +1,12 @@
 """Every check on a request. One that passes costs money; one that fails costs nothing."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES
+from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES, Provider
 from thumbnails.errors import InvalidBatch, Problem, quoted
 from thumbnails.requests.models import (
     CONTEXT_CHARACTERS,
@@ -19,6 +19,7 @@ from thumbnails.requests.models import (
     Options,
     Request,
     Task,
+    variants_of,
 )
 from thumbnails.requests.wording import shape_problems
 
@@ -37,13 +38,16 @@ _NO_VALUE = re.compile(
 MESSAGE_CHARACTERS = 1000
 
 
-def parse_request(task: Task, value: object, cap: int, *, titles_follow: bool = False) -> Request:
+def parse_request(
+    task: Task, value: object, cap: int, real: Collection[Provider] = (), *, titles_follow: bool = False
+) -> Request:
     """Check a request in either form, in the order of the contract.
 
     Args:
         task: the state machine that was started.
         value: an object, or the same as a positional array.
         cap: the most images that one run may make.
+        real: the providers that are called themselves: a model that they have shut down is refused.
         titles_follow: a missing title is accepted, because one is added later.
 
     Raises:
@@ -51,7 +55,7 @@ def parse_request(task: Task, value: object, cap: int, *, titles_follow: bool = 
     """
     shape = SHAPES[task]
     given = _as_object(shape.first, value)
-    for name in (shape.first, "models"):
+    for name in (shape.first, "models", "only"):
         if isinstance(given.get(name), list):
             # What is over the cap is too many, whatever it holds: a megabyte of it takes no longer to refuse.
             given[name] = given[name][: cap + 1]
@@ -69,13 +73,13 @@ def parse_request(task: Task, value: object, cap: int, *, titles_follow: bool = 
             given = {name: given[name] for name in shape.model_fields if name in given and name not in spoilt}
     rows = len(request.titles) or int(titles_follow)
     problems += [problem for problem in _size_problems(request, rows, cap) if problem.field not in spoilt]
-    problems += _field_problems(request)
+    problems += _field_problems(request, real)
     if problems:
         raise refusal(problems)
     return request
 
 
-def parse_campaign(value: object) -> Campaign:
+def parse_campaign(value: object, real: Collection[Provider] = ()) -> Campaign:
     """Check what a campaign asks for, but for its rows.
 
     Raises:
@@ -92,12 +96,15 @@ def parse_campaign(value: object) -> Campaign:
         campaign = Campaign.model_validate(given)
     except ValidationError as error:
         problems += shape_problems(error)
+    if campaign and campaign.stragglers == "live" and not campaign.economy:
+        wrong = "stragglers says what becomes of what no batch made: it goes with economy"
+        problems.append(Problem("stragglers", wrong))
     spoilt = {problem.field for problem in problems}
     shared = {name: given[name] for name in Options.model_fields if name in given and name not in spoilt}
     try:
         # What is wrong for every row is said once.
         one_row = {"models": [next(iter(MODELS))], **shared}
-        parse_request("generateThumbnails", one_row, len(MODELS), titles_follow=True)
+        parse_request("generateThumbnails", one_row, len(MODELS), real, titles_follow=True)
     except InvalidBatch as refused:
         problems += [problem for problem in refused.problems if problem not in problems]
     if problems or campaign is None:
@@ -105,12 +112,13 @@ def parse_campaign(value: object) -> Campaign:
     return campaign
 
 
-def parse_cell(value: object, *, run_id: str) -> Cell:
+def parse_cell(value: object, *, run_id: str, real: Collection[Provider] = ()) -> Cell:
     """Check one cell.
 
     Args:
         value: the event; ``run_id`` and ``execution`` are taken from the keyword where it names none.
         run_id: a run id for a cell that is called on its own.
+        real: the providers that are called themselves.
 
     Raises:
         InvalidBatch: a field is missing, of the wrong type, out of its limits or unknown to the catalogue.
@@ -125,6 +133,7 @@ def parse_cell(value: object, *, run_id: str) -> Cell:
     problems = [
         *_length_problems([("title", cell.title)], cell.context, cell.extra_prompt),
         *_name_problems(["model"], [cell.model], cell.style, cell.template, cell.font),
+        *_retired_problems(["model"], [cell.model], real),
     ]
     if problems:
         raise with_every_problem(refusal(problems))
@@ -136,15 +145,24 @@ def _size_problems(request: Request, rows: int, cap: int) -> Iterator[Problem]:
         yield Problem(request.first, NO_TITLE)
     if not request.models:
         yield Problem("models", NO_MODEL)
-    if rows * len(request.models) > cap:
+    images = request.images
+    if not (request.titles or request.only):
+        images = rows * sum(variants_of(request, model) for model in request.models)
+    if images > cap:
         yield Problem(request.first, f"{CAPPED} {cap} generated images")
 
 
-def _field_problems(request: Request) -> Iterator[Problem]:
+def _field_problems(request: Request, real: Collection[Provider]) -> Iterator[Problem]:
     rows = [(request.place(row), title) for row, title in enumerate(request.titles)]
     yield from _length_problems(rows, request.context, request.extra_prompt)
     places = [f"models[{column}]" for column in range(len(request.models))]
     yield from _name_problems(places, request.models, request.style, request.template, request.font)
+    yield from _retired_problems(places, request.models, real)
+    for number, (row, column) in enumerate(request.only):
+        if row >= len(request.titles) or column >= len(request.models):
+            yield Problem(f"only[{number}]", f"only[{number}]: there is no row {row} with a column {column}")
+        elif (row, column) in request.only[:number]:
+            yield Problem(f"only[{number}]", f"only[{number}]: row {row}, column {column} is named twice")
 
 
 def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prompt: str) -> Iterator[Problem]:
@@ -191,6 +209,14 @@ def _name_problems(places: list[str], models: list[str], style: str, template: s
         if models.index(model) < column:
             message = f"model {quoted(model)} is named twice; a run draws each title once by each model"
             yield Problem(places[column], message)
+
+
+def _retired_problems(places: list[str], models: list[str], real: Collection[Provider]) -> Iterator[Problem]:
+    """A model that its provider has shut down is refused where that provider would be called; offline it is drawn."""
+    for place, name in zip(places, models, strict=True):
+        model = MODELS.get(name)
+        if model and model.provider in real and model.state() == "retired":
+            yield Problem(place, model.refusal())
 
 
 def _as_object(first: str, value: object) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE
+from thumbnails.catalog import DEFAULT_FONT, DEFAULT_QUALITY, DEFAULT_STYLE, DEFAULT_TEMPLATE, MODELS, Quality
 from thumbnails.runs.naming import RUN_ID
 
 Task = Literal["generateBatch", "generateThumbnails"]
@@ -21,10 +21,15 @@ EXTRA_PROMPT_CHARACTERS = 500
 CONTEXT_CHARACTERS = 2500
 #: Seconds that one image may wait for its provider's pace: unless the request says otherwise, and at most.
 WAIT_SECONDS, MOST_WAIT_SECONDS = 900, 3600
+#: Pictures of one title by one model, at most.
+MOST_VARIANTS = 4
 #: More prompts than the largest cap takes; what comes after a cell's place.
 MOST_PLACES = 1_000_000
 #: The items of the positional form, in order, after the one that names the titles.
 POSITIONS = ("models", "style", "template", "font", "context", "extra_prompt")
+
+#: What becomes of a picture that no half-price batch made.
+Stragglers = Literal["fail", "live"]
 
 #: A cell's row and column.
 Place = tuple[int, int]
@@ -46,6 +51,8 @@ def _blank(character: str) -> str:
 
 Text = Annotated[StrictStr, AfterValidator(_plain_text)]
 WaitSeconds = Annotated[StrictInt, Field(ge=0, le=MOST_WAIT_SECONDS)]
+Variants = Annotated[StrictInt, Field(ge=1, le=MOST_VARIANTS)]
+Index = Annotated[StrictInt, Field(ge=0, lt=MOST_PLACES)]
 #: A run's id, or nothing.
 RunId = Annotated[StrictStr, Field(pattern=f"{RUN_ID}|^$")]
 
@@ -54,6 +61,8 @@ class Options(BaseModel):
     """What one request says once for all of its images.
 
     ``redraw`` names a run whose pictures are drawn on again, row by row and model by model, whatever the titles say.
+    ``variants`` pictures are made of each title by each model whose API makes several a call, one by any other.
+    ``only`` names the cells that are made, by row and column from 0; all of them where it is empty.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,6 +76,38 @@ class Options(BaseModel):
     reuse: StrictBool = False
     max_wait_seconds: WaitSeconds = WAIT_SECONDS
     redraw: RunId = ""
+    quality: Quality = DEFAULT_QUALITY
+    variants: Variants = 1
+    only: list[tuple[Index, Index]] = []
+
+    @property
+    def titles(self) -> list[str]:
+        """The titles, one a row."""
+        return []
+
+    @property
+    def places(self) -> list[Place]:
+        """The cells that are made, row by row."""
+        chosen = set(self.only)
+        every = ((row, column) for row in range(len(self.titles)) for column in range(len(self.models)))
+        return [place for place in every if not chosen or place in chosen]
+
+    @property
+    def images(self) -> int:
+        """How many images are made."""
+        return sum(variants_of(self, self.models[column]) for _, column in self.places)
+
+    def rows_for_map(self) -> list[dict[str, Any]]:
+        """The rows that are made, each with its cells, as the state machines' Maps read them."""
+        cells: dict[int, list[dict[str, Any]]] = {}
+        for row, column in self.places:
+            cells.setdefault(row, []).append({"column": column, "model": self.models[column]})
+        return [{"row": row, "title": self.titles[row], "cells": cells[row]} for row in cells]
+
+
+def variants_of(options: "Options | Cell", model: str) -> int:
+    """How many pictures of a title are made by a model."""
+    return min(options.variants, MODELS[model].variants) if model in MODELS else 1
 
 
 class Batch(Options):
@@ -95,19 +136,24 @@ class Batch(Options):
 
     def for_map(self) -> dict[str, Any]:
         """The request as the state machine's Map reads it."""
-        return self.model_dump()
+        return {**self.model_dump(exclude={"prompts", "models", "only"}), "rows": self.rows_for_map()}
 
     def result(self, images: Mapping[Place, Mapping[str, Any]]) -> dict[str, Any]:
         """The part of a run's result that is of this shape.
 
         Args:
-            images: ``image_url`` and more of each finished image, by its place.
+            images: ``image_url`` and more of each finished image, by its place; ``variants`` are the URLs of all
+                pictures of the cell.
         """
         columns = range(len(self.models))
         matrix = [
             [images.get((row, column), {}).get("image_url") for column in columns] for row in range(len(self.prompts))
         ]
-        return {"prompts": self.prompts, "models": self.models, "results": matrix}
+        made = {"prompts": self.prompts, "models": self.models, "results": matrix}
+        if self.variants == 1:
+            return made
+        urls = [[images.get((row, column), {}).get("variants", []) for column in columns] for row in range(len(matrix))]
+        return {**made, "variants": urls}
 
 
 class Thumbnails(Options):
@@ -136,18 +182,18 @@ class Thumbnails(Options):
 
     def for_map(self) -> dict[str, Any]:
         """The request as the state machine's Map reads it: the same as a batch's inner one, which has a row."""
-        return {"row": 0, **self.model_dump()}
+        return {**self.model_dump(exclude={"models", "only"}), **self.rows_for_map()[0]}
 
     def result(self, images: Mapping[Place, Mapping[str, Any]]) -> dict[str, Any]:
         """The part of a run's result that is of this shape.
 
         Args:
-            images: ``model``, ``image_url`` and ``key`` of each finished image, by its place.
+            images: ``model``, ``image_url``, ``key`` and ``variants`` of each finished image, by its place.
         """
         named = {name: getattr(self, name) for name in ("title", "style", "template", "font")}
+        kept = ("model", "image_url", "key", *(("variants",) if self.variants > 1 else ()))
         made = [
-            {**{name: images[place][name] for name in ("model", "image_url", "key")}, "row": 0, "column": place[1]}
-            for place in sorted(images)
+            {**{name: images[place][name] for name in kept}, "row": 0, "column": place[1]} for place in sorted(images)
         ]
         return {**named, "results": made}
 
@@ -161,6 +207,9 @@ class Campaign(BaseModel):
 
     ``max_images`` is the campaign's own budget: there is no other cap. ``max_concurrency`` rows are made at a time, and
     above ``tolerated_failure_percentage`` of rows without any image the rest is not begun.
+
+    With ``economy`` its pictures are asked for in the providers' batches, at half price and within a day;
+    ``stragglers`` says whether those that no batch made are asked for one by one, at the whole price, or fail.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -169,6 +218,8 @@ class Campaign(BaseModel):
     max_images: Annotated[StrictInt, Field(ge=1)]
     max_concurrency: Annotated[StrictInt, Field(ge=1, le=10_000)] = 20
     tolerated_failure_percentage: Annotated[float, Field(strict=True, ge=0, le=100)] = 5.0
+    economy: StrictBool = False
+    stragglers: Stragglers = "fail"
     models: list[Text] | None = None
     style: Text | None = None
     template: Text | None = None
@@ -177,6 +228,7 @@ class Campaign(BaseModel):
     extra_prompt: Text | None = None
     reuse: StrictBool | None = None
     max_wait_seconds: WaitSeconds | None = None
+    quality: Quality | None = None
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -187,8 +239,9 @@ class Campaign(BaseModel):
 class Cell(BaseModel):
     """One cell of the matrix: what ``generateThumbnail`` takes. A person who calls it alone gives title and model.
 
-    ``waits`` is how often it has waited for its provider's pace, and ``waited_seconds`` for how long. One that is
-    called alone has no state machine to wait in.
+    ``economy`` says what becomes of it where its campaign's half-price batch has not made its picture; empty where it
+    was in none. ``waits`` is how often it has waited for its provider's pace, and ``waited_seconds`` for how long. One
+    that is called alone has no state machine to wait in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -205,10 +258,13 @@ class Cell(BaseModel):
     waits: Annotated[StrictInt, Field(ge=0)] = 0
     waited_seconds: Annotated[StrictInt, Field(ge=0)] = 0
     redraw: RunId = ""
+    economy: Literal["", Stragglers] = ""
+    quality: Quality = DEFAULT_QUALITY
+    variants: Variants = 1
     run_id: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     execution: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
-    row: Annotated[StrictInt, Field(ge=0, lt=MOST_PLACES)] = 0
-    column: Annotated[StrictInt, Field(ge=0, lt=MOST_PLACES)] = 0
+    row: Index = 0
+    column: Index = 0
 
 
 def stored_request(task: Task, value: object) -> Request:

@@ -1,19 +1,23 @@
 """A run's end: cells → the matrix, the failures and the manifest."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from thumbnails.aws.s3 import Store
-from thumbnails.catalog import MODELS
+from thumbnails.catalog import MODELS, Order, notices
+from thumbnails.catalog.prices import Cost, Usage, picture_usd, sum_of
 from thumbnails.errors import AllImagesFailed, cut
-from thumbnails.images.digests import picture_digest
-from thumbnails.images.prompt import provider_prompt
+from thumbnails.images.digests import picture_of
+from thumbnails.images.redraw import drawn_titles
 from thumbnails.keys import image_key, manifest_key, original_key, request_key, run_prefix
-from thumbnails.requests.models import Place, Request, Task, stored_request
+from thumbnails.requests.estimate import estimate
+from thumbnails.requests.models import Place, Request, Task, stored_request, variants_of
 from thumbnails.runs.budget import BUDGET_DAY, NO_BUDGET, Budget
-from thumbnails.runs.costs import paid_usd
+from thumbnails.runs.costs import learn, measured_tokens
 from thumbnails.runs.failures import BILLED, failure_of, total_failure_words
 
 #: Of an execution's output: Step Functions carries 256 KiB, and its states hold this and a little more.
@@ -45,15 +49,24 @@ def collect_run(
     request = stored_request(task, store.read_request(request_key(run_id)))
     cells = _looked_up(cells, run_id, execution, request, store)
     result = result_of(run_id, request, cells, store.url)
+    # By what was known before it.
+    result["costs"]["estimated_usd"] = estimate(request, measured_tokens(store, request.models)).usd
     store.put_json(manifest_key(run_id), result)
+    learn(store, list(_measured(cells, request)))
     if budget.is_set:
         noted = store.metadata(request_key(run_id)) or {}
-        budget.settle(noted.get(BUDGET_DAY, ""), noted.get("execution", run_id), paid_usd(request, cells))
+        budget.settle(noted.get(BUDGET_DAY, ""), noted.get("execution", run_id), result["costs"]["paid_usd"])
     raise_if_all_failed(result)
     return output_of(result, request, cells, store)
 
 
-def result_of(run_id: str, request: Request, cells: list[dict[str, Any]], url: Callable[[str], str]) -> dict[str, Any]:
+def result_of(
+    run_id: str,
+    request: Request,
+    cells: list[dict[str, Any]],
+    url: Callable[[str], str],
+    day: date | None = None,
+) -> dict[str, Any]:
     """The result of a run, as the contract has it.
 
     Args:
@@ -61,30 +74,38 @@ def result_of(run_id: str, request: Request, cells: list[dict[str, Any]], url: C
         request: its checked request.
         cells: a finished image or a failure for each cell, in any order.
         url: presigns a key.
+        day: the day on which it is made; today where left out.
 
     Raises:
         ValueError: a cell is missing or there twice.
     """
     titles, models = request.titles, request.models
     at = {(cell["row"], cell["column"]): cell for cell in cells}
-    places = [(row, column) for row in range(len(titles)) for column in range(len(models))]
+    places = request.places
     if len(at) != len(cells) or set(at) != set(places):
-        raise ValueError(f"{len(titles)} × {len(models)} cells were asked for, {len(cells)} came back")
+        raise ValueError(f"{len(places)} cells were asked for, {len(cells)} came back")
 
     failures = [
         {"row": row, "column": column, "prompt": titles[row], "model": models[column], **failure_of(at[row, column])}
         for row, column in places
         if "failure" in at[row, column]
     ]
+    # Once for each column: what is said of a model is said of all its images.
     warnings = [
+        {"row": 0, "column": column, "prompt": titles[0], "model": model, "message": notice}
+        for column, model in enumerate(models)
+        for notice in notices([model], day)
+    ]
+    warnings += [
         {"row": row, "column": column, "prompt": titles[row], "model": models[column], "message": message}
         for row, column in places
         for message in at[row, column].get("warnings", ())
     ]
+    succeeded = sum(1 + len(cell.get("variants", ())) for cell in cells if "failure" not in cell)
     images = {
-        "total": len(cells),
-        "succeeded": len(cells) - len(failures),
-        "failed": len(failures),
+        "total": request.images,
+        "succeeded": succeeded,
+        "failed": request.images - succeeded,
         "paid_calls": sum(_paid_calls(cell) for cell in cells),
     }
     return {
@@ -93,7 +114,42 @@ def result_of(run_id: str, request: Request, cells: list[dict[str, Any]], url: C
         "failures": failures,
         "warnings": warnings,
         "images": images,
+        "costs": costs_of(request, at),
     }
+
+
+def costs_of(request: Request, at: Mapping[Place, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the run's images cost, in US dollars at list prices, and the tokens that their providers counted.
+
+    Args:
+        request: the run's checked request.
+        at: a finished image or a failure by its place.
+    """
+    rows = [
+        [_cost(at.get((row, column), {}), model, request) for column, model in enumerate(request.models)]
+        for row in range(len(request.titles))
+    ]
+    by_model = {model: round(sum(row[column]["usd"] for row in rows), 6) for column, model in enumerate(request.models)}
+    paid = sum(rows[row][column]["usd"] for (row, column), cell in at.items() if _paid_calls(cell))
+    return {"usd": round(sum(by_model.values()), 6), "paid_usd": round(paid, 6), "by_model": by_model, "cells": rows}
+
+
+def _cost(cell: Mapping[str, Any], model: str, request: Request) -> dict[str, Any]:
+    usd, tokens = cell.get("usd"), cell.get("tokens")
+    if not usd:
+        # An answer that could not be used may have been billed, and nobody says how much.
+        pictures = variants_of(request, model) if _paid_calls(cell) and model in MODELS else 0
+        usd = pictures and pictures * picture_usd(MODELS[model].order(request.quality))
+    return {"usd": round(usd, 6), "tokens": tokens}
+
+
+def _measured(cells: list[dict[str, Any]], request: Request) -> Iterator[tuple[Order, Usage]]:
+    """What the pictures took that this execution paid for."""
+    for cell in cells:
+        model = MODELS.get(request.models[cell["column"]])
+        if model and cell.get("paid_calls") and cell.get("tokens"):
+            order = replace(model.order(request.quality), pictures=1 + len(cell.get("variants", ())))
+            yield order, Usage(**cell["tokens"])
 
 
 def output_of(result: dict[str, Any], request: Request, cells: list[dict[str, Any]], store: Store) -> dict[str, Any]:
@@ -112,7 +168,8 @@ def output_of(result: dict[str, Any], request: Request, cells: list[dict[str, An
         for failure in result["failures"]
     ]
     run_id = result["run_id"]
-    shortened = {"run_id": run_id, **named, "failures": failures, "images": result["images"]}
+    costs = {name: value for name, value in result["costs"].items() if name != "cells"}
+    shortened = {"run_id": run_id, **named, "failures": failures, "images": result["images"], "costs": costs}
     return {**shortened, "manifest_key": manifest_key(run_id)}
 
 
@@ -140,20 +197,27 @@ def _found(
 ) -> dict[str, Any]:
     row, column = cell["row"], cell["column"]
     title, model = request.titles[row], request.models[column]
-    key = image_key(run_id, row, title, model)
-    if key in there:
-        metadata = store.metadata(key) or {}
-        warnings = [line for line in metadata.get("warnings", "").split("\n") if line]
-        paid = int(metadata.get("paid-by") == execution)
-        return {"row": row, "column": column, "key": key, "paid_calls": paid, "warnings": warnings}
+    own = [key for key in _keys(run_id, row, title, model, request) if key in there]
+    if own:
+        looked = [store.metadata(key) or {} for key in own]
+        warnings = [line for metadata in looked for line in metadata.get("warnings", "").split("\n") if line]
+        paid = int(any(metadata.get("paid-by") == execution for metadata in looked))
+        found = {"row": row, "column": column, "key": own[0], "variants": own[1:], "paid_calls": paid}
+        return {**found, "warnings": warnings, **sum_of([Cost.of(metadata) for metadata in looked]).as_json()}
     if model not in MODELS:
         return cell
-    prompt = provider_prompt(title, request.style, request.context, request.extra_prompt)
-    original = store.metadata(original_key(picture_digest(MODELS[model], prompt), run_id, row, column))
-    return {**cell, "paid_calls": int(original is not None and original.get("paid-by") == execution)}
+    digest = picture_of(drawn_titles(store, request)[row], model, request).digest
+    original = store.metadata(original_key(digest, run_id, row, column))
+    if original is None:
+        return {**cell, "paid_calls": 0}
+    return {**cell, "paid_calls": int(original.get("paid-by") == execution), **Cost.of(original).as_json()}
 
 
-def _paid_calls(cell: dict[str, Any]) -> int:
+def _keys(run_id: str, row: int, title: str, model: str, request: Request) -> list[str]:
+    return [image_key(run_id, row, title, model, variant) for variant in range(variants_of(request, model))]
+
+
+def _paid_calls(cell: Mapping[str, Any]) -> int:
     billed = "failure" in cell and failure_of(cell)["error"] in BILLED
     return max(int(billed), int(cell.get("paid_calls", 0)))
 
@@ -164,6 +228,7 @@ def _made(cells: list[dict[str, Any]], request: Request, url: Callable[[str], st
             "model": request.models[cell["column"]],
             "key": cell["key"],
             "image_url": url(cell["key"]),
+            "variants": [url(key) for key in (cell["key"], *cell.get("variants", ()))] if request.variants > 1 else [],
         }
         for cell in cells
         if "failure" not in cell

@@ -1,6 +1,7 @@
 """Failures as Step Functions hands them on, in words for a person."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from thumbnails.errors import UnusableAnswer, cut
@@ -22,7 +23,7 @@ MEANINGS = {
 }
 
 
-def failure_of(cell: dict[str, Any]) -> dict[str, str]:
+def failure_of(cell: Mapping[str, Any]) -> dict[str, str]:
     """Error name and message out of what Step Functions caught: the cause is the Lambda's error object as a string."""
     error = cell["failure"].get("Error") or "Unknown"
     cause = cell["failure"].get("Cause") or ""

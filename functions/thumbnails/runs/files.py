@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from thumbnails.aws.s3 import Listed, Store
 from thumbnails.catalog import MODELS, STYLES
-from thumbnails.images.digests import picture_digest
-from thumbnails.images.prompt import provider_prompt
+from thumbnails.images.digests import picture_of
 from thumbnails.keys import campaign_prefix, image_key, original_key, run_prefix
 from thumbnails.requests.models import Request, stored_request
 from thumbnails.runs.status import RunStatus
@@ -57,10 +56,11 @@ class Picture:
     run_id: str
     place: tuple[int, int]
     request: Request
+    variant: int = 0
 
 
 def pictures(status: RunStatus, store: Store) -> list[Picture]:
-    """Every cell of a run, row by row, whether its image is there or not.
+    """Every cell of a run, row by row, whether its image is there or not, and its other pictures that are there.
 
     Args:
         status: the run or the campaign as it stands.
@@ -78,16 +78,18 @@ def pictures(status: RunStatus, store: Store) -> list[Picture]:
             column=cell.column,
             title=cell.title,
             model=cell.model,
-            stem=file_stem(cell.row, rows, cell.title, cell.model),
-            image=there.get(cell.key),
+            stem=file_stem(cell.row, rows, cell.title, cell.model) + (f"-{variant + 1}" if variant else ""),
+            image=there.get(key),
             state=cell.state,
             error=cell.error,
             message=cell.message,
             run_id=status.run_id,
             place=(cell.row, cell.column),
             request=status.request,
+            variant=variant,
         )
         for cell in status.cells
+        for variant, key in enumerate((cell.key, *cell.variants))
     ]
 
 
@@ -99,9 +101,8 @@ def find_original(picture: Picture, store: Store) -> Listed | None:
     request = picture.request
     if picture.model not in MODELS or request.style not in STYLES:
         return None
-    prompt = provider_prompt(picture.title, request.style, request.context, request.extra_prompt)
-    digest = picture_digest(MODELS[picture.model], prompt)
-    own = original_key(digest, picture.run_id, *picture.place)
+    digest = picture_of(picture.title, picture.model, request).digest
+    own = original_key(digest, picture.run_id, *picture.place, picture.variant)
     # A run that reuses pictures may have none of its own.
     found = store.listed(f"originals/{digest}/" if request.reuse else own)
     return next((item for item in found if item.key == own), found[0] if found and request.reuse else None)

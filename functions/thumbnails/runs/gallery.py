@@ -11,7 +11,7 @@ from thumbnails.runs.naming import RUN_ID, is_run_id
 
 _IMAGE = re.compile(
     rf"runs/(?P<run_id>{RUN_ID.strip('^$')})/(?P<row>\d+)-(?P<slug>[a-z0-9-]+)/"
-    rf"(?P<model>{'|'.join(map(re.escape, MODELS))})\.jpg"
+    rf"(?P<model>{'|'.join(map(re.escape, MODELS))})(\.v\d)?\.jpg"
 )
 
 #: Where a page ended: when its last image was made, in seconds, and a name that the next page starts after.

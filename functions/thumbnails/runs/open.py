@@ -1,14 +1,16 @@
 """A run's beginning: its request is found, checked and stored, or refused before anything is paid for."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import ValidationError
 
 from thumbnails.aws.s3 import Store
+from thumbnails.catalog import Provider
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch, quoted
 from thumbnails.images.redraw import resolve_redraw
-from thumbnails.keys import INBOX, REJECTED, S3Object, campaign_budget_key, request_key
+from thumbnails.keys import INBOX, REJECTED, S3Object, campaign_budget_key, campaign_prefix, request_key
 from thumbnails.requests.checks import parse_request, with_every_problem
 from thumbnails.requests.events import file_in, request_in
 from thumbnails.requests.models import Request, Task, stored_request
@@ -25,7 +27,13 @@ FILE_NAME_CHARACTERS = 200
 
 
 def open_run(
-    task: Task, execution: str, event: object, store: Store, cap: int, budget: Budget = NO_BUDGET
+    task: Task,
+    execution: str,
+    event: object,
+    store: Store,
+    cap: int,
+    budget: Budget = NO_BUDGET,
+    real: Collection[Provider] = (),
 ) -> tuple[str, Request]:
     """Check a request and store it: the run's id, and what is to be made.
 
@@ -39,6 +47,7 @@ def open_run(
         store: where requests are kept.
         cap: the most images that one run may make.
         budget: the day's; what the run may pay is reserved.
+        real: the providers that are called themselves.
 
     Raises:
         InvalidBatch: the request breaks the contract; the message names every problem, and nothing was paid. A file of
@@ -48,7 +57,7 @@ def open_run(
     check_run_id(execution)
     source = file_in(event)
     try:
-        return _open_run(task, execution, source or request_in(event), store, cap, budget)
+        return _open_run(task, execution, source or request_in(event), store, cap, budget, real)
     except InvalidBatch as error:
         # An execution has one cause, and a file one reason: they say it all at once.
         refusal = with_every_problem(error)
@@ -57,14 +66,16 @@ def open_run(
         raise refusal from None
 
 
-def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int, budget: Budget) -> tuple[str, Request]:
+def _open_run(
+    task: Task, execution: str, asked: object, store: Store, cap: int, budget: Budget, real: Collection[Provider]
+) -> tuple[str, Request]:
     value = _in_file(task, asked, store) if isinstance(asked, S3Object) else asked
     run_id, begins = execution, True
     if isinstance(value, dict) and value.get("resume") is not None:
         value = dict(value)
         run_id = value.pop("resume")
         value, begins = _resumed(task, run_id, value, store, cap)
-    request = resolve_redraw(store, parse_request(task, value, cap))
+    request = resolve_redraw(store, parse_request(task, value, cap, real))
     stored = store.get(request_key(run_id)) if run_id == execution else None
     if stored and _as_stored(task, json.loads(stored.body)) != request:
         # Step Functions has forgotten it, or it would have refused the name.
@@ -82,6 +93,17 @@ def _open_run(task: Task, execution: str, asked: object, store: Store, cap: int,
         raise
     store.put_json(request_key(run_id), request.model_dump(), noted)
     return run_id, request
+
+
+def stragglers_of(run_id: str, execution: str, store: Store) -> str:
+    """What becomes of pictures that no half-price batch made; empty for a run that is no row of such a campaign.
+
+    A row that is resumed alone is none: whoever asks for that wants it now.
+    """
+    row = campaign_of_row(run_id, execution)
+    stored = store.get(f"{campaign_prefix(row[0])}campaign.json") if row else None
+    checked = json.loads(stored.body) if stored else {}
+    return str(checked["stragglers"]) if checked.get("economy") else ""
 
 
 def _in_file(task: Task, file: S3Object, store: Store) -> object:

@@ -16,7 +16,7 @@ from thumbnails.errors import AllImagesFailed, CampaignCutShort, DailyBudgetExce
 from thumbnails.keys import campaign_prefix, image_key, manifest_key, request_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.events import request_in
-from thumbnails.requests.models import CAMPAIGN, Place, Request, Task, stored_request
+from thumbnails.requests.models import CAMPAIGN, Place, Request, Task, stored_request, variants_of
 from thumbnails.runs.failures import failure_of
 from thumbnails.runs.naming import is_run_id, may_resume, resumed_by
 from thumbnails.runs.remembered import remembered, remembered_rows
@@ -30,17 +30,22 @@ RECORD = ("Record Failure", "Record Fault")
 
 @dataclass(frozen=True)
 class Seen:
-    """What a history says of one cell; ``waits`` is between two tries."""
+    """What a history says of one cell; ``waits`` is between two tries, ``usd`` what its pictures cost."""
 
     state: State
     error: str = ""
     message: str = ""
     waits: bool = False
+    usd: float | None = None
 
 
 @dataclass(frozen=True)
 class CellStatus:
-    """One cell: ``key`` is its image's, whether that is there yet or not; ``waits`` is between two tries."""
+    """One cell: ``key`` is its image's, whether that is there yet or not; ``waits`` is between two tries.
+
+    ``usd`` is what the run paid for it in US dollars, None where that is not known yet or not any more. ``variants``
+    are the keys of its other pictures that are there.
+    """
 
     row: int
     column: int
@@ -51,6 +56,8 @@ class CellStatus:
     error: str = ""
     message: str = ""
     waits: bool = False
+    usd: float | None = None
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,13 @@ def refresh(status: RunStatus, executions: Executions, store: Store, cap: int) -
     if status.request is None or not execution.is_running:
         return get_status(execution.name, executions, store, cap) or replace(status, execution=execution)
     seen = read_history(executions.history(execution))
-    images = {*status.images, *(cell.key for cell in status.cells if _made(seen.get((cell.row, cell.column))))}
+    images = set(status.images)
+    for cell in status.cells:
+        if _made(seen.get((cell.row, cell.column))):
+            images |= {
+                image_key(status.run_id, cell.row, cell.title, cell.model, number)
+                for number in range(variants_of(status.request, cell.model))
+            }
     cells = cells_of(status.run_id, status.request, execution, seen, images)
     return replace(status, execution=execution, cells=cells)
 
@@ -149,7 +162,12 @@ def get_result(status: RunStatus, store: Store) -> dict[str, Any] | None:
         return result
     there = [cell for cell in status.cells if cell.state == "succeeded"]
     images = {
-        (cell.row, cell.column): {"model": cell.model, "key": cell.key, "image_url": store.url(cell.key)}
+        (cell.row, cell.column): {
+            "model": cell.model,
+            "key": cell.key,
+            "image_url": store.url(cell.key),
+            "variants": [store.url(key) for key in (cell.key, *cell.variants)] if status.request.variants > 1 else [],
+        }
         for cell in there
     }
     return {**result, **status.request.result(images)}
@@ -257,7 +275,8 @@ def read_history(events: Iterable[Mapping[str, Any]]) -> dict[Place, Seen]:
             if "wait_seconds" in ended:
                 seen[place] = Seen("running", waits=True)
             else:
-                seen[place] = Seen("failed", failure["error"], failure["message"]) if failure else Seen("succeeded")
+                made = Seen("succeeded", usd=ended.get("usd"))
+                seen[place] = Seen("failed", failure["error"], failure["message"]) if failure else made
         elif (
             place
             and seen[place].state == "running"
@@ -270,13 +289,17 @@ def read_history(events: Iterable[Mapping[str, Any]]) -> dict[Place, Seen]:
     return seen
 
 
-def read_result(result: Mapping[str, Any], places: Iterable[Place]) -> dict[Place, Seen]:
+def read_result(result: Mapping[str, Any], places: Collection[Place]) -> dict[Place, Seen]:
     """Every cell of a run that has a result."""
+    # One that is too large for an output has no costs of cells, and one from before they were counted none at all.
+    rows = result.get("costs", {}).get("cells")
+    usd = {(row, column): rows[row][column]["usd"] for row, column in places} if rows else {}
     failed = {
-        (failure["row"], failure["column"]): Seen("failed", failure["error"], failure["message"])
+        place: Seen("failed", failure["error"], failure["message"], usd=usd.get(place))
         for failure in result["failures"]
+        for place in [(failure["row"], failure["column"])]
     }
-    return {place: failed.get(place) or Seen("succeeded") for place in places}
+    return {place: failed.get(place) or Seen("succeeded", usd=usd.get(place)) for place in places}
 
 
 def _cells(
@@ -287,7 +310,7 @@ def _cells(
     store: Store,
     images: Collection[str],
 ) -> list[CellStatus]:
-    places = [(row, column) for row in range(len(request.titles)) for column in range(len(request.models))]
+    places = request.places
     # A result is shorter than the history that led to it.
     if execution.status == "SUCCEEDED":
         seen = read_result(execution.output, places)
@@ -319,22 +342,27 @@ def cells_of(
         images: the keys of the run's finished images.
     """
     found = []
-    for row, title in enumerate(request.titles):
-        for column, model in enumerate(request.models):
-            key = image_key(run_id, row, title, model)
-            now = _state(seen.get((row, column)), key in images, execution)
-            found.append(CellStatus(row, column, title, model, key, now.state, now.error, now.message, now.waits))
+    for row, column in request.places:
+        title, model = request.titles[row], request.models[column]
+        first, *others = [image_key(run_id, row, title, model, number) for number in range(variants_of(request, model))]
+        now = _state(seen.get((row, column)), first in images, execution)
+        variants = tuple(key for key in others if key in images)
+        found.append(
+            CellStatus(
+                row, column, title, model, first, now.state, now.error, now.message, now.waits, now.usd, variants
+            )
+        )
     return found
 
 
 def _state(seen: Seen | None, there: bool, execution: Execution) -> Seen:
     if there:
         # Also where a resumed run has not come to this cell yet.
-        return Seen("succeeded")
+        return Seen("succeeded", usd=seen.usd if seen else None)
     if seen and seen.state == "failed":
         return seen
     if seen and seen.state == "succeeded":
-        return Seen("deleted", message="the image was deleted")
+        return Seen("deleted", message="the image was deleted", usd=seen.usd)
     if execution.is_running:
         return seen or Seen("pending")
     # Nothing comes any more.

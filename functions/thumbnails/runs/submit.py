@@ -1,7 +1,7 @@
 """Where runs are started: by name, for an event, or for a request over HTTP."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Executions, fits_an_execution
 from thumbnails.blog.page import PageUnreadable, url_problem
 from thumbnails.blog.text import Page
+from thumbnails.catalog import Provider, notices
 from thumbnails.errors import InvalidBatch, Problem, ThumbnailError
 from thumbnails.images.redraw import resolve_redraw
 from thumbnails.keys import S3Object, digest, event_key, run_prefix
@@ -17,7 +18,7 @@ from thumbnails.requests.estimate import Estimate, estimate
 from thumbnails.requests.events import reference_to, request_in, run_for
 from thumbnails.requests.models import SHAPES, TITLE_CHARACTERS, Kind, Request, Task, stored_request
 from thumbnails.runs.budget import NO_BUDGET, Budget
-from thumbnails.runs.costs import unpaid_usd
+from thumbnails.runs.costs import measured_tokens, unpaid_usd
 from thumbnails.runs.naming import check_run_id, new_run_id, run_id_for_key
 from thumbnails.runs.remembered import remembered
 
@@ -111,19 +112,34 @@ def start_for_event(
     return run_id, executions.start("generateBatch", run_id, request)
 
 
-def check(task: Task, value: object, cap: int, read_page: ReadPage) -> Checked:
+def check(
+    task: Task,
+    value: object,
+    cap: int,
+    read_page: ReadPage,
+    real: Collection[Provider] = (),
+    store: Store | None = None,
+) -> Checked:
     """Check a request, and take from the page at its ``blog_url`` what it does not say itself.
+
+    Args:
+        task: which state machine.
+        value: the request as it came.
+        cap: the most images that one run may make.
+        read_page: reads the page at ``blog_url``.
+        real: the providers that are called themselves.
+        store: the bucket, which knows what pictures took so far; None for an estimate by the catalogue.
 
     Raises:
         InvalidBatch: with every problem; also where there is no title, because the page could not be read.
     """
     if not isinstance(value, dict) or value.get("blog_url") is None:
-        request = parse_request(task, value, cap)
-        return Checked(request, estimate(request), [])
+        request = parse_request(task, value, cap, real)
+        return Checked(request, _estimate(request, store), notices(request.models))
     shape = SHAPES[task]
     given = {name: item for name, item in value.items() if name != "blog_url"}
     # The page is read only for a request that is right in everything else.
-    url = _checked_url(task, value["blog_url"], given, cap)
+    url = _checked_url(task, value["blog_url"], given, cap, real)
     try:
         page = read_page(url)
         warnings = [] if page.text or given.get("context") else ["blog_url: the page holds no text"]
@@ -138,8 +154,8 @@ def check(task: Task, value: object, cap: int, read_page: ReadPage) -> Checked:
         from_page = True
     if page.text and not given.get("context"):
         given["context"], from_page = page.text, True
-    request = parse_request(task, given, cap)
-    return Checked(request, estimate(request), warnings, from_page)
+    request = parse_request(task, given, cap, real)
+    return Checked(request, _estimate(request, store), [*warnings, *notices(request.models)], from_page)
 
 
 def submit(
@@ -149,6 +165,7 @@ def submit(
     *,
     cap: int,
     read_page: ReadPage,
+    real: Collection[Provider] = (),
     moderate: Moderate,
     store: Store,
     executions: Executions,
@@ -162,6 +179,7 @@ def submit(
         key: the idempotency key; empty for none.
         cap: the most images that one run may make.
         read_page: reads the page at ``blog_url``.
+        real: the providers that are called themselves.
         moderate: asks the moderation endpoint, where that is wanted.
         store: the bucket.
         executions: where runs are started.
@@ -178,7 +196,7 @@ def submit(
     # What a page says may change between two deliveries of one request: the first one decides.
     claim = _claim(run_id, store) if key else None
     if claim is None:
-        checked = check(task, value, cap, read_page)
+        checked = check(task, value, cap, read_page, real, store)
         resolve_redraw(store, checked.request)
         if budget.is_set:
             budget.check(unpaid_usd(run_id, checked.request, store, begun=False))
@@ -195,7 +213,11 @@ def submit(
     if claim["asked"] != asked:
         raise IdempotencyKeyReused("this Idempotency-Key came with another request before; choose a new one")
     executions.start(task, run_id, claim["request"])
-    return Submitted(run_id, task, estimate(stored_request(task, claim["request"])), claim["warnings"])
+    return Submitted(run_id, task, _estimate(stored_request(task, claim["request"]), store), claim["warnings"])
+
+
+def _estimate(request: Request, store: Store | None) -> Estimate:
+    return estimate(request, measured_tokens(store, request.models) if store else None)
 
 
 def _claim(run_id: str, store: Store) -> dict[str, Any] | None:
@@ -214,7 +236,7 @@ def _keep(run_id: str, claim: dict[str, Any], store: Store) -> dict[str, Any]:
     return _claim(run_id, store) or claim
 
 
-def _checked_url(task: Task, url: object, rest: object, cap: int) -> str:
+def _checked_url(task: Task, url: object, rest: object, cap: int, real: Collection[Provider]) -> str:
     """The URL of the page.
 
     Raises:
@@ -223,7 +245,7 @@ def _checked_url(task: Task, url: object, rest: object, cap: int) -> str:
     problem = url_problem(url.strip()) if isinstance(url, str) else "blog_url must be a string"
     problems = [Problem("blog_url", problem)] if problem else []
     try:
-        parse_request(task, rest, cap, titles_follow=True)
+        parse_request(task, rest, cap, real, titles_follow=True)
     except InvalidBatch as refusal:
         problems += refusal.problems
     if problems:

@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from thumbnails.catalog import MODELS
 from thumbnails.errors import InvalidBatch, Problem, quoted
 from thumbnails.requests.checks import CAPPED, NO_MODEL, NO_TITLE, parse_request, refusal, with_every_problem
-from thumbnails.requests.models import MOST_PLACES, SHAPES, Task
+from thumbnails.requests.models import MOST_PLACES, SHAPES, Request, Task
 from thumbnails.strict_json import NotJson, read_json
 from thumbnails.tables.encoding import text_encoding
 from thumbnails.tables.rows import COLUMNS, ENDINGS, Row, read_rows
@@ -21,13 +21,12 @@ NO_MODEL_FOR_ROW = "no model is named, neither here nor for all rows"
 NAMED_ROWS = 5
 
 
-def checked_rows(rows: Iterable[Row], defaults: Mapping[str, Any], cap: int) -> Iterator[tuple[Row, dict[str, Any]]]:
+def checked_rows(rows: Iterable[Row], check: Callable[[dict[str, Any]], Request]) -> Iterator[tuple[Row, Request]]:
     """Every row with its checked request; whoever takes the last one knows only at the end whether all are right.
 
     Args:
         rows: a file's.
-        defaults: what a row has that does not say it.
-        cap: the most images of one row.
+        check: makes a row's request of what the row says; raises InvalidBatch.
 
     Raises:
         InvalidBatch: after the last row; with the first rows that are refused, and how many there are.
@@ -37,7 +36,7 @@ def checked_rows(rows: Iterable[Row], defaults: Mapping[str, Any], cap: int) -> 
     for row in rows:
         count += 1
         try:
-            checked = row, _checked(row, defaults, cap)
+            checked = row, _checked(row, check)
         except InvalidBatch as refused:
             bad += 1
             named += [f"{row.place}: {refused}"] if bad <= NAMED_ROWS else []
@@ -88,11 +87,12 @@ def _as_one(rows: Iterable[Row], task: Task) -> dict[str, Any]:
     titles: list[str] = []
     shared: dict[str, Any] = {}
     said_in: dict[str, str] = {}
-    for row, request in checked_rows(rows, {"models": list(MODELS)[:1]}, MOST_PLACES):
-        titles.append(request["title"])
+    for row, request in checked_rows(rows, _with_any_model):
+        titles += request.titles
         given = row.given if isinstance(row.given, dict) else {}
         for field in given.keys() - {"title"}:
-            if shared.setdefault(field, request[field]) != request[field]:
+            said = getattr(request, field)
+            if shared.setdefault(field, said) != said:
                 column = quoted(row.columns.get(field, field), 40)
                 raise InvalidBatch(
                     f"{row.place}: {column} differs from {said_in[field]}; a batch has one for all of its titles, "
@@ -111,15 +111,19 @@ def _as_one(rows: Iterable[Row], task: Task) -> dict[str, Any]:
     return {first: titles, **shared}
 
 
-def _checked(row: Row, defaults: Mapping[str, Any], cap: int) -> dict[str, Any]:
-    problems, request = row.problems, {}
+def _with_any_model(said: dict[str, Any]) -> Request:
+    return parse_request("generateThumbnails", {"models": list(MODELS)[:1], **said}, MOST_PLACES)
+
+
+def _checked(row: Row, check: Callable[[dict[str, Any]], Request]) -> Request:
+    problems, request = row.problems, None
     if isinstance(row.given, dict):
         said = {name: value for name, value in row.given.items() if value is not None}
         try:
-            request = parse_request("generateThumbnails", {**defaults, **said}, cap).model_dump()
+            request = check(said)
         except InvalidBatch as refused:
             problems = [*problems, *refused.problems]
-    if problems:
+    if problems or request is None:
         raise with_every_problem(refusal([_in_own_words(problem, row.columns) for problem in problems]))
     return request
 

@@ -13,7 +13,9 @@ from thumbnails.requests.models import Thumbnails
 from thumbnails.strict_json import LEVELS, NotJson
 from thumbnails.tables.encoding import SAVE_AS_CSV, SAVE_AS_UTF8, text_encoding
 
-COLUMNS = tuple(Thumbnails.model_fields)
+#: A row has one image by each model.
+NOT_OF_ROWS = ("variants", "only")
+COLUMNS = tuple(name for name in Thumbnails.model_fields if name not in NOT_OF_ROWS)
 #: How files of rows are called; which kind one is, its first character says.
 ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson")
 #: Other names of a column.

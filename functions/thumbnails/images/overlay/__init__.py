@@ -4,9 +4,10 @@ Imports no other module of it, so that ``overlay.templates`` can be read without
 """
 
 import ctypes
+import platform
 from pathlib import Path
 
 #: Pillow's wheel looks for FriBiDi once, when its fonts are first imported, and shapes no title without it. Lambda has
 #: none, so that this one is loaded before any module of the overlay can import them.
-FRIBIDI = Path(__file__).parent / "lib" / "libfribidi.so.0"
+FRIBIDI = Path(__file__).parent / "lib" / platform.machine() / "libfribidi.so.0"
 ctypes.CDLL(str(FRIBIDI))

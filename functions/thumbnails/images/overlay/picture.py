@@ -22,6 +22,10 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = (_UPRIGHT[5], _UPRIGHT[6], _UPRIGHT[7], _UPRIGHT[8])
+_PNG, _JPEG = b"\x89PNG", b"\xff\xd8"
+# The marker that ends a JPEG (ITU T.81, B.1.1.3), and bytes that would be part of a picture that has not ended.
+_END, _MORE = b"\xff\xd9", b"\x5a\xa5" * 512
 # What to give up, in this order, when a picture is too busy for MAX_BYTES: (quality, chroma subsampling).
 _LADDER = ((78, 0), (78, 2), (70, 2), (60, 2), (50, 2), (40, 2), (30, 2), (20, 2), (10, 2))
 
@@ -32,8 +36,30 @@ def open_picture(data: bytes) -> Image.Image:
     Raises UnusablePicture for bytes that are no JPEG, PNG, WebP or GIF, for a picture cut short, and for one of more
     than 50 million pixels, which is told from its header before anything is decoded.
     """
+    picture = _opened(data)
     try:
-        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
+        return _to_canvas(picture)
+    except Exception as error:
+        try:
+            return _to_canvas(_opened(_mended(data)))
+        except Exception:
+            # The first complaint is about the picture itself.
+            raise UnusablePicture(f"the {picture.format} picture is damaged or cut short: {error}") from error
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels as the picture is looked at, from its header alone.
+
+    Raises UnusablePicture as ``open_picture`` does.
+    """
+    picture = _opened(data)
+    turned = _UPRIGHT.get(picture.getexif().get(_ORIENTATION, 1)) in _SIDEWAYS
+    return (picture.height, picture.width) if turned else picture.size
+
+
+def _opened(data: bytes) -> Image.Image:
+    try:
+        picture = Image.open(io.BytesIO(data if data[:4] != _PNG else _without_text(data)), formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnusablePicture(f"the picture has more than {MAX_PIXELS:,} pixels") from error
     except Exception as error:
@@ -41,15 +67,41 @@ def open_picture(data: bytes) -> Image.Image:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise UnusablePicture(f"the picture is {width} x {height}; more than {MAX_PIXELS:,} pixels are not opened")
-    try:
-        return _to_canvas(picture)
-    except Exception as error:
-        raise UnusablePicture(f"the {picture.format} picture is damaged or cut short: {error}") from error
+    return picture
+
+
+def _without_text(png: bytes) -> bytes:
+    """A PNG without its text chunks (PNG 3rd edition, 11.3.3): Pillow refuses those of more than a megabyte."""
+    kept, at = [png[:8]], 8
+    while at + 12 <= len(png):
+        end = at + 12 + int.from_bytes(png[at : at + 4], "big")
+        if png[at + 4 : at + 8] not in (b"tEXt", b"zTXt", b"iTXt"):
+            kept.append(png[at:end])
+        at = end
+    return b"".join(kept) + png[at:]
+
+
+def _mended(data: bytes) -> bytes:
+    """A JPEG that lacks nothing but its end marker, with it.
+
+    A decoder fills up what a picture lacks without complaint. What is whole looks the same whatever follows it, so it
+    is decoded with two endings.
+
+    Raises ValueError for any other picture.
+    """
+    whole = data.rstrip(b"\xff")
+    if data[:2] == _JPEG and _pixels(whole + _END) == _pixels(whole + _MORE + _END):
+        return whole + _END
+    raise ValueError("more is missing than the end marker")
+
+
+def _pixels(jpeg: bytes) -> bytes:
+    return Image.open(io.BytesIO(jpeg), formats=("JPEG",)).tobytes()
 
 
 def _to_canvas(picture: Image.Image) -> Image.Image:
     turn = _UPRIGHT.get(picture.getexif().get(_ORIENTATION, 1))
-    sideways = turn in (_UPRIGHT[5], _UPRIGHT[6], _UPRIGHT[7], _UPRIGHT[8])
+    sideways = turn in _SIDEWAYS
     target = (HEIGHT, WIDTH) if sideways else (WIDTH, HEIGHT)
     # A JPEG of at least twice the canvas is decoded at a half, a quarter or an eighth straight away.
     picture.draft(None, target)

@@ -1,91 +1,40 @@
 """What a request may name: models, styles, templates and fonts, as plain data.
 
-Checking a request reads this module, so it imports neither Pillow, nor boto3, nor a provider's SDK.
+Checking a request reads this package, so it imports neither Pillow, nor boto3, nor a provider's SDK. ``models`` holds
+the models, ``prices`` what they cost.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
-
+from thumbnails.catalog.models import (
+    DEFAULT_QUALITY,
+    MODELS,
+    PROVIDERS,
+    QUALITIES,
+    Model,
+    Order,
+    Provider,
+    Quality,
+    notices,
+)
 from thumbnails.images.overlay.templates import TEMPLATES, Template
 
 __all__ = [
     "DEFAULT_FONT",
+    "DEFAULT_QUALITY",
     "DEFAULT_STYLE",
     "DEFAULT_TEMPLATE",
     "FONTS",
     "MODELS",
+    "PROVIDERS",
+    "QUALITIES",
     "STYLES",
     "TEMPLATES",
     "Model",
+    "Order",
+    "Provider",
+    "Quality",
     "Template",
+    "notices",
 ]
-
-
-@dataclass(frozen=True)
-class Model:
-    """One image model.
-
-    ``parameters`` are the provider's own request parameters, passed on as they stand. ``width`` and ``height`` are
-    the pixels of the picture asked for. ``price_usd`` is the list price of one such picture and ``price_noted`` the
-    ISO date on which it was noted; both are None where no price per picture is published.
-    """
-
-    id: str
-    label: str
-    provider: Literal["openai", "google"]
-    parameters: Mapping[str, object]
-    width: int
-    height: int
-    price_usd: float | None = None
-    price_noted: str | None = None
-
-
-_MODELS = (
-    Model(
-        id="gemini-3-pro-image-preview",
-        label="Gemini 3 Pro Image",
-        provider="google",
-        # 1376x768 is what 16:9 gives at 1K, the size made unless another is asked for.
-        parameters={"response_modalities": ["IMAGE"], "image_config": {"aspect_ratio": "16:9"}},
-        width=1376,
-        height=768,
-        # One picture at 1K or 2K; the prompt's tokens are extra.
-        price_usd=0.134,
-        price_noted="2026-11-22",
-    ),
-    Model(
-        id="gpt-image-1",
-        label="GPT Image 1",
-        provider="openai",
-        parameters={"size": "1536x1024", "quality": "medium", "output_format": "jpeg", "output_compression": 85},
-        width=1536,
-        height=1024,
-        # Medium quality at 1536x1024; the prompt's tokens are extra.
-        price_usd=0.063,
-        price_noted="2026-11-22",
-    ),
-    Model(
-        id="gpt-image-2",
-        label="GPT Image 2",
-        provider="openai",
-        parameters={"size": "1536x1024", "quality": "medium", "output_format": "jpeg", "output_compression": 85},
-        width=1536,
-        height=1024,
-    ),
-    Model(
-        id="dall-e-3",
-        label="DALL·E 3",
-        provider="openai",
-        parameters={"size": "1792x1024", "quality": "standard", "response_format": "b64_json"},
-        width=1792,
-        height=1024,
-        # Standard quality at 1792x1024.
-        price_usd=0.08,
-        price_noted="2026-11-22",
-    ),
-)
-MODELS: dict[str, Model] = {model.id: model for model in _MODELS}
 
 # Each opens the provider's prompt, so each reads as the beginning of a description of one picture.
 STYLES: dict[str, str] = {
