@@ -61,7 +61,7 @@ soak: setup
 
 # The functions in containers, under `sam local`; skipped where no Docker daemon answers (.ci/sam-local starts one).
 test-sam-local: setup
-	@$(BIN)/python -m pytest tests/sam_local
+	@$(BIN)/python -m pytest tests/sam_local --durations 10 $(OPTIONS)
 
 check: check-static test
 

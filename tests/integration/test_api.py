@@ -250,6 +250,7 @@ def test_moderation_refuses_before_anything_is_paid(app: Application, api: HttpA
         assert api.run(BATCH)["counts"]["succeeded"] == 4
 
 
+@pytest.mark.nightly
 def test_the_document_holds_for_generated_requests(api: HttpApi, tmp_path: Path) -> None:
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{api.url}/openapi.json", "--url", api.url),

@@ -270,7 +270,7 @@ def site() -> Iterator[Site]:
     site.close()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("localhost", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("what", SCRIPTS)
 def test_a_page_of_another_origin_gets_pictures_alone(
     page: "Page", fence: Fence, site: Site, what: str, host: str, record_property: Any

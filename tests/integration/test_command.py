@@ -102,6 +102,7 @@ def test_a_run_under_way_is_not_redriven_and_is_listed(app: Application) -> None
     assert json.loads(thumbs(app, "runs", "--json").stdout)[0]["run_id"] == name
 
 
+@pytest.mark.nightly
 def test_a_run_is_stopped_and_redriven(app: Application) -> None:
     name = started(app)
     assert f"{name} is stopped" in thumbs(app, "stop", name).stdout
@@ -219,6 +220,7 @@ def test_a_campaign_is_followed_shown_listed_and_redriven(app: Application, tmp_
     assert "nothing to make" in thumbs(app, "redrive", name).stdout
 
 
+@pytest.mark.nightly
 def test_a_campaign_is_stopped_with_its_rows_and_redriven(app: Application, tmp_path: Path) -> None:
     file = tmp_path / f"{new_name()}.csv"
     file.write_text("title\n" + "Typed by a person\n" * 4)
@@ -281,6 +283,7 @@ def test_a_sheet_of_templates_needs_no_stack(app: Application, tmp_path: Path) -
         ),
     ],
 )
+@pytest.mark.nightly
 def test_bad_input_gets_one_line(app: Application, arguments: list[str], line: str) -> None:
     done = thumbs(app, *arguments)
     assert (done.returncode, done.stdout) == (1, "")

@@ -286,7 +286,7 @@ FAULTS = [
         provider("rate_limit"),
         ROW,
         "ProviderRateLimited",
-        "has too many requests for",
+        "has too many requests",
         requests=3,
         paid=0,
         owed=1,
@@ -324,14 +324,22 @@ FAULTS = [
         owed=1,
         alone=True,
     ),
-    Fault("key rejected", provider("key_rejected"), ROW, "ProviderMisconfigured", "rejects the key", paid=0, owed=1),
+    Fault("key rejected", provider("key_rejected"), ROW, "ProviderMisconfigured", "provider rejects", paid=0, owed=1),
     Fault("model not open", provider("forbidden"), ROW, "ProviderMisconfigured", "HTTP 403", paid=0, owed=1),
     Fault("quota used up", provider("insufficient_quota", model=GPT), CELL, "ProviderMisconfigured", "quota", 1, 0, 1),
     # Answers that are none.
     Fault("a page in place of JSON", provider("not_json"), ROW, UNUSABLE, "answered", paid=0, owed=1),
     Fault("broken JSON", provider("broken_json"), ROW, UNUSABLE, "not JSON", owed=1),
     *(
-        Fault(f"200 without a picture ({kind})", provider("no_picture", variant=kind), ROW, UNUSABLE, paid=0, owed=1)
+        Fault(
+            f"200 without a picture ({kind})",
+            provider("no_picture", variant=kind),
+            ROW,
+            # What a model says in place of a picture is its reason.
+            "PictureRefused" if kind == "text" else UNUSABLE,
+            paid=0,
+            owed=1,
+        )
         for kind in ("empty", "text", "null")
     ),
     Fault("truncated picture", provider("truncated_picture"), ROW, UNOPENED, "picture", owed=1),

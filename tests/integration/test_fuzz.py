@@ -30,12 +30,14 @@ from thumbnails.strict_json import NotJson, read_json
 from thumbs.cli.application import Application as Command
 
 CAP = 50
+# The same properties hold of the domain, by the thousand, in unit/test_fuzz.py.
+pytestmark = pytest.mark.nightly
 TASKS: tuple[Task, ...] = ("generateBatch", "generateThumbnails")
 #: Everything that the application ever writes, and what writers drop.
 KNOWN = re.compile(
     rf"runs/{RUN_ID.strip('^$')}/(request\.json|manifest\.json|claim\.json|archive\.zip|\d+-[a-z0-9-]+/[a-z0-9.-]+\.jpg)"
     rf"|originals/[0-9a-f]{{64}}/{RUN_ID.strip('^$')}/\d+-\d+|rejected/[A-Za-z0-9_.-]+/[^/\\]+"
-    rf"|gallery/\d{{13}}/{RUN_ID.strip('^$')}|(inbox|scheduled)/.*",
+    rf"|gallery/\d{{13}}/{RUN_ID.strip('^$')}|spent/.*|(inbox|scheduled)/.*",
     re.DOTALL,
 )
 
@@ -108,7 +110,7 @@ def bucket_is_tidy(app: Application) -> Callable[[], None]:
     return check
 
 
-@pytest.mark.parametrize("task", [TASKS[0], pytest.param(TASKS[1], marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("task", TASKS)
 def test_executions(app: Application, bucket_is_tidy: Callable[[], None], task: Task) -> None:
     first = "prompts" if task == "generateBatch" else "title"
     every = [*nasty.REQUESTS, *as_json(drawn(nasty.asked(first), 8))]
@@ -128,7 +130,7 @@ def test_an_execution_whose_name_leads_elsewhere(
     bucket_is_tidy()
 
 
-@pytest.mark.parametrize("path", ["/batches", pytest.param("/thumbnails", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("path", ["/batches", "/thumbnails"])
 def test_bodies(app: Application, bucket_is_tidy: Callable[[], None], path: str) -> None:
     url = Command(app.stack.endpoint).api_url
     first = "prompts" if path == "/batches" else "title"

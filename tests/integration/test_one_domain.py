@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.integration.application import DALLE, GPT, RUN_SECONDS, Application, machine_arn, wait_for, without_query
 from tests.integration.http_api import HttpApi
 from tests.integration.test_command import new_name, thumbs
@@ -85,6 +87,7 @@ def executions(app: Application, run_id: str, task: str = "generateBatch") -> li
     return [one["name"] for one in found if one["name"].startswith(run_id)]
 
 
+@pytest.mark.nightly
 def test_a_run_that_never_was_is_known_to_neither(app: Application, api: HttpApi) -> None:
     shown = thumbs(app, "show", "never-was", "--json")
     status, answer = api("GET", "/runs/never-was")
@@ -128,6 +131,7 @@ def test_a_run_with_a_failed_cell_is_redriven_and_is_one_run(app: Application, a
     assert answer[1]["message"] in whole.stdout
 
 
+@pytest.mark.nightly
 def test_a_run_is_stopped_by_one_and_redriven_by_the_other(app: Application, api: HttpApi) -> None:
     app.image_api.add_fault("hang", model=DALLE)
     name = start(app)
@@ -185,6 +189,7 @@ def test_a_campaign_is_a_run_and_its_row_is_not_listed(app: Application, api: Ht
     assert [image["key"] for image in shown["results"]] == [cell["key"] for cell in of_row["cells"]]
 
 
+@pytest.mark.nightly
 def test_redrives_at_the_same_moment_start_one_execution(app: Application, api: HttpApi) -> None:
     app.image_api.add_fault("refusal", model=GPT)
     name = start(app)

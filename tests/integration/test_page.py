@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.application import DALLE, GPT, RUN_SECONDS, Application, opened
+from tests.integration.application import RUN_SECONDS, Application, opened
 from tests.integration.http_api import HttpApi
 from thumbs.cli.application import Application as Command
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 SECONDS = RUN_SECONDS * 1000
 TITLES = ["What the tide leaves behind", 'A <img src=x onerror="document.title=1"> in a title', "הים בשעת בוקר מוקדמת"]
-REQUEST = {"prompts": TITLES[:2], "models": [GPT, DALLE]}
+#: The page offers what lives.
+GPT, OTHER = "gpt-image-2.5-flare", "gpt-image-2.5-sunburst"
+REQUEST = {"prompts": TITLES[:2], "models": [GPT, OTHER]}
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def show(page: "Page", api: HttpApi, run_id: str) -> None:
 def test_a_writer_makes_looks_chooses_and_takes_home(desk: "Page", app: Application) -> None:  # noqa: PLR0915 - one story
     """From pasted titles to a ZIP of winners, with the keyboard where it is quicker."""
     desk.get_by_label("Titles").fill("\n".join(TITLES))
-    pick(desk, GPT, DALLE)
+    pick(desk, GPT, OTHER)
     desk.locator("input[value=neon]").check()
     desk.locator("input[value=left-panel]").check()
     expect(desk.locator(".count")).to_contain_text("3 titles × 2 models = 6 images")
@@ -125,7 +127,7 @@ def test_a_writer_makes_looks_chooses_and_takes_home(desk: "Page", app: Applicat
     with zipfile.ZipFile(download.value.path()) as packed:
         manifest = json.loads(packed.read("winners.json"))
         assert len([name for name in packed.namelist() if name.endswith(".jpg")]) == 2
-    assert [(one["row"], one["model"]) for one in manifest["winners"]] == [(0, GPT), (1, DALLE)]
+    assert [(one["row"], one["model"]) for one in manifest["winners"]] == [(0, GPT), (1, OTHER)]
     assert manifest["winners"][0]["alt"] == "Shells on wet sand at dawn."
     assert (
         '<meta property="og:image" content="https://blog.example/i/0-what-the-tide-leaves-behind.jpg">'
@@ -168,7 +170,7 @@ def test_a_finished_run_is_redrawn_with_other_words_and_nothing_is_paid(
 @pytest.mark.nightly
 def test_a_run_of_fifty_is_watched_to_its_end_without_losing_place_or_focus(desk: "Page", app: Application) -> None:
     app.image_api.set_latency(0.5)
-    make(desk, [f"Title number {number}" for number in range(1, 26)], GPT, DALLE)
+    make(desk, [f"Title number {number}" for number in range(1, 26)], GPT, OTHER)
     expect(desk.locator(".cell")).to_have_count(50)
     place = desk.locator("[data-at='20,1'] .open")
     place.focus()
@@ -183,8 +185,8 @@ def test_a_run_of_fifty_is_watched_to_its_end_without_losing_place_or_focus(desk
 
 
 def test_a_failed_cell_says_why_and_is_made_again_alone(desk: "Page", app: Application) -> None:
-    app.image_api.add_fault("refusal", model=DALLE)
-    make(desk, ["One that is refused"], GPT, DALLE)
+    app.image_api.add_fault("refusal", model=OTHER)
+    make(desk, ["One that is refused"], GPT, OTHER)
     failed = desk.locator(".cell.failed")
     expect(failed).to_have_count(1)
     assert failed.locator("small").inner_text()
@@ -201,6 +203,7 @@ def test_a_run_is_stopped(desk: "Page", app: Application) -> None:
     expect(desk.get_by_role("status").first).to_contain_text("stopped, 1 not made")
 
 
+@pytest.mark.nightly
 def test_titles_come_from_a_file_and_an_address_from_a_paste(desk: "Page") -> None:
     table = 'author,title\nAda,"A title, with a comma"\nBo,"Another ""quoted"" one"\n'
     desk.locator("input[type=file]").set_input_files(
@@ -214,6 +217,7 @@ def test_titles_come_from_a_file_and_an_address_from_a_paste(desk: "Page") -> No
     expect(desk.get_by_label("From a blog post")).to_have_value("https://blog.example/a-post")
 
 
+@pytest.mark.nightly
 def test_an_image_is_deleted_from_the_gallery(desk: "Page", api: HttpApi) -> None:
     run = api.run({"prompts": ["To be deleted"], "models": [GPT]})
     desk.goto(f"{api.url}/#/gallery")
@@ -227,9 +231,10 @@ def test_an_image_is_deleted_from_the_gallery(desk: "Page", api: HttpApi) -> Non
 # Nothing that was typed is lost, and two who work at once see each other
 
 
+@pytest.mark.nightly
 def test_what_was_typed_is_there_after_a_reload_and_by_its_address(desk: "Page", api: HttpApi) -> None:
     desk.get_by_label("Titles").fill(TITLES[0])
-    pick(desk, DALLE)
+    pick(desk, OTHER)
     desk.locator("input[value=lora]").check()
     address = desk.url
     desk.evaluate("localStorage.clear()")
@@ -239,9 +244,10 @@ def test_what_was_typed_is_there_after_a_reload_and_by_its_address(desk: "Page",
     expect(desk.locator("input[value=lora]")).to_be_checked()
     desk.goto("about:blank")
     desk.goto(f"{api.url}/")
-    expect(desk.locator(f"input[value='{DALLE}']")).to_be_checked()
+    expect(desk.locator(f"input[value='{OTHER}']")).to_be_checked()
 
 
+@pytest.mark.nightly
 def test_two_tabs_choose_in_one_run_and_both_see_both(desk: "Page", api: HttpApi, there: str) -> None:
     other = desk.context.new_page()
     for page in (desk, other):
@@ -316,7 +322,7 @@ def test_every_problem_stands_beside_its_field(desk: "Page") -> None:
     )
     assert desk.get_by_label("Titles").get_attribute("aria-invalid") == "true"
     desk.get_by_label("Titles").fill("\n".join(f"Title {number}" for number in range(26)))
-    pick(desk, GPT, DALLE)
+    pick(desk, GPT, OTHER)
     expect(desk.locator("#titles-problem")).to_contain_text("at most 50 images; this would be 52")
     desk.get_by_label("Titles").fill("A good one")
     problems = [
@@ -342,6 +348,7 @@ def test_a_run_that_is_not_there_is_said_so(desk: "Page", api: HttpApi) -> None:
     expect(desk.get_by_role("link", name="All runs")).to_be_visible()
 
 
+@pytest.mark.nightly
 def test_a_link_that_has_run_out_is_renewed(desk: "Page", api: HttpApi, there: str) -> None:
     stale: list[str] = []
 
@@ -430,6 +437,7 @@ def test_axe_finds_nothing_on_any_view(browser: "Browser", api: HttpApi, there: 
     ("width", "height"),
     [pytest.param(360, 640, id="a phone"), pytest.param(640, 400, id="200 per cent", marks=pytest.mark.nightly)],
 )
+@pytest.mark.nightly
 def test_nothing_is_cut_off_on_a_narrow_screen(
     browser: "Browser", api: HttpApi, there: str, width: int, height: int
 ) -> None:
@@ -457,15 +465,16 @@ def test_the_keyboard_alone_reaches_everything_and_focus_is_seen(desk: "Page", a
         "Keys",
         "Redraw…",
         "All as ZIP",
-        f"{TITLES[0]}, GPT Image 1: Ready",
-        f"Choose GPT Image 1 for {TITLES[0]}",
+        f"{TITLES[0]}, GPT Image 2.5 Flare: Ready",
+        f"Choose GPT Image 2.5 Flare for {TITLES[0]}",
     ):
         assert name in reached
     # The grid is one stop, and the arrows go on from there.
     assert f"{TITLES[0]}, DALL·E 3: Ready" not in reached
 
 
+@pytest.mark.nightly
 def test_a_screen_reader_hears_what_became_of_a_cell(desk: "Page") -> None:
     make(desk, [TITLES[0]], GPT)
     heard = desk.locator("[role=log][aria-live=polite]")
-    expect(heard).to_contain_text(f"{TITLES[0]}, GPT Image 1: Ready. 1 of 1 ready.")
+    expect(heard).to_contain_text(f"{TITLES[0]}, GPT Image 2.5 Flare: Ready. 1 of 1 ready.")

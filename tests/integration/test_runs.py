@@ -95,6 +95,9 @@ def test_the_positional_array_is_the_same_request(app: Application) -> None:
         "extra_prompt": "Red",
         "reuse": False,
         "redraw": "",
+        "quality": "standard",
+        "variants": 1,
+        "only": [],
         "max_wait_seconds": 900,
     }
     (call,) = app.image_api.calls()["by_prompt"]

@@ -185,7 +185,7 @@ def test_the_keys_of_the_secret_are_used(planted: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("case", "error", "words"),
     [
-        ("rejected", "ProviderMisconfigured", "rejects the key"),
+        ("rejected", "ProviderMisconfigured", "the provider rejects"),
         ("quoted", "ProviderRejectedRequest", "[key]"),
         ("not JSON", "ProviderMisconfigured", "cannot be read as a JSON object of keys"),
         ("a list", "ProviderMisconfigured", "cannot be read as a JSON object of keys"),

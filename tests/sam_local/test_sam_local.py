@@ -89,11 +89,15 @@ def test_pages_of_other_sites_are_refused_over_http(api: str, headers: dict[str,
     assert refusal["code"] == ("foreign_host" if "Host" in headers else "foreign_origin")
 
 
+@pytest.mark.nightly
 def test_a_batch_is_checked_and_collected(sam_local: SamLocal, app: Application) -> None:
     event = json.loads((EVENTS / "validateBatch.json").read_text())
     checked = sam_local.invoke("ValidateBatchFunction", EVENTS / "validateBatch.json")
     assert checked["run_id"] == event["execution"]
-    assert {name: checked[name] for name in event["request"]} == event["request"]
+    (row,) = checked["rows"]
+    models = [cell["model"] for cell in row["cells"]]
+    assert ([row["title"]], models) == (event["request"]["prompts"], event["request"]["models"])
+    assert checked["style"] == event["request"]["style"]
     assert f"runs/{event['execution']}/request.json" in app.keys(f"runs/{event['execution']}/")
 
     result = sam_local.invoke("CollectBatchFunction", EVENTS / "collectBatch.json")
@@ -102,18 +106,26 @@ def test_a_batch_is_checked_and_collected(sam_local: SamLocal, app: Application)
     assert app.manifest(event["execution"]) == result
 
 
+def test_a_campaign_without_batches_waits_for_none(sam_local: SamLocal) -> None:
+    looked = sam_local.invoke("BatchCampaignFunction", EVENTS / "batchCampaign.json")
+    assert looked == {"open": 0, "wait_seconds": 0}
+
+
+@pytest.mark.nightly
 def test_a_thumbnail_is_made(sam_local: SamLocal) -> None:
     image = sam_local.invoke("GenerateThumbnailFunction", EVENTS / "generateThumbnail.json")
     assert image.get("paid_calls") == 1, image
     assert_thumbnail(image["image_url"])
 
 
+@pytest.mark.nightly
 def test_an_event_starts_a_run(sam_local: SamLocal, app: Application) -> None:
     started = sam_local.invoke("StartBatchFunction", EVENTS / "startBatch.json")
     assert started["started"] is True, started
     assert run_of(app, "generateBatch", started["run_id"]) == "SUCCEEDED"
 
 
+@pytest.mark.nightly
 def test_the_api_answers_a_proxy_event(sam_local: SamLocal, app: Application) -> None:
     health = sam_local.invoke("ApiFunction", EVENTS / "api-health.json")
     assert (health["statusCode"], json.loads(health["body"])) == (200, {"status": "ok"})
@@ -123,6 +135,7 @@ def test_the_api_answers_a_proxy_event(sam_local: SamLocal, app: Application) ->
     assert run_of(app, "generateBatch", json.loads(accepted["body"])["run_id"]) == "SUCCEEDED"
 
 
+@pytest.mark.nightly
 def test_a_refusal_is_the_functions_own_error(sam_local: SamLocal, tmp_path: Path) -> None:
     event = tmp_path / "unknown-model.json"
     event.write_text(json.dumps({"title": TITLE, "model": "crayon-1"}))
