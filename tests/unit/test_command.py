@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import pytest
 from botocore.exceptions import (
@@ -148,7 +148,8 @@ def application(names: list[str], monkeypatch: pytest.MonkeyPatch) -> Applicatio
 
 def test_the_beginning_of_an_id_is_enough_where_one_run_begins_so(monkeypatch: pytest.MonkeyPatch) -> None:
     here = application(["spring", "spring-2", "autumn"], monkeypatch)
-    assert [here.find(name) for name in ("au", "spring", "spring-")] == ["autumn", "spring", "spring-2"]
+    found: list[Any] = [here.find(name) for name in ("au", "spring", "spring-")]
+    assert found == ["autumn", "spring", "spring-2"]
     with pytest.raises(CommandError, match=r"^'spr' is the beginning of 2 runs: spring, spring-2$"):
         here.find("spr")
     for nothing in ("winter", ""):
@@ -159,7 +160,9 @@ def test_the_beginning_of_an_id_is_enough_where_one_run_begins_so(monkeypatch: p
 def test_a_function_that_never_ran_has_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Mock()
     client.exceptions.ResourceNotFoundException = KeyError
-    client.get_paginator.return_value.paginate.side_effect = KeyError
+    pages = MagicMock()
+    pages.__iter__.side_effect = KeyError
+    client.get_paginator.return_value.paginate.return_value = pages
     monkeypatch.setattr(Application, "_client", lambda *_: client)
     monkeypatch.setattr(Application, "_output", lambda *_: "arn")
     with pytest.raises(CommandError, match=r"^api has no log: it has not run yet on this stack$"):
@@ -183,7 +186,11 @@ def test_the_command_names_its_version_and_its_tasks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "options", "words"),
     [
-        ("Headline\nA title\n", [], "row 2: 'models': no model is named, neither here nor for all rows; name them with"),
+        (
+            "Headline\nA title\n",
+            [],
+            "row 2: 'models': no model is named, neither here nor for all rows; name them with",
+        ),
         ("Headline\nab\n", ["--models", "gpt-image-1"], "1 of 1 rows are refused: row 2: 'Headline': a title has 3 to"),
         ("title\nOne title\n", ["--models", "a-model,gpt-image-1"], "unknown model 'a-model'; choose from"),
         ("title\nOne title\nTwo titles\n", ["--models", "gpt-image-1"], "asks for 2 images; max_images allows 1"),
@@ -203,6 +210,6 @@ def test_a_campaigns_file_is_checked_before_anything_starts(
 
 def test_a_piped_list_of_lost_events_has_each_on_one_line() -> None:
     text = io.StringIO()
-    lost = Lost(what="inbox/" + "a" * 90, since=STARTED, reason="why " * 30, run_id=LONG, event={}, messages=())
+    lost = Lost(LONG, "inbox/" + "a" * 90, STARTED, "why " * 30, {})
     render.print_lost(Console(file=text, width=40, highlight=False), [lost])
     assert any(LONG in line and lost.what in line for line in text.getvalue().splitlines())
