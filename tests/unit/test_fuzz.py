@@ -302,8 +302,8 @@ def begun(property_: str, execution: str, event: object, store: MemoryStore) -> 
         campaign = open_campaign(execution, event, store, CAP)
     except InvalidBatch as refusal:
         tally[property_, "refused"] += 1
-        # It names up to five rows.
-        assert str(refusal).isprintable() and len(str(refusal)) <= 5 * SENTENCE
+        # It names up to five rows, each with all of its problems.
+        assert str(refusal).isprintable() and len(str(refusal)) <= 5 * CAUSE
         assert store.writes[before:] == []
         return
     tally[property_, "accepted"] += 1
