@@ -142,7 +142,8 @@ def campaign(
         with file.open("rb") as body:
             # What can be told here is told before anything starts.
             if "models" not in request and sys.stdin.isatty() and not _names_models(file, body):
-                said = typer.prompt(f"Which models? ({', '.join(MODELS)})", err=True)
+                living = ", ".join(name for name, model in MODELS.items() if model.state() != "retired")
+                said = typer.prompt(f"Which models? ({living})", err=True)
                 request["models"] = [model for model in re.split(r"[;,\s]+", said) if model]
             check_file(parse_campaign({"file": file.name, **request}), body, CAP)
             body.seek(0)
