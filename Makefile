@@ -6,7 +6,6 @@ export SAM_CLI_TELEMETRY = 0
 
 BIN = .venv/bin
 UV = $(BIN)/uv pip
-UV_VERSION = 0.13.9
 TYPESCRIPT_VERSION = 5.9.3
 # The system's own certificates, for a network that has some of its own.
 export UV_SYSTEM_CERTS = true
@@ -144,31 +143,42 @@ openapi: setup
 up: setup
 	@$(BIN)/thumbs up
 
+# What make does here.
+help:
+	@echo 'make           sets everything up, starts the stack and makes a batch (make run)'
+	@echo 'make down      stops what that left running; the images stay'
+	@echo 'make up        starts the stack alone'
+	@echo 'make test      sets everything up and passes every test; make check passes the whole gate'
+	@echo 'make setup     the environments alone; make pins renews what they hold'
+	@echo 'More targets, each with a line of its own: less Makefile. The command: .venv/bin/thumbs --help'
+
 down:
 	@if [ -x $(BIN)/thumbs ]; then $(BIN)/thumbs down; else echo 'nothing was ever started here'; fi
 
-# Both environments, from the pins; again only when they change.
+# Both environments, from the pins; again only when they change. What installs them leaves nothing outside the project.
+.venv/ready .venv-sam/ready .venv-checkov/ready pins: export TMPDIR = $(CURDIR)/.cache/tmp
 setup: .venv/ready .venv-sam/ready
 
-.venv/ready: requirements-dev.txt pyproject.toml | python
+.venv/ready: requirements-dev.txt requirements-build.txt pyproject.toml | python
 	@echo 'Installing the pins into .venv …'
+	@mkdir -p "$$TMPDIR"
 	@$(PYTHON) -m venv --clear .venv || { echo '$(PYTHON) cannot make a virtual environment: install its venv package (Debian: apt install python3-venv)'; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { echo 'uv could not be installed: is the package index reachable?'; exit 1; }
-	@$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes -r requirements-build.txt || { echo 'uv could not be installed: is the package index reachable?'; exit 1; }
+	@$(UV) install --quiet --python $(BIN)/python --require-hashes --build-constraints requirements-build.txt -r requirements-dev.txt
 	@$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv-sam/ready: requirements-sam.txt | .venv/ready
 	@echo 'Installing the AWS SAM CLI into .venv-sam …'
 	@$(PYTHON) -m venv --clear --without-pip .venv-sam
-	@$(UV) install --quiet --python .venv-sam/bin/python --require-hashes -r requirements-sam.txt
+	@$(UV) install --quiet --python .venv-sam/bin/python --require-hashes --build-constraints requirements-build.txt -r requirements-sam.txt
 	@touch $@
 
 # Its own, for it wants other versions than LocalStack; nothing but `make check-rules` needs it.
 .venv-checkov/ready: requirements-checkov.txt | .venv/ready
 	@echo 'Installing checkov into .venv-checkov …'
 	@$(PYTHON) -m venv --clear --without-pip .venv-checkov
-	@$(UV) install --quiet --python .venv-checkov/bin/python --require-hashes -r requirements-checkov.txt
+	@$(UV) install --quiet --python .venv-checkov/bin/python --require-hashes --build-constraints requirements-build.txt -r requirements-checkov.txt
 	@touch $@
 
 python:
@@ -182,9 +192,10 @@ wheels: setup
 # Renew every pin from pyproject.toml, requirements-sam.in and the functions' requirements.in.
 pins:
 	$(UV) compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-dev.txt
+	$(UV) compile requirements-build.in --constraints requirements-dev.txt --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-build.txt
 	$(UV) compile requirements-sam.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	$(UV) compile requirements-checkov.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-checkov.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
 .PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-economy bench-limits bench-gallery bench-disk \
-	check-page bench-page examples golden error-table openapi up down setup python pins wheels
+	check-page bench-page examples golden error-table openapi up down help setup python pins wheels

@@ -11,6 +11,10 @@ LEVELS = 50
 #: No field of a request is a number. What is longer only costs time.
 DIGITS = 100
 
+#: What an editor for letters makes of quotation marks.
+_QUOTES = tuple("“”„‘’«»")
+_TYPOGRAPHIC = '; its quotation marks are typographic, and JSON takes straight ones (")'
+
 
 class NotJson(ValueError):
     """A text is not a JSON value that could be a request; the message says why, in one short line."""
@@ -31,13 +35,15 @@ def read_json(raw: bytes) -> Any:
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
-        raise NotJson(f"it is not text in {encoding.removesuffix('-sig').upper()}, at byte {error.start}") from None
+        raise NotJson(
+            f"it is not text in {encoding.removesuffix('-sig').upper()}, at byte {error.start}; save it as UTF-8"
+        ) from None
     try:
         value = json.loads(
             text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_float, parse_int=_int
         )
     except json.JSONDecodeError as error:
-        raise NotJson(str(error)) from None
+        raise NotJson(f"{error}{_TYPOGRAPHIC if text[error.pos : error.pos + 1] in _QUOTES else ''}") from None
     except RecursionError:
         raise _too_deep() from None
     if _is_deeper(value, LEVELS):

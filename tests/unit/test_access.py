@@ -9,6 +9,7 @@ import pytest
 from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 
 from entry.observability import SPENT
+from thumbnails.tables.rows import ENDINGS
 
 PROJECT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = load(str(PROJECT / "template.yaml"))
@@ -173,7 +174,7 @@ EXPECTED = {
     | on(DEFAULT_BUS, "events:PutEvents"),
     "GenerateThumbnailsRole": WITHOUT_RESOURCES | on(IMAGE_FUNCTIONS, "lambda:InvokeFunction"),
     "ValidateCampaignRole": of_a_function("ValidateCampaignLogs")
-    | on([f"{CAMPAIGNS}.csv", f"{CAMPAIGNS}.json", f"{CAMPAIGNS}/images.jsonl"], "s3:GetObject")
+    | on([f"{CAMPAIGNS}{ending}" for ending in ENDINGS], "s3:GetObject")
     | on(
         [f"{CAMPAIGNS}/{file}" for file in ("campaign.json", "requests.json", "rows/*.json", "budget/*")],
         "s3:PutObject",

@@ -1,6 +1,7 @@
 """What the command prints: tables that cut nothing, and errors that name what they talk to."""
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -8,7 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import pytest
 from botocore.exceptions import (
@@ -22,6 +23,7 @@ from botocore.exceptions import (
 from rich.console import Console
 
 from thumbnails.runs.listing import ListedRun
+from thumbnails.runs.lost import Lost
 from thumbs.cli import render
 from thumbs.cli.application import Application, broken_connection, in_plain_words
 from thumbs.command_error import CommandError
@@ -133,3 +135,81 @@ def test_a_closed_pipe_is_no_error(arguments: list[str], tmp_path: Path) -> None
     with os.fdopen(write, "wb") as closed:
         done = subprocess.run([THUMBS, *arguments], stdout=closed, stderr=subprocess.PIPE, env=environment, check=False)
     assert (done.stderr, done.returncode) == (b"", 1)
+
+
+def application(names: list[str], monkeypatch: pytest.MonkeyPatch) -> Application:
+    """One with runs of these names."""
+    found = Application(HERE)
+    found.__dict__ |= {"executions": None, "store": None}
+    monkeypatch.setattr("thumbs.cli.application.list_runs", lambda *_: ([listed(name) for name in names], None))
+    monkeypatch.setattr(Application, "_status", lambda _, name: name if name in names else None)
+    return found
+
+
+def test_the_beginning_of_an_id_is_enough_where_one_run_begins_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = application(["spring", "spring-2", "autumn"], monkeypatch)
+    found: list[Any] = [here.find(name) for name in ("au", "spring", "spring-")]
+    assert found == ["autumn", "spring", "spring-2"]
+    with pytest.raises(CommandError, match=r"^'spr' is the beginning of 2 runs: spring, spring-2$"):
+        here.find("spr")
+    for nothing in ("winter", ""):
+        with pytest.raises(CommandError, match=f"^there is no run '{nothing}'"):
+            here.find(nothing)
+
+
+def test_a_function_that_never_ran_has_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Mock()
+    client.exceptions.ResourceNotFoundException = KeyError
+    pages = MagicMock()
+    pages.__iter__.side_effect = KeyError
+    client.get_paginator.return_value.paginate.return_value = pages
+    monkeypatch.setattr(Application, "_client", lambda *_: client)
+    monkeypatch.setattr(Application, "_output", lambda *_: "arn")
+    with pytest.raises(CommandError, match=r"^api has no log: it has not run yet on this stack$"):
+        next(Application(HERE).log_lines("api", STARTED, follow=False))
+
+
+def thumbs(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "THUMBS_HOME": str(home)}
+    environment.pop("AWS_ENDPOINT_URL", None)
+    return subprocess.run(
+        [THUMBS, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def test_the_command_names_its_version_and_its_tasks(tmp_path: Path) -> None:
+    assert re.fullmatch(r"thumbs \d+\.\d+\.\d+\n", thumbs("--version", home=tmp_path).stdout)
+    tasks = json.loads(thumbs("tasks", "--json", home=tmp_path).stdout)
+    assert "generateBatch" in {task["task"] for task in tasks}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        (
+            "Headline\nA title\n",
+            [],
+            "row 2: 'models': no model is named, neither here nor for all rows; name them with",
+        ),
+        ("Headline\nab\n", ["--models", "gpt-image-1"], "1 of 1 rows are refused: row 2: 'Headline': a title has 3 to"),
+        ("title\nOne title\n", ["--models", "a-model,gpt-image-1"], "unknown model 'a-model'; choose from"),
+        ("title\nOne title\nTwo titles\n", ["--models", "gpt-image-1"], "asks for 2 images; max_images allows 1"),
+        ("title\nOne title\n", ["--models", "gpt-image-1"], "the stack is not running"),
+    ],
+)
+def test_a_campaigns_file_is_checked_before_anything_starts(
+    tmp_path: Path, text: str, options: list[str], words: str
+) -> None:
+    file = tmp_path / "posts.csv"
+    file.write_text(text)
+    done = thumbs("campaign", str(file), "--max-images", "1", *options, home=tmp_path / "home")
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_piped_list_of_lost_events_has_each_on_one_line() -> None:
+    text = io.StringIO()
+    lost = Lost(LONG, "inbox/" + "a" * 90, STARTED, "why " * 30, {})
+    render.print_lost(Console(file=text, width=40, highlight=False), [lost])
+    assert any(LONG in line and lost.what in line for line in text.getvalue().splitlines())

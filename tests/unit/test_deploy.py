@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
@@ -113,3 +114,44 @@ def test_functions_are_built_for_the_python_and_the_processor_of_the_stack_and_t
     assert (seen["PYTHON_VERSION"], seen["ARCHITECTURE"]) == ("3.12", "arm64")
     text = (stack.built / "template.yaml").read_text()
     assert [line.split(": ")[1] for line in text.splitlines() if "Default" in line] == ["python3.12", "arm64", ""]
+
+
+def event(what: str, status: str, reason: str | None = None) -> dict[str, object]:
+    kind = "AWS::CloudFormation::Stack" if what == deploy.STACK_NAME else "AWS::S3::Bucket"
+    return {"LogicalResourceId": what, "ResourceType": kind, "ResourceStatus": status, "ResourceStatusReason": reason}
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        (
+            [
+                event(deploy.STACK_NAME, "CREATE_IN_PROGRESS"),
+                event("Bucket", "CREATE_FAILED", "the disk\n is full"),
+                event("Table", "CREATE_FAILED", "Resource creation cancelled"),
+                event(deploy.STACK_NAME, "CREATE_FAILED", "The following resources failed"),
+            ],
+            "Bucket (AWS::S3::Bucket): the disk is full",
+        ),
+        (
+            [
+                event(deploy.STACK_NAME, "CREATE_IN_PROGRESS"),
+                event("Old", "CREATE_FAILED", "long ago"),
+                event(deploy.STACK_NAME, "UPDATE_IN_PROGRESS"),
+                event("First", "UPDATE_FAILED"),
+                event("Second", "UPDATE_FAILED", "no such key"),
+            ],
+            "Second (AWS::S3::Bucket): no such key",
+        ),
+        (
+            [event(deploy.STACK_NAME, "UPDATE_IN_PROGRESS"), event("First", "UPDATE_FAILED")],
+            "First (AWS::S3::Bucket): no reason is given",
+        ),
+        ([event(deploy.STACK_NAME, "CREATE_IN_PROGRESS"), event("Bucket", "CREATE_COMPLETE")], ""),
+    ],
+)
+def test_a_deployment_says_what_failed_first(events: list[dict[str, object]], said: str) -> None:
+    client = Mock()
+    # CloudFormation gives the newest first.
+    client.get_paginator.return_value.paginate.return_value = [{"StackEvents": events[::-1]}]
+    assert deploy.first_failure(client) == said

@@ -136,7 +136,7 @@ def test_json_comes_back_as_it_was(store: Store) -> None:
 
 
 def test_a_request_is_read_from_another_bucket(store: Store) -> None:
-    assert store.read_request("inbox/batch.json", "blog") == {"prompts": []}
+    assert store.request_file("inbox/batch.json", "blog") == b'{"prompts": []}'
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_file_that_is_no_request_is_refused(store: Store, body: bytes | None, 
 
 def test_a_version_that_is_not_there_is_no_file(real: Store) -> None:
     with pytest.raises(InvalidBatch, match=r"^there is no s3://blog/inbox/batch\.json$"):
-        real.read_request("inbox/batch.json", "blog", "no-such-version")
+        real.request_file("inbox/batch.json", "blog", "no-such-version")
 
 
 def test_a_key_is_named_in_one_short_line(store: Store) -> None:

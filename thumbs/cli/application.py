@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -32,6 +33,7 @@ from thumbnails.keys import CAMPAIGNS, INBOX, KEY_BYTES, S3Object
 from thumbnails.requests.events import run_for_file
 from thumbnails.requests.models import CAMPAIGN, Kind
 from thumbnails.runs.budget import Budget
+from thumbnails.runs.listing import list_runs
 from thumbnails.runs.naming import check_run_id, new_run_id
 from thumbnails.runs.status import RunStatus, get_status, refresh
 from thumbnails.runs.stop import stop_rows, stop_run
@@ -61,6 +63,8 @@ LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]")
 #: S3, EventBridge and a Lambda stand between a file and its run.
 DELIVERY_SECONDS = 60
 URL_SECONDS = 43200
+#: Of the newest runs, for one that begins as a person says; and how many are named where several do.
+LOOKED_THROUGH, NAMED = 1000, 5
 #: LocalStack ends an execution when the functions that it waits for have answered.
 STOP_SECONDS = 180
 #: The person's command starts no run that the state machine would not check: it says what was asked for, whatever the
@@ -203,7 +207,9 @@ class Application:
             body: its bytes.
             request: the campaign, without its file.
         """
-        key = CAMPAIGNS + file_name
+        # A role lets the functions read files by their endings, which S3 takes as they are written.
+        name = Path(file_name)
+        key = CAMPAIGNS + name.stem + name.suffix.lower()
         self.store.upload(key, body, "application/octet-stream")
         return self.start(CAMPAIGN, {"file": key, **request})
 
@@ -247,15 +253,22 @@ class Application:
         )
 
     def find(self, run_id: str) -> RunStatus:
-        """A run as it stands.
+        """A run as it stands, by its id or the beginning of it, where no other of the newest begins so.
 
         Raises:
-            CommandError: there is none.
+            CommandError: there is none, or more than one.
         """
-        found = self._status(run_id)
-        if found is None:
-            raise CommandError(f"there is no run {quoted(run_id, 80)}", "`thumbs runs` lists them")
-        return found
+        if found := self._status(run_id):
+            return found
+        listed, _ = list_runs(self.executions, self.store, LOOKED_THROUGH)
+        names = [run.run_id for run in listed if run_id and run.run_id.startswith(run_id)]
+        if len(names) > 1:
+            shown = ", ".join(names[:NAMED])
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            raise CommandError(f"{quoted(run_id, 80)} is the beginning of {len(names)} runs", f"{shown}{more}")
+        if names and (found := self._status(names[0])):
+            return found
+        raise CommandError(f"there is no run {quoted(run_id, 80)}", "`thumbs runs` lists them")
 
     def follow(self, run: RunStatus) -> Iterator[RunStatus]:
         """A run, again and again until it has ended."""
@@ -287,17 +300,26 @@ class Application:
             self._wait_until(rows_have_ended, f"rows of {run.run_id} are still running", "an image")
 
     def log_lines(self, function: str, since: datetime, follow: bool) -> Iterator[str]:
-        """A function's log lines in the order of their time; with ``follow``, without end."""
+        """A function's log lines in the order of their time; with ``follow``, without end.
+
+        Raises:
+            CommandError: there is no log: the function never ran, or is not deployed.
+        """
         client: CloudWatchLogsClient = self._client("logs")
         start, seen = int(since.timestamp() * 1000), set[str]()
         while True:
             pages = client.get_paginator("filter_log_events").paginate(
                 logGroupName=f"/aws/lambda/{self.stack_name}-{function}", startTime=start
             )
-            events = sorted(
-                (event for page in pages for event in page["events"] if event["eventId"] not in seen),
-                key=lambda event: event["timestamp"],
-            )
+            try:
+                events = sorted(
+                    (event for page in pages for event in page["events"] if event["eventId"] not in seen),
+                    key=lambda event: event["timestamp"],
+                )
+            except client.exceptions.ResourceNotFoundException:
+                # The deployed stack knows its functions' groups; LocalStack makes them when they first write.
+                self._output("GenerateBatchArn")
+                raise CommandError(f"{function} has no log", "it has not run yet on this stack") from None
             for event in events:
                 seen.add(event["eventId"])
                 yield event["message"].rstrip("\n")

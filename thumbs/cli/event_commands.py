@@ -20,7 +20,7 @@ def lost(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([_as_json(one) for one in found], ensure_ascii=False))
     elif found:
-        out.print(render.lost_table(found))
+        render.print_lost(out, found)
         out.print("`thumbs drop --replay` starts them")
     else:
         out.print("no event is lost: each one, and each file of the inbox, has started its run")

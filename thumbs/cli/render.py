@@ -78,16 +78,23 @@ def seconds(run: RunStatus | ListedRun) -> float:
     return ((timed.stopped or datetime.now(UTC)) - timed.started).total_seconds()
 
 
-def lost_table(lost: Iterable[Lost]) -> Table:
-    """Events that started no run."""
+def print_lost(console: Console, lost: Iterable[Lost]) -> None:
+    """Events that started no run; where it is piped, a line for each."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("event", overflow="fold")
     table.add_column("since", no_wrap=True)
     table.add_column("why", overflow="fold")
-    table.add_column("would start", overflow="fold")
+    # A name that was broken into lines would be copied with the breaks.
+    table.add_column("would start", no_wrap=True)
     for one in lost:
         table.add_row(escape(one.what), f"{one.since:%Y-%m-%d %H:%M:%S}", escape(one.reason), one.run_id or "nothing")
-    return table
+    if not console.is_terminal:
+        table.width = _whole_width(console, table)
+    console.print(table, crop=False)
+
+
+def _whole_width(console: Console, table: Table) -> int:
+    return Measurement.get(console, console.options.update(max_width=TABLE_CHARACTERS), table).maximum
 
 
 def progress_line(run: RunStatus) -> str:
@@ -249,7 +256,7 @@ def print_runs(console: Console, runs: list[ListedRun], *, with_executions: bool
     ]
     for names, facts in rows:
         table.add_row(*map(escape, names), *facts)
-    table.width = Measurement.get(console, console.options.update(max_width=TABLE_CHARACTERS), table).maximum
+    table.width = _whole_width(console, table)
     if table.width <= console.width or not console.is_terminal:
         console.print(table, crop=False)
         return

@@ -6,10 +6,10 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Never
+from typing import IO, Annotated, Any, Never
 
 import typer
 from rich.console import Console
@@ -17,8 +17,10 @@ from rich.markup import escape
 
 from thumbnails.aws.s3 import REQUEST_BYTES
 from thumbnails.blog.page import read_page
-from thumbnails.catalog import QUALITIES
-from thumbnails.errors import ThumbnailError, quoted
+from thumbnails.campaigns.open import check_file
+from thumbnails.catalog import MODELS, QUALITIES
+from thumbnails.errors import InvalidBatch, ThumbnailError, quoted
+from thumbnails.requests.checks import parse_campaign
 from thumbnails.requests.models import CAMPAIGN, SHAPES
 from thumbnails.runs.finalise import finalise
 from thumbnails.runs.listing import ListedRun, list_runs
@@ -26,6 +28,8 @@ from thumbnails.runs.resume import NothingToRedrive, redrive
 from thumbnails.runs.status import RunStatus, get_manifest, get_result
 from thumbnails.runs.submit import check
 from thumbnails.strict_json import NotJson, read_json
+from thumbnails.tables.requests import NO_MODEL_FOR_ROW, request_in_file
+from thumbnails.tables.rows import read_rows
 from thumbs.cli import render
 from thumbs.cli.app import AsJson, Run, Watch, app, err, out
 from thumbs.cli.application import CAP, MACHINES, Application, broken_connection
@@ -42,15 +46,20 @@ TASKS = {
 
 
 @app.command()
-def tasks() -> None:
+def tasks(as_json: AsJson = False) -> None:
     """List what can be started."""
+    if as_json:
+        print(json.dumps([{"task": name, "description": description} for name, description in TASKS.items()]))
+        return
     for name, description in TASKS.items():
-        out.print(f"[bold]{name:<20}[/]{description}")
+        out.print(f"[bold]{name:<20}[/]{description}", soft_wrap=True)
 
 
 @app.command()
 def start(
-    task: Annotated[str, typer.Argument(help="One of those that `thumbs tasks` lists.")],
+    task: Annotated[
+        str, typer.Argument(help="One of those that `thumbs tasks` lists.", autocompletion=lambda: list(TASKS))
+    ],
     text: Annotated[
         str | None, typer.Option("--input", help="The request as JSON: an object or a positional array.")
     ] = None,
@@ -65,7 +74,7 @@ def start(
     """Start a run, follow it and show its images."""
     if task not in TASKS:
         raise CommandError(f"there is no task {task!r}", f"choose from {', '.join(TASKS)}")
-    request = _read_request(text, file)
+    request = _read_request(task, text, file)
     if dry_run:
         _tell_costs(Application.from_environment(), task, request, as_json)
         return
@@ -95,9 +104,11 @@ def _tell_costs(application: Application, task: str, request: object, as_json: b
 
 @app.command()
 def campaign(
-    file: Annotated[Path, typer.Argument(help="Titles, one a row: CSV with a header, or a JSON array of objects.")],
+    file: Annotated[Path, typer.Argument(help="Titles, one a row: a sheet saved as CSV, with a header, or JSON.")],
     max_images: Annotated[int, typer.Option(min=1, help="The most images that it may make and pay for.")],
-    models: Annotated[str | None, typer.Option(help="Models for rows without their own, separated by spaces.")] = None,
+    models: Annotated[
+        str | None, typer.Option(help="Models for rows without their own, separated by spaces or commas.")
+    ] = None,
     style: Annotated[str | None, typer.Option(help="A style for rows without one.")] = None,
     template: Annotated[str | None, typer.Option(help="A template for rows without one.")] = None,
     font: Annotated[str | None, typer.Option(help="A font for rows without one.")] = None,
@@ -117,7 +128,7 @@ def campaign(
     """Make a file of titles, as many as it has, within a budget that you set."""
     asked = {
         "max_images": max_images,
-        "models": re.split(r"[;,\s]+", models.strip()) if models else None,
+        "models": [model for model in re.split(r"[;,\s]+", models) if model] if models else None,
         "style": style,
         "template": template,
         "font": font,
@@ -127,13 +138,34 @@ def campaign(
         "stragglers": stragglers,
     }
     request = {name: value for name, value in asked.items() if value is not None}
-    application = Application.from_environment()
     try:
         with file.open("rb") as body:
+            # What can be told here is told before anything starts.
+            if "models" not in request and sys.stdin.isatty() and not _names_models(file, body):
+                living = ", ".join(name for name, model in MODELS.items() if model.state() != "retired")
+                said = typer.prompt(f"Which models? ({living})", err=True)
+                request["models"] = [model for model in re.split(r"[;,\s]+", said) if model]
+            check_file(parse_campaign({"file": file.name, **request}), body, CAP)
+            body.seek(0)
+            application = Application.from_environment()
             run = application.start_campaign(file.name, body, request)
+    except InvalidBatch as refused:
+        raise CommandError(_shown(file), f"{refused}{_without_models(refused, request)}") from None
     except OSError as error:
-        raise CommandError(f"{file} cannot be read", error.strerror or str(error)) from None
+        raise CommandError(f"{_shown(file)} cannot be read", error.strerror or str(error)) from None
     _follow_or_tell(application, run, watch, as_json)
+
+
+def _names_models(file: Path, body: IO[bytes]) -> bool:
+    """Whether every row that can be read says its models; the file is left at its beginning."""
+    with closing(read_rows(file.name, body)) as rows:
+        named = all(isinstance(row.given, dict) and row.given.get("models") for row in rows)
+    body.seek(0)
+    return named
+
+
+def _without_models(refused: InvalidBatch, request: dict[str, Any]) -> str:
+    return "; name them with --models" if NO_MODEL_FOR_ROW in str(refused) and "models" not in request else ""
 
 
 @app.command()
@@ -176,7 +208,7 @@ def runs(
     elif found:
         render.print_runs(out, found, with_executions=every)
         if any(run.forgotten for run in found):
-            out.print(f"* {render.FORGOTTEN}")
+            out.print(f"* {render.FORGOTTEN}", soft_wrap=True)
     else:
         out.print("there are no runs yet; `thumbs start generateBatch --input-file examples/batch.json` makes one")
     tell_of_lost_events(application)
@@ -195,7 +227,9 @@ def stop(run: Run) -> None:
     application = Application.from_environment()
     found = application.find(run)
     application.stop(found)
-    out.print(f"{found.run_id} is stopped; `thumbs redrive {found.run_id}` makes the images that are missing")
+    out.print(
+        f"{found.run_id} is stopped; `thumbs redrive {found.run_id}` makes the images that are missing", soft_wrap=True
+    )
 
 
 @app.command("redrive")
@@ -209,7 +243,7 @@ def redrive_run(run: Run, as_json: AsJson = False) -> None:
         if as_json:
             print(json.dumps(get_manifest(found, application.store)))
         else:
-            out.print(f"{reason}; there is nothing to make")
+            out.print(f"{reason}; there is nothing to make", soft_wrap=True)
         return
     _watch(application, application.find(found.run_id), as_json)
 
@@ -258,7 +292,7 @@ def _follow_or_tell(application: Application, run: RunStatus, watch: bool, as_js
     elif as_json:
         print(json.dumps({"run_id": run.run_id, "execution_arn": application.executions.arn(run.execution)}))
     else:
-        out.print(f"{run.run_id} is started; `thumbs show {run.run_id}` shows it")
+        out.print(f"{run.run_id} is started; `thumbs show {run.run_id}` shows it", soft_wrap=True)
 
 
 def _watch(application: Application, run: RunStatus, as_json: bool) -> None:
@@ -318,15 +352,15 @@ def _print_run(application: Application, run: RunStatus, result: dict[str, Any] 
     elif run.cells:
         render.print_cells(out, run, application.store.url, (result or {}).get("warnings", ()))
     if execution.forgotten:
-        out.print(f"{name}: {render.FORGOTTEN}")
+        out.print(f"{name}: {render.FORGOTTEN}", soft_wrap=True)
     whole = bool(run.cells) and run.count("succeeded") == len(run.cells)
     if result:
-        out.print(f"{name}: {render.summary(run, result)}")
+        out.print(f"{name}: {render.summary(run, result)}", soft_wrap=True)
         if result["images"]["succeeded"]:
-            out.print(f"`thumbs open {name}` saves them and shows them on one page")
+            out.print(f"`thumbs open {name}` saves them and shows them on one page", soft_wrap=True)
         whole = whole or (run.is_campaign and result["images"]["succeeded"] == result["images"]["total"])
     if not whole and (result or run.cells):
-        out.print(f"`thumbs redrive {name}` makes the missing images and pays for no other")
+        out.print(f"`thumbs redrive {name}` makes the missing images and pays for no other", soft_wrap=True)
     if execution.status != "SUCCEEDED":
         err.print(
             f"[red]✗[/] {name} is {execution.status}: "
@@ -361,13 +395,16 @@ def _listed_as_json(run: ListedRun) -> dict[str, Any]:
     }
 
 
-def _read_request(text: str | None, file: Path | None) -> object:
+def _read_request(task: str, text: str | None, file: Path | None) -> object:
     if (text is None) == (file is None):
         raise CommandError("a run needs one request", "give --input '…' or --input-file FILE")
     # What the shell passes on that is no text is let through here, for the reader to refuse.
     raw = _read(file) if file is not None else os.fsencode(text or "")
     try:
-        return read_json(raw)
+        # The Lambda function takes one cell, and no table is one.
+        return request_in_file(file.name, raw, task) if file is not None and task in SHAPES else read_json(raw)
+    except InvalidBatch as refused:
+        raise CommandError(_shown(file) if file else "--input", str(refused)) from None
     except NotJson as error:
         raise CommandError(f"{'--input' if file is None else _shown(file)} is not JSON", str(error)) from None
 

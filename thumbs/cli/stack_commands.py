@@ -92,7 +92,9 @@ def status(as_json: AsJson = False) -> None:
     deployed = stack.is_deployed()
     environments = stack.state().get("environments")
     if as_json:
+        api = Application(stack.endpoint).api_url if deployed else None
         told = {"services": states, "deployed": deployed, "environments": environments, "home": str(stack.home)}
+        told |= {"api": api, "page": f"{api}/" if api else None}
         print(json.dumps(told))
     else:
         for state in states:

@@ -46,7 +46,9 @@ PREVIEW_TITLES = 50
 
 @app.command()
 def logs(
-    function: Annotated[str, typer.Argument(help=f"One of {', '.join(FUNCTIONS)}.")],
+    function: Annotated[
+        str, typer.Argument(help=f"One of {', '.join(FUNCTIONS)}.", autocompletion=lambda: list(FUNCTIONS))
+    ],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     minutes: Annotated[float, typer.Option(min=0, help="How far back.")] = 60,
 ) -> None:
@@ -54,8 +56,12 @@ def logs(
     if function not in FUNCTIONS:
         raise CommandError(f"there is no function {function!r}", f"choose from {', '.join(FUNCTIONS)}")
     since = datetime.now(UTC) - timedelta(minutes=minutes)
+    silent = True
     for line in Application.from_environment().log_lines(function, since, follow):
         print(line, flush=follow)
+        silent = False
+    if silent:
+        err.print(f"{function} has written nothing in the last {minutes:g} minutes; --minutes looks further back")
 
 
 @app.command()

@@ -29,6 +29,8 @@ SETTLE_SECONDS = 60.0
 SOURCES = ("functions", "statemachine", "infra", "template.yaml", "samconfig.toml")
 ARTIFACT_BUCKET = "fan-out-thumbnails-artifacts"
 REGION = "us-east-1"
+#: Of what CloudFormation says of a resource.
+REASON_CHARACTERS = 500
 #: As samconfig.toml names it.
 STACK_NAME = "fan-out-thumbnails"
 #: Known to everybody who reads the documentation; LocalStack's account is always the same.
@@ -76,7 +78,12 @@ def deploy(
             file.write(json.dumps(values))
             file.flush()
             overrides = ["--parameter-overrides", f"file://{file.name}"]
-            _sam(["deploy", *template, *overrides], environment, stack.logs / "deploy.log")
+            try:
+                _sam(["deploy", *template, *overrides], environment, stack.logs / "deploy.log")
+            except CommandError as failed:
+                if not (reason := first_failure(_session().client("cloudformation", endpoint_url=stack.endpoint))):
+                    raise
+                raise CommandError(f"the deployment failed at {reason}", f"all of it: {stack.logs}") from failed
         previous = stack.state().get("code_folder")
         stack.note(deployed=wanted, deploying=None, offline=not real_providers, code_folder=code.name)
         # What is being invoked at this moment may still run from the folder of before.
@@ -251,6 +258,31 @@ def _sam(arguments: list[str], environment: dict[str, str], log: Path) -> None:
         )
     if done.returncode:
         raise CommandError(f"sam {arguments[0]} failed", f"{last_line(log)} (all of it: {log})")
+
+
+def first_failure(client: "CloudFormationClient") -> str:
+    """The first resource that the newest deployment could not make or change, and why; empty where none is known.
+
+    Args:
+        client: of the account, or the LocalStack, that was deployed to.
+    """
+    try:
+        # The newest first; what failed after the first was cancelled with it.
+        pages = client.get_paginator("describe_stack_events").paginate(StackName=STACK_NAME)
+        events = [event for page in pages for event in page["StackEvents"]]
+    except (BotoCoreError, ClientError):
+        return ""
+    failed: list[tuple[str, str]] = []
+    for event in events:
+        status = event.get("ResourceStatus", "")
+        if event["LogicalResourceId"] == STACK_NAME and status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
+            break
+        if status in ("CREATE_FAILED", "UPDATE_FAILED") and event["LogicalResourceId"] != STACK_NAME:
+            reason = " ".join((event.get("ResourceStatusReason") or "").split())[:REASON_CHARACTERS]
+            failed.append((f"{event['LogicalResourceId']} ({event.get('ResourceType', 'of no type')})", reason))
+    # LocalStack gives no reason with some of them.
+    what, why = next((one for one in reversed(failed) if one[1]), failed[-1] if failed else ("", ""))
+    return f"{what}: {why or 'no reason is given'}" if what else ""
 
 
 def _session() -> boto3.session.Session:

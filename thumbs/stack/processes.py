@@ -42,6 +42,8 @@ START_SECONDS = 60.0
 #: LocalStack keeps nothing that a longer wait would save.
 STOP_SECONDS = 3.0
 LOOPBACK = "127.0.0.1"
+#: A machine answers itself at once.
+LOOPBACK_SECONDS = 1.0
 #: Where containers find this machine.
 BRIDGE = "docker0"
 #: What has to be free on the disk of the stack's home, in bytes. Functions that are not built yet take 165 MB, and
@@ -197,8 +199,8 @@ class Stack:
         """Start what is not running yet.
 
         Raises:
-            CommandError: a port is taken by something else, a process does not come up, the disk is full, or there is
-                no bridge.
+            CommandError: a port is taken by something else, loopback is down, a process does not come up, the disk is
+                full, or there is no bridge.
         """
         with self.locked():
             hosts = self.hosts
@@ -221,6 +223,7 @@ class Stack:
             self._end_strays()
             if not runs:
                 self._refuse_taken_port(hosts)
+                refuse_dead_loopback()
                 self._forget_localstack()
                 environments = environments_here()
                 command = ["thumbs.localstack", str(self.home), str(self.port), *hosts]
@@ -365,6 +368,24 @@ def environments_here() -> int:
     if not asked.isdecimal() or not 0 < int(asked) <= 10_000:
         raise CommandError(f"{ENVIRONMENTS} is {asked!r}", "give how many environments may work at once, from 1 on")
     return int(asked)
+
+
+def refuse_dead_loopback() -> None:
+    """Talk to this machine over loopback, as everything in the stack does.
+
+    Raises:
+        CommandError: it does not work.
+    """
+    with socket.socket() as server:
+        try:
+            server.bind((LOOPBACK, 0))
+            server.listen()
+            socket.create_connection(server.getsockname(), timeout=LOOPBACK_SECONDS).close()
+        except OSError as error:
+            raise CommandError(
+                f"this machine does not reach itself at {LOOPBACK} ({error.strerror or error})",
+                "bring its loopback interface up (`ip link set lo up`), or let a firewall pass it",
+            ) from None
 
 
 def answers(url: str) -> bool:

@@ -297,8 +297,19 @@ class Store:
             if not _is_missing(error):
                 raise
 
-    def read_request(self, key: str, bucket: str | None = None, version: str | None = None) -> Any:
-        """The JSON value of a request file.
+    def read_request(self, key: str) -> Any:
+        """The JSON value of an object that this product wrote, or an account's owner beside it.
+
+        Raises:
+            InvalidBatch: there is no such object, it is too large or it is not JSON.
+        """
+        try:
+            return read_json(self.request_file(key))
+        except NotJson as error:
+            raise InvalidBatch(f"{self._place(key)} is not JSON: {error}") from None
+
+    def request_file(self, key: str, bucket: str | None = None, version: str | None = None) -> bytes:
+        """The bytes of a request file.
 
         Args:
             key: the object's key.
@@ -306,18 +317,18 @@ class Store:
             version: which of its versions; the newest where left out.
 
         Raises:
-            InvalidBatch: there is no such object, it is too large or it is not JSON.
+            InvalidBatch: there is no such object, or it is too large.
         """
-        place = quoted(f"s3://{bucket or self._bucket}/{key}", 200)[1:-1]
         stored = self.get(key, bucket, REQUEST_BYTES + 1, version)
+        place = self._place(key, bucket)
         if stored is None:
             raise InvalidBatch(f"there is no {place}")
         if len(stored.body) > REQUEST_BYTES:
             raise InvalidBatch(f"{place} is larger than {REQUEST_BYTES} bytes")
-        try:
-            return read_json(stored.body)
-        except NotJson as error:
-            raise InvalidBatch(f"{place} is not JSON: {error}") from None
+        return stored.body
+
+    def _place(self, key: str, bucket: str | None = None) -> str:
+        return quoted(f"s3://{bucket or self._bucket}/{key}", 200)[1:-1]
 
     def url(self, key: str, file_name: str = "") -> str:
         """A presigned URL that opens an object in a browser, or saves it under ``file_name``."""

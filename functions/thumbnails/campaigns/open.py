@@ -12,7 +12,6 @@ from typing import IO, Any
 import ijson
 
 from thumbnails.aws.s3 import Store
-from thumbnails.campaigns.rows import FILE_MEBIBYTES, NOT_OF_ROWS, ROWS, read_rows
 from thumbnails.catalog import MODELS, Provider
 from thumbnails.catalog.prices import BATCH_SHARE, Measured
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch, quoted
@@ -24,13 +23,15 @@ from thumbnails.requests.models import Campaign, Request, stored_request
 from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.costs import measured_tokens
 from thumbnails.runs.naming import RUN_ID
+from thumbnails.tables.requests import checked_rows
+from thumbnails.tables.rows import NOT_OF_ROWS, Row, read_rows
 
 #: A row's execution is called ``<campaign's execution>-<row>`` and has at most 80 characters. That of a campaign's
 #: execution leaves room for the row, a campaign's id for ``-redrive-xxxx`` too.
 EXECUTION_CHARACTERS = 73
 ID_CHARACTERS = 60
-#: How many bad rows a refusal names.
-NAMED_ROWS = 5
+FILE_MEBIBYTES = 256
+ROWS = 500_000
 
 
 def open_campaign(
@@ -68,10 +69,9 @@ def open_campaign(
     key = campaign_prefix(execution) + "requests.json"
     with (
         _file(campaign.file, store) as file,
-        closing(read_rows(campaign.file, file)) as read,
         TemporaryFile() as copy,
     ):
-        costs, images = _copy_rows(execution, campaign, read, copy, cap, real, measured_tokens(store, MODELS))
+        costs, images = _copy_rows(execution, campaign, file, copy, cap, real, measured_tokens(store, MODELS))
         copy.seek(0)
         store.upload(key, copy, "application/json")
     checked = {**campaign.model_dump(exclude_none=True), "rows": len(costs), "images": images}
@@ -91,10 +91,19 @@ def _file(key: str, store: Store) -> Iterator[IO[bytes]]:
         yield file
 
 
+def check_file(campaign: Campaign, file: IO[bytes], cap: int) -> int:
+    """Check every row of a campaign's file, as the campaign itself will; how many images it asks for.
+
+    Raises:
+        InvalidBatch: a row breaks the contract, or the rows ask for more than ``max_images``.
+    """
+    return sum(request.images for request in _checked_rows(campaign, file, cap, ()))
+
+
 def _copy_rows(
     campaign_id: str,
     campaign: Campaign,
-    rows: Iterator[tuple[str, object]],
+    file: IO[bytes],
     copy: IO[bytes],
     cap: int,
     real: Collection[Provider],
@@ -104,30 +113,38 @@ def _copy_rows(
     share = price_share(campaign.economy, campaign.stragglers)
     # US dollars of each row: eight bytes, where a list of floats has thirty-two.
     costs = array("d")
-    images = count = bad = 0
-    named: list[str] = []
+    images = 0
     with _items(copy) as write:
-        for row, (place, given) in enumerate(rows):
-            count = row + 1
-            if count > ROWS:
-                raise InvalidBatch(f"a campaign has at most {ROWS:,} rows")
-            try:
-                request = _checked(given, campaign, cap, real)
-            except InvalidBatch as refusal:
-                bad += 1
-                named += [f"{place}: {refusal}"] if bad <= NAMED_ROWS else []
-                continue
+        for row, request in enumerate(_checked_rows(campaign, file, cap, real)):
             images += request.images
             costs.append(_missing_usd(request, 0, measured) * share)
             write({"row": row, "request": {**request.model_dump(), "resume": f"{campaign_id}-{row}"}})
-    if bad:
-        more = f"; and {bad - NAMED_ROWS} more" if bad > NAMED_ROWS else ""
-        raise InvalidBatch(f"{bad} of {count} rows are refused: {'; '.join(named)}{more}")
+    return costs, images
+
+
+def _checked_rows(campaign: Campaign, file: IO[bytes], cap: int, real: Collection[Provider]) -> Iterator[Request]:
+    """The requests of a file's rows; only at the end is it known that every row is right.
+
+    Raises:
+        InvalidBatch: the file or a row breaks the contract, or the rows ask for more than ``max_images``.
+    """
+    images = count = 0
+    with closing(read_rows(campaign.file, file)) as rows:
+        for _, request in checked_rows(_at_most(ROWS, rows), lambda said: _checked(said, campaign, cap, real)):
+            count += 1
+            images += request.images
+            yield request
     if not count:
         raise InvalidBatch(f"{campaign.file} has no rows")
     if images > campaign.max_images:
         raise InvalidBatch(f"{campaign.file} asks for {images} images; max_images allows {campaign.max_images}")
-    return costs, images
+
+
+def _at_most(most: int, rows: Iterator[Row]) -> Iterator[Row]:
+    for count, row in enumerate(rows):
+        if count == most:
+            raise InvalidBatch(f"a campaign has at most {most:,} rows")
+        yield row
 
 
 def price_share(economy: bool, stragglers: str) -> float:
@@ -135,10 +152,7 @@ def price_share(economy: bool, stragglers: str) -> float:
     return BATCH_SHARE if economy and stragglers == "fail" else 1.0
 
 
-def _checked(given: object, campaign: Campaign, cap: int, real: Collection[Provider]) -> Request:
-    if not isinstance(given, dict):
-        raise InvalidBatch("a row is an object with title and models")
-    said = {name: value for name, value in given.items() if value is not None}
+def _checked(said: dict[str, Any], campaign: Campaign, cap: int, real: Collection[Provider]) -> Request:
     if other := [name for name in NOT_OF_ROWS if name in said]:
         raise InvalidBatch(f"{other[0]} is not for a campaign, whose rows have one image by each model")
     request = parse_request("generateThumbnails", {**campaign.defaults, **said}, cap, real)

@@ -1,5 +1,6 @@
 """Every check on a request. One that passes costs money; one that fails costs nothing."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from thumbnails.requests.models import (
     TITLE_CHARACTERS,
     Campaign,
     Cell,
+    Options,
     Request,
     Task,
     variants_of,
@@ -26,6 +28,12 @@ MOST_PROBLEMS = 100
 NO_TITLE = "prompts must contain at least one title"
 NO_MODEL = "models must contain at least one model"
 CAPPED = "batch is capped at"
+#: What spreadsheets write where a formula has no value, in any language: #REF!, #NAME?, #N/A, #¡DIV/0!, #BEZUG!, #NV,
+#: #Н/Д, Err:502, and ### where a column is too narrow; or the formula itself.
+_NO_VALUE = re.compile(
+    r"#[¡¿]?[^\W\d_]+(?:[/ _][^\W\d_]+)*(?:/0)?[!?]|#[^\W\d_]{1,2}/[^\W\d_]{1,2}!?|#{3,}|ERR:\d{3}|LOADING(?:\.\.\.|…)"
+    r"|#(?:NV|YOK|SAKNAS|HIÁNYZIK|GETTING_DATA|NENÍ_K_DISPOZICI)!?|=[^\s=].*"
+)
 #: A message that names several problems ends with the number of the rest where it would be longer.
 MESSAGE_CHARACTERS = 1000
 
@@ -82,15 +90,25 @@ def parse_campaign(value: object, real: Collection[Provider] = ()) -> Campaign:
     given = {name: item for name, item in value.items() if item is not None}
     if "max_images" not in given:
         raise InvalidBatch("a campaign needs max_images, the most images that it may make and pay for")
+    problems: list[Problem] = []
+    campaign = None
     try:
         campaign = Campaign.model_validate(given)
     except ValidationError as error:
-        raise refusal(shape_problems(error)) from None
-    if campaign.stragglers == "live" and not campaign.economy:
-        raise InvalidBatch("stragglers says what becomes of what no batch made: it goes with economy")
-    # What is wrong for every row is said once.
-    one_row = {"models": [next(iter(MODELS))], **campaign.defaults}
-    parse_request("generateThumbnails", one_row, len(MODELS), real, titles_follow=True)
+        problems += shape_problems(error)
+    if campaign and campaign.stragglers == "live" and not campaign.economy:
+        wrong = "stragglers says what becomes of what no batch made: it goes with economy"
+        problems.append(Problem("stragglers", wrong))
+    spoilt = {problem.field for problem in problems}
+    shared = {name: given[name] for name in Options.model_fields if name in given and name not in spoilt}
+    try:
+        # What is wrong for every row is said once.
+        one_row = {"models": [next(iter(MODELS))], **shared}
+        parse_request("generateThumbnails", one_row, len(MODELS), real, titles_follow=True)
+    except InvalidBatch as refused:
+        problems += [problem for problem in refused.problems if problem not in problems]
+    if problems or campaign is None:
+        raise with_every_problem(refusal(problems))
     return campaign
 
 
@@ -108,7 +126,7 @@ def parse_cell(value: object, *, run_id: str, real: Collection[Provider] = ()) -
     try:
         cell = Cell.model_validate(value)
     except ValidationError as error:
-        raise refusal(shape_problems(error)) from None
+        raise with_every_problem(refusal(shape_problems(error))) from None
     cell = cell.model_copy(
         update={"run_id": cell.run_id or run_id, "execution": cell.execution or cell.run_id or run_id}
     )
@@ -118,7 +136,7 @@ def parse_cell(value: object, *, run_id: str, real: Collection[Provider] = ()) -
         *_retired_problems(["model"], [cell.model], real),
     ]
     if problems:
-        raise refusal(problems)
+        raise with_every_problem(refusal(problems))
     return cell
 
 
@@ -153,6 +171,8 @@ def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prom
     for place, title in titles:
         if not low <= len(title) <= high:
             yield Problem(place, f"{place}: a title has {low} to {high} characters, this one has {len(title)}")
+        elif _has_no_value(title):
+            yield Problem(place, f"{place}: {quoted(title)} is what a spreadsheet writes for a formula that failed")
         elif not any(character.isprintable() and character != " " for character in title):
             yield Problem(
                 place, f"{place}: a title has {low} to {high} characters, and this one has no visible character"
@@ -161,8 +181,17 @@ def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prom
         ("extra_prompt", extra_prompt, EXTRA_PROMPT_CHARACTERS),
         ("context", context, CONTEXT_CHARACTERS),
     ):
-        if len(text) > limit:
+        if _has_no_value(text):
+            yield Problem(place, f"{place}: {quoted(text)} is what a spreadsheet writes for a formula that failed")
+        elif len(text) > limit:
             yield Problem(place, f"{place} has at most {limit} characters, this one has {len(text)}")
+
+
+def _has_no_value(text: str) -> bool:
+    """Whether a text is what a spreadsheet writes for a formula that failed, or the formula."""
+    if not text.startswith(("#", "=", "Err:", "Loading")):
+        return False
+    return bool(_NO_VALUE.fullmatch(text.upper())) and (text[0] != "#" or text == text.upper())
 
 
 def _name_problems(places: list[str], models: list[str], style: str, template: str, font: str) -> Iterator[Problem]:

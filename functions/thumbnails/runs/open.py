@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from thumbnails.aws.s3 import Store
 from thumbnails.catalog import Provider
-from thumbnails.errors import DailyBudgetExceeded, InvalidBatch
+from thumbnails.errors import DailyBudgetExceeded, InvalidBatch, quoted
 from thumbnails.images.redraw import resolve_redraw
 from thumbnails.keys import INBOX, REJECTED, S3Object, campaign_budget_key, campaign_prefix, request_key
 from thumbnails.requests.checks import parse_request, with_every_problem
@@ -18,6 +18,8 @@ from thumbnails.runs.budget import BUDGET_DAY, NO_BUDGET, Budget
 from thumbnails.runs.costs import unpaid_usd
 from thumbnails.runs.gallery import show_in_gallery
 from thumbnails.runs.naming import campaign_of_row, check_run_id, is_run_id
+from thumbnails.strict_json import NotJson
+from thumbnails.tables.requests import request_in_file
 
 REASON = "reason.txt"
 #: Of a refused file's name, so that the copy's key is one that S3 takes, in any script.
@@ -67,7 +69,7 @@ def open_run(
 def _open_run(
     task: Task, execution: str, asked: object, store: Store, cap: int, budget: Budget, real: Collection[Provider]
 ) -> tuple[str, Request]:
-    value = store.read_request(asked.key, asked.bucket, asked.version) if isinstance(asked, S3Object) else asked
+    value = _in_file(task, asked, store) if isinstance(asked, S3Object) else asked
     run_id, begins = execution, True
     if isinstance(value, dict) and value.get("resume") is not None:
         value = dict(value)
@@ -102,6 +104,13 @@ def stragglers_of(run_id: str, execution: str, store: Store) -> str:
     stored = store.get(f"{campaign_prefix(row[0])}campaign.json") if row else None
     checked = json.loads(stored.body) if stored else {}
     return str(checked["stragglers"]) if checked.get("economy") else ""
+
+
+def _in_file(task: Task, file: S3Object, store: Store) -> object:
+    try:
+        return request_in_file(file.key, store.request_file(file.key, file.bucket, file.version), task)
+    except NotJson as error:
+        raise InvalidBatch(f"{quoted(f's3://{file.bucket}/{file.key}', 200)[1:-1]} is not JSON: {error}") from None
 
 
 def at_once(request: Request, images: int) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""Files of titles as people have them: exports of spreadsheets, and JSON."""
