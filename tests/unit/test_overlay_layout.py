@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw
 from thumbnails.catalog import FONTS, TEMPLATES
 from thumbnails.images.overlay.layout import Layout, measure, normalise
 from thumbnails.images.overlay.templates import LINE_HEIGHT, MAX_SIZE, MIN_SIZE
-from thumbnails.images.overlay.typefaces import FOLDER, choose_fonts, face
+from thumbnails.images.overlay.coverage import FOLDER
+from thumbnails.images.overlay.typefaces import choose_fonts, face
 
 SCRIPTS = {
     "Latin": "Zażółć gęślą jaźń: naïve façades of Dvořák’s œuvre",
@@ -225,15 +226,15 @@ def test_an_arabic_ellipsis_stands_at_the_left_end() -> None:
 
 
 def test_missing_characters_are_named_once_and_leave_no_gap() -> None:
-    layout = measure("Old 𒀀𒀀 script 𒁀", "bottom-bar", "inter")
-    assert layout.missing == ("𒀀", "𒁀")
+    layout = measure("Old 𞊐𞊐 script 𞊑", "bottom-bar", "inter")
+    assert layout.missing == ("𞊐", "𞊑")
     assert [line.text for line in layout.lines] == ["Old script"]
 
 
 def test_a_title_of_missing_characters_alone_leaves_the_picture_bare() -> None:
-    layout = measure("𒀀𒁀", "overlay-center", "inter")
+    layout = measure("𞊐𞊑", "overlay-center", "inter")
     assert layout.lines == ()
-    assert layout.missing == ("𒀀", "𒁀")
+    assert layout.missing == ("𞊐", "𞊑")
 
 
 @pytest.mark.parametrize("title", ["", "   ", "\u200b", "\u00a0 \u00a0", "\u3164", "\u2800"])

@@ -183,7 +183,7 @@ def _shape(text: _Text, cut: _Cut, size: int) -> _Shape:
         if mask.width:
             inks.append((x + left, top, x + left + mask.width, top + mask.height))
         pen += advance(characters, font, direction, size)
-    lefts, tops, rights, bottoms = zip(*(inks or [(0, 0, round(pen), 0)]), strict=True)
+    lefts, tops, rights, bottoms = zip(*(inks or [(0, 0, 0, 0)]), strict=True)
     return _Shape(tuple(placed), (min(lefts), min(tops), max(rights), max(bottoms)))
 
 
