@@ -6,9 +6,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from thumbnails.catalog import FONTS, TEMPLATES
+from thumbnails.images.overlay.coverage import FOLDER
 from thumbnails.images.overlay.layout import Layout, measure, normalise
 from thumbnails.images.overlay.templates import LINE_HEIGHT, MAX_SIZE, MIN_SIZE
-from thumbnails.images.overlay.coverage import FOLDER
 from thumbnails.images.overlay.typefaces import choose_fonts, face
 
 SCRIPTS = {
@@ -247,8 +247,10 @@ def test_a_title_without_ink_leaves_the_picture_bare(title: str) -> None:
     [
         ("  two\n lines\tand  spaces ", "two lines and spaces"),
         ("e\u0301", "é"),
-        ("a\u202eb\u2066c\u0000d\ufeff", "abcd"),
-        ("soft\u00adhyphen", "softhyphen"),
+        ("a\u0000b\u3164c\ufeff", "abc"),
+        ("\u2060soft\u00adhyphen\u00ad", "soft\u00adhyphen"),
+        ("a\ufeffb", "a\u2060b"),
+        ("a\u2067b\u2069", "a\u2067b\u2069"),
         ("keep\u00a0together", "keep\u00a0together"),
     ],
 )

@@ -56,6 +56,12 @@ def _warnings(layout: Layout) -> tuple[str, ...]:
         named = ", ".join(f"{one[:LETTER]!r} (U+{ord(one[0]):04X})" for one in layout.missing[:NAMED])
         others = f" and {len(layout.missing) - NAMED} others" if len(layout.missing) > NAMED else ""
         warnings.append(f"no shipped font has {named}{others}; left out of the title")
+    for one in layout.notes.borrowed:
+        lacking, words = ", ".join(one.lacking[:NAMED]), "1 word is" if one.words == 1 else f"{one.words} words are"
+        more = " and others" if len(one.lacking) > NAMED else ""
+        warnings.append(f"{layout.font} lacks {lacking}{more}: {words} set in {one.font}")
+    if layout.notes.entities:
+        warnings.append(f"HTML entities are drawn as what they mean: {' '.join(layout.notes.entities[:NAMED])}")
     if layout.shortened:
         warnings.append(f"the title is too long for {layout.template} even at the least size; it ends in an ellipsis")
     return tuple(warnings)

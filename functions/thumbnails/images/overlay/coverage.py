@@ -98,6 +98,15 @@ def lacking(text: str, font: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class Borrowed:
+    """How many words the chosen font has in part and another font has whole, and which letters it lacks for them."""
+
+    font: str
+    words: int
+    lacking: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Chosen:
     """What draws a title.
 
@@ -105,14 +114,13 @@ class Chosen:
         text: the title without what no font has, and with plain letters for styled ones that none has.
         fonts: a font for each character of ``text``. A grapheme cluster (UAX #29) is never split over two fonts.
         missing: what no font has, in the order of its appearance.
-        borrowed: of the words whose letters the chosen font has in part, by the font that they are set in: the letters
-            that it lacks, and how many words they are.
+        borrowed: the words that are not in the chosen font because it lacks some of their letters.
     """
 
     text: str
     fonts: tuple[str, ...]
     missing: tuple[str, ...]
-    borrowed: dict[str, tuple[tuple[str, ...], int]]
+    borrowed: tuple[Borrowed, ...]
 
 
 def choose(title: str, font: str, emoji: Emoji = "colour") -> Chosen:
@@ -124,7 +132,7 @@ def choose(title: str, font: str, emoji: Emoji = "colour") -> Chosen:
         emoji: whether emoji are drawn in colour, where the colour font has them.
     """
     if all(_has(font, character) for character in set(title)) and not _EMOJI_CLUSTER.search(title):
-        return Chosen(title, (font,) * len(title), (), {})
+        return Chosen(title, (font,) * len(title), (), ())
     title = _in_plain_letters(title, font)
     rank = _rank(title)
     words, borrowed = _fonts_of_words(title, font, rank)
@@ -148,15 +156,14 @@ def choose(title: str, font: str, emoji: Emoji = "colour") -> Chosen:
             base = visible[0]
             name = next(iter(_able(base, font, rank)), None)
             missing += [one for one in visible if not _able(one, font, rank)] or [cluster]
-            cluster = base if name else ""
-        kept.append(cluster)
-        fonts += [name or font] * len(cluster)
+            kept.append(base if name else "")
+        else:
+            kept.append(cluster)
+        fonts += [name or font] * len(kept[-1])
     return Chosen("".join(kept), tuple(fonts), tuple(dict.fromkeys(missing)), borrowed)
 
 
-def _font_of(
-    cluster: str, visible: str, font: str, before: str, emoji: Emoji, rank: dict[str, int]
-) -> str | None:
+def _font_of(cluster: str, visible: str, font: str, before: str, emoji: Emoji, rank: dict[str, int]) -> str | None:
     able = _able(visible, font, rank)
     if _EMOJI_CLUSTER.match(cluster):
         for name in (_COLOUR, _MONO) if emoji == "colour" else (_MONO, _COLOUR):
@@ -168,12 +175,10 @@ def _font_of(
     return able[0] if able else None
 
 
-def _fonts_of_words(
-    title: str, font: str, rank: dict[str, int]
-) -> tuple[dict[int, str], dict[str, tuple[tuple[str, ...], int]]]:
+def _fonts_of_words(title: str, font: str, rank: dict[str, int]) -> tuple[dict[int, str], tuple[Borrowed, ...]]:
     """The font of every character of the words that one font has whole, and what the chosen font lacked for them."""
     fonts: dict[int, str] = {}
-    borrowed: dict[str, tuple[tuple[str, ...], int]] = {}
+    borrowed: dict[str, Borrowed] = {}
     for word in _WORD.finditer(title):
         letters = _IGNORABLE.sub("", word[0])
         able = _able(letters, font, rank)
@@ -182,21 +187,20 @@ def _fonts_of_words(
         fonts.update(dict.fromkeys(range(*word.span()), able[0]))
         lacked = lacking(letters, font)
         if able[0] != font and any(one.isalpha() and one not in lacked for one in letters):
-            named, count = borrowed.get(able[0], ((), 0))
-            borrowed[able[0]] = tuple(dict.fromkeys((*named, *lacked))), count + 1
-    return fonts, borrowed
+            before = borrowed.get(able[0], Borrowed(able[0], 0, ()))
+            named = tuple(dict.fromkeys((*before.lacking, *lacked)))
+            borrowed[able[0]] = Borrowed(able[0], before.words + 1, named)
+    return fonts, tuple(borrowed.values())
 
 
 def _in_plain_letters(title: str, font: str) -> str:
     """The title with compatibility letters (NFKC) for those that no font has, where some font has these."""
-    plain = []
-    for character in title:
-        if not (character.isspace() or _IGNORABLE.match(character) or _shipped(character) or _has(font, character)):
-            letters = unicodedata.normalize("NFKC", character)
-            if all(_shipped(one) or _has(font, one) for one in letters):
-                character = letters
-        plain.append(character)
-    return "".join(plain)
+
+    def drawn(letters: str) -> bool:
+        return all(one.isspace() or _IGNORABLE.match(one) or _shipped(one) or _has(font, one) for one in letters)
+
+    plain = ((one, one if drawn(one) else unicodedata.normalize("NFKC", one)) for one in title)
+    return "".join(letters if drawn(letters) else one for one, letters in plain)
 
 
 def _able(characters: str, font: str, rank: dict[str, int]) -> list[str]:

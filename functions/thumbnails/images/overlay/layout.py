@@ -10,10 +10,11 @@ from functools import lru_cache
 from typing import Any
 
 import bidi.algorithm as uax9
-import regex
 
 from thumbnails.images.overlay.breaks import Break, Tier, find_breaks
+from thumbnails.images.overlay.coverage import Borrowed, Emoji, choose
 from thumbnails.images.overlay.templates import LINE_HEIGHT, MAX_SIZE, MIN_SIZE, TEMPLATES, Box, Template
+from thumbnails.images.overlay.text import UNDRAWN, Typography, normalise, prepare
 from thumbnails.images.overlay.typefaces import Direction, advance, choose_fonts, render, rise_and_fall
 
 # Titles are measured once at this size and scaled: the fonts' outlines are linear, and the result is checked.
@@ -22,16 +23,6 @@ _REFERENCE = 200
 # makes it larger by the factor; the second size is enough then, since every further pixel costs more hyphens.
 _TOO_SMALL, _LARGE_ENOUGH, _WORTH_BREAKING_UP = 40, 56, 1.4
 _ELLIPSIS = "…"
-
-_SPACES = regex.compile(r"[\t\n\v\f\r \u1680\u2000-\u200a\u2028\u2029\u205f\u3000]+")
-# Control characters, invisible fillers, and the bidi controls that only matter between paragraphs.
-_UNSET = regex.compile(
-    r"[\p{Cc}\p{Cs}\ufeff\ufffc\u00ad\u202a-\u202e\u2060-\u2069\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0]"
-)
-_ENDS = regex.compile(r"^[\s\u200b]+|[\s\u200b]+$")
-# No script stacks more marks on a letter; titles that do would leave any box.
-_PILED_MARKS = regex.compile(r"(\p{M}{5})\p{M}+")
-_ZERO_WIDTH_SPACE = "\u200b"
 
 
 @dataclass(frozen=True)
@@ -55,19 +46,33 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Notes:
+    """What setting a title did that its writer should know."""
+
+    missing: tuple[str, ...] = ()
+    borrowed: tuple[Borrowed, ...] = ()
+    entities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Layout:
     """A title set into a template.
 
-    ``size`` is in pixels per em. ``missing`` are the characters that no shipped font has, and ``shortened`` says that
-    the title ends in an ellipsis.
+    ``size`` is in pixels per em. ``notes`` says what its writer should know, and ``shortened`` that it ends in an
+    ellipsis.
     """
 
     template: str
     font: str
     size: int
     lines: tuple[Line, ...]
-    missing: tuple[str, ...]
+    notes: Notes
     shortened: bool
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The characters that no font has."""
+        return self.notes.missing
 
 
 @dataclass(frozen=True)
@@ -97,48 +102,109 @@ class _Shape:
 
 
 @lru_cache(maxsize=2)
-def measure(title: str, template: str, font: str) -> Layout:
+def measure(title: str, template: str, font: str, typography: Typography = "as-is", emoji: Emoji = "colour") -> Layout:
     """Set ``title`` into the box of ``template`` in ``font`` (names of the catalogue), without drawing it.
 
     The size is the largest of 32–80 px at which the title fits; at 32 px a title that is still too long ends in an
     ellipsis. Raises KeyError for a template that isn't in the catalogue.
     """
-    return _Fit(TEMPLATES[template], template, font).layout(title)
+    return _Fit(TEMPLATES[template], template, font, typography, emoji).layout(title)
 
 
-def normalise(title: str) -> str:
-    """The title as one line of composed characters (NFC), with single spaces and without control characters."""
-    clean = _UNSET.sub("", _SPACES.sub(" ", unicodedata.normalize("NFC", title)))
-    return str(_ENDS.sub("", _PILED_MARKS.sub(r"\1", _SPACES.sub(" ", clean))))
+_FROM_THE_RIGHT = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})
+# Left-to-right, right-to-left and first-strong isolates, and what ends them (UAX #9, table 4).
+# As deep as python-bidi goes, to the left.
+_DEEPEST = 60
+_ISOLATES, _POP = "\u2066\u2067\u2068", "\u2069"
 
 
-def _embedding_levels(text: str) -> tuple[tuple[int, ...], bool]:
-    """Each character's embedding level by UAX #9, and whether the paragraph reads from right to left."""
-    if not any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in text):
+def _embedding_levels(text: str, base: int | None = None) -> tuple[tuple[int, ...], bool]:
+    """Each character's embedding level by UAX #9, and whether the paragraph reads from right to left.
+
+    python-bidi knows the rules of before there were isolates. What is in one is a text of its own: for the text around
+    it, one neutral character (X5a–X5c, BD13).
+
+    Args:
+        text: one line.
+        base: the paragraph's level; told by its first strong character where it is left out (P2, P3).
+    """
+    if base is None and not any(
+        unicodedata.bidirectional(one) in ("R", "AL", "AN", "RLE", "RLO", "RLI") for one in text
+    ):
         return (0,) * len(text), False
-    # Characters newer than Python's own tables (recent emoji) count as neutral, as U+FFFC is.
-    text = "".join(character if unicodedata.bidirectional(character) else "\ufffc" for character in text)
+    isolated = list(_isolated(text))
+    around = [_NEUTRAL if any(start <= at < end for start, end in isolated) else one for at, one in enumerate(text)]
+    if base is None:
+        base = uax9.get_base_level("".join(_known(one) for one in around))
+    levels = list(_levels_without_isolates("".join(around), base))
+    for start, end in isolated:
+        # The isolate's own two characters stand as deep as what is around them, and its text at the next fitting level.
+        inside = text[start + 1 : end - 1] if text[end - 1] == _POP else text[start + 1 : end]
+        first = {"\u2066": 0, "\u2067": 1}.get(text[start])
+        if first is None:
+            first = uax9.get_base_level("".join(map(_known, _outside_isolates(inside))))
+        deeper = levels[start] + 1 if (levels[start] + 1) % 2 == first else levels[start] + 2
+        levels[start + 1 : start + 1 + len(inside)] = _embedding_levels(inside, min(deeper, _DEEPEST - first))[0]
+    return tuple(levels), base % 2 == 1
+
+
+_NEUTRAL = "\ufffc"
+
+
+def _known(character: str) -> str:
+    """Characters newer than Python's own tables (recent emoji) count as neutral, as what ends no isolate does."""
+    return character if unicodedata.bidirectional(character) and character != _POP else _NEUTRAL
+
+
+def _isolated(text: str) -> Iterator[tuple[int, int]]:
+    """Where the outermost isolates begin and end, with the characters that say so."""
+    depth = start = 0
+    for at, character in enumerate(text):
+        if character in _ISOLATES:
+            start = at if depth == 0 else start
+            depth += 1
+        elif character == _POP and depth:
+            depth -= 1
+            if depth == 0:
+                yield start, at + 1
+    if depth:
+        yield start, len(text)
+
+
+def _outside_isolates(text: str) -> str:
+    kept, at = "", 0
+    for start, end in _isolated(text):
+        kept, at = kept + text[at:start], end
+    return kept + text[at:]
+
+
+def _levels_without_isolates(text: str, base: int) -> Iterator[int]:
+    text = "".join(map(_known, text))
     storage: dict[str, Any] = uax9.get_empty_storage()
-    base = uax9.get_base_level(text)
-    storage.update(base_level=base, base_dir=("L", "R")[base])
+    storage.update(base_level=base, base_dir=("L", "R")[base % 2])
     uax9.get_embedding_levels(text, storage)
     uax9.explicit_embed_and_overrides(storage)
     uax9.resolve_weak_types(storage)
     uax9.resolve_neutral_types(storage, False)
     uax9.resolve_implicit_levels(storage, False)
-    # Rule X9 drops joiners and the like; each stays with the character before it.
+    # Rule X9 drops embeddings, joiners and the like; each stays with the character before it.
     resolved = (character["level"] for character in storage["chars"])
-    levels: list[int] = []
+    level = base
     for character in text:
-        dropped = unicodedata.bidirectional(character) in uax9.X9_REMOVED
-        levels.append((levels[-1] if levels else base) if dropped else next(resolved))
-    return tuple(levels), base == 1
+        if unicodedata.bidirectional(character) not in uax9.X9_REMOVED:
+            level = next(resolved)
+        yield level
 
 
-def _prepare(text: str, font: str) -> tuple[_Text, tuple[str, ...]]:
-    kept, fonts, missing = choose_fonts(text, font)
-    levels, rtl = _embedding_levels(kept)
-    return _Text(kept, tuple(fonts), levels, rtl), tuple(missing)
+def _prepare(title: str, font: str, typography: Typography = "as-is", emoji: Emoji = "colour") -> tuple[_Text, Notes]:
+    prepared = prepare(title, typography)
+    chosen = choose(prepared.text, font, emoji)
+    notes = Notes(chosen.missing, chosen.borrowed, prepared.entities)
+    # Leaving characters out can leave spaces at an end, or two in a row.
+    if (again := normalise(chosen.text)) != chosen.text:
+        chosen = choose(again, font, emoji)
+    levels, rtl = _embedding_levels(chosen.text)
+    return _Text(chosen.text, chosen.fonts, levels, rtl), notes
 
 
 def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tuple[str, str, Direction]]:
@@ -166,7 +232,7 @@ def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tup
             runs[at:stop] = runs[at:stop][::-1]
             at = max(stop, at + 1)
     for characters, font, level in runs:
-        drawn = characters.replace(_ZERO_WIDTH_SPACE, "")
+        drawn = UNDRAWN.sub("", characters)
         if drawn:
             yield drawn, font, "rtl" if level % 2 else "ltr"
 
@@ -219,18 +285,16 @@ class _Piece:
 class _Fit:
     """Finds size and breaks of one title in one box."""
 
-    def __init__(self, template: Template, name: str, font: str) -> None:
+    def __init__(self, template: Template, name: str, font: str, typography: Typography, emoji: Emoji) -> None:
         self._template, self._name, self._font = template, name, font
+        self._typography, self._emoji = typography, emoji
         left, top, right, bottom = template.box
         self._width, self._height = right - left, bottom - top
 
     def layout(self, title: str) -> Layout:
-        text, missing = _prepare(normalise(title), self._font)
-        # Leaving characters out can leave spaces at an end, or two in a row.
-        if normalise(text.text) != text.text:
-            text, _ = _prepare(normalise(text.text), self._font)
+        text, notes = _prepare(title, self._font, self._typography, self._emoji)
         if not text.text:
-            return Layout(self._name, self._font, MAX_SIZE, (), missing, shortened=False)
+            return Layout(self._name, self._font, MAX_SIZE, (), notes, shortened=False)
         best: tuple[int, list[_Cut]] | None = None
         for tier in Tier:
             if best and (best[0] >= _TOO_SMALL or tier == Tier.CLUSTER):
@@ -242,7 +306,7 @@ class _Fit:
         lines = self._place(text, size, cuts)
         if all(line.ink[0] == line.ink[2] for line in lines):
             lines = ()  # spaces and invisible characters alone
-        return Layout(self._name, self._font, size, lines, missing, shortened=best is None)
+        return Layout(self._name, self._font, size, lines, notes, shortened=best is None)
 
     def _pieces(self, text: _Text, tier: Tier, end: int, suffix: str = "") -> list[_Piece]:
         hyphen = advance("-", self._font, "ltr", _REFERENCE) / _REFERENCE
