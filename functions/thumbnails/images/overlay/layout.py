@@ -458,6 +458,6 @@ class _Fit:
             shift = edge - shape.ink[0]
             ink = (edge, baseline + shape.ink[1], edge + shape.width, baseline + shape.ink[3])
             runs = tuple(Run(run.text, run.font, run.direction, run.x + shift) for run in shape.runs)
-            lines.append(Line(text.text[start:end] + suffix, runs, baseline, ink))
+            lines.append(Line(UNDRAWN.sub("", text.text[start:end]) + suffix, runs, baseline, ink))
             baseline += _step(size)
         return tuple(lines)
