@@ -3,7 +3,7 @@
 import json
 from copy import deepcopy
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, Server
@@ -22,6 +22,7 @@ from thumbnails.catalog import (
     STYLES,
     TEMPLATES,
 )
+from thumbnails.images.overlay.templates import Typography
 from thumbnails.requests.models import (
     CONTEXT_CHARACTERS,
     EXTRA_PROMPT_CHARACTERS,
@@ -30,6 +31,7 @@ from thumbnails.requests.models import (
     POSITIONS,
     TITLE_CHARACTERS,
     WAIT_SECONDS,
+    MissingGlyphs,
 )
 
 TITLE = "Fan-out thumbnails"
@@ -169,6 +171,16 @@ def _request(first: str) -> dict[str, Any]:
             "maximum": MOST_VARIANTS,
             "default": 1,
             "description": "Pictures of each title by each model whose API makes several a call; one by any other.",
+        },
+        "missing_glyphs": {
+            "enum": list(get_args(MissingGlyphs)),
+            "default": "refuse",
+            "description": "What becomes of a title with letters that no font has: refused, or drawn without them.",
+        },
+        "typography": {
+            "enum": list(get_args(Typography)),
+            "default": "as-is",
+            "description": "Whether straight quotes and apostrophes become those of the title's language.",
         },
         "only": {
             "type": "array",

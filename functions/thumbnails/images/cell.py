@@ -187,7 +187,7 @@ def _paid(cell: Cell, asked: Picture, variants: list[int], store: Store, generat
     store.check_room(ROOM_BYTES)
     order = replace(asked.order, pictures=len(variants))
     with ThreadPoolExecutor(1) as meanwhile:
-        meanwhile.submit(prepare_title, cell.title, cell.template, cell.font)
+        meanwhile.submit(prepare_title, cell.title, cell.template, cell.font, cell.typography)
         try:
             answer = generate(order, asked.prompt)
         except UnusableAnswer as error:
@@ -213,7 +213,7 @@ def _paid(cell: Cell, asked: Picture, variants: list[int], store: Store, generat
 
 
 def _draw(cell: Cell, key: str, of_image: str, original: _Original, order: Order, store: Store) -> Drawn:
-    finished = draw_overlay(original.picture, cell.title, cell.template, cell.font)
+    finished = draw_overlay(original.picture, cell.title, cell.template, cell.font, cell.typography)
     drawn = Drawn(key, original.paid_by, (*_size_warnings(original.picture, order), *finished.warnings), original.cost)
     metadata = {
         "digest": of_image,

@@ -30,5 +30,6 @@ def picture_digest(order: Order, prompt: str) -> str:
 
 
 def image_digest(of_picture: str, cell: Cell) -> str:
-    """Of a finished image: the picture, the title, the template and the font."""
-    return digest(of_picture, cell.title, cell.template, cell.font)
+    """Of a finished image: the picture, the title, the template and the font, and what else is asked of its drawing."""
+    asked = [] if cell.typography == "as-is" else [cell.typography]
+    return digest(of_picture, cell.title, cell.template, cell.font, *asked)

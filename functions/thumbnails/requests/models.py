@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_QUALITY, DEFAULT_STYLE, DEFAULT_TEMPLATE, MODELS, Quality
+from thumbnails.images.overlay.templates import Typography
 from thumbnails.runs.naming import RUN_ID
 
 Task = Literal["generateBatch", "generateThumbnails"]
@@ -30,6 +31,9 @@ POSITIONS = ("models", "style", "template", "font", "context", "extra_prompt")
 
 #: What becomes of a picture that no half-price batch made.
 Stragglers = Literal["fail", "live"]
+
+#: What becomes of a title with letters that no font has.
+MissingGlyphs = Literal["refuse", "allow"]
 
 #: A cell's row and column.
 Place = tuple[int, int]
@@ -63,6 +67,8 @@ class Options(BaseModel):
     ``redraw`` names a run whose pictures are drawn on again, row by row and model by model, whatever the titles say.
     ``variants`` pictures are made of each title by each model whose API makes several a call, one by any other.
     ``only`` names the cells that are made, by row and column from 0; all of them where it is empty.
+    ``missing_glyphs`` says whether a title is refused, or drawn without them, where no font has some of its letters, and
+    ``typography`` whether its straight quotes and apostrophes become those of its language.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,6 +85,8 @@ class Options(BaseModel):
     quality: Quality = DEFAULT_QUALITY
     variants: Variants = 1
     only: list[tuple[Index, Index]] = []
+    missing_glyphs: MissingGlyphs = "refuse"
+    typography: Typography = "as-is"
 
     @property
     def titles(self) -> list[str]:
@@ -229,6 +237,8 @@ class Campaign(BaseModel):
     reuse: StrictBool | None = None
     max_wait_seconds: WaitSeconds | None = None
     quality: Quality | None = None
+    missing_glyphs: MissingGlyphs | None = None
+    typography: Typography | None = None
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -261,6 +271,8 @@ class Cell(BaseModel):
     economy: Literal["", Stragglers] = ""
     quality: Quality = DEFAULT_QUALITY
     variants: Variants = 1
+    missing_glyphs: MissingGlyphs = "refuse"
+    typography: Typography = "as-is"
     run_id: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     execution: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     row: Index = 0

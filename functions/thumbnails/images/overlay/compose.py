@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from thumbnails.images.overlay import picture as pictures
 from thumbnails.images.overlay.layout import Layout, measure
-from thumbnails.images.overlay.templates import HEIGHT, TEMPLATES, WIDTH, Box
+from thumbnails.images.overlay.templates import HEIGHT, TEMPLATES, WIDTH, Box, Typography
 from thumbnails.images.overlay.typefaces import render
 
 # WCAG 2.2 asks for 4.5 : 1 (SC 1.4.3); the rest is room for what the JPEG does to the darkened picture.
@@ -27,13 +27,13 @@ class Finished:
     warnings: tuple[str, ...]
 
 
-def draw_overlay(picture: bytes, title: str, template: str, font: str) -> Finished:
+def draw_overlay(picture: bytes, title: str, template: str, font: str, typography: Typography = "as-is") -> Finished:
     """Cut ``picture`` to 1200 × 630, set ``title`` over it in white and encode it as a JPEG.
 
     ``template`` and ``font`` are names of the catalogue (KeyError for others). Warnings name what could not be shown
     as asked. Raises UnusablePicture for bytes that are no picture, cut short or too large to open.
     """
-    layout = measure(title, template, font)
+    layout = measure(title, template, font, typography)
     canvas = pictures.open_picture(picture)
     darken(canvas, layout)
     sharp = _chroma_would_bleed(canvas, layout)
@@ -41,9 +41,9 @@ def draw_overlay(picture: bytes, title: str, template: str, font: str) -> Finish
     return Finished(pictures.encode(canvas, sharp), _warnings(layout))
 
 
-def prepare_title(title: str, template: str, font: str) -> None:
+def prepare_title(title: str, template: str, font: str, typography: Typography = "as-is") -> None:
     """Do ahead, and keep, all that ``draw_overlay`` does for a title whatever its picture."""
-    layout = measure(title, template, font)
+    layout = measure(title, template, font, typography)
     if layout.lines:
         _title_mask(layout)
         if not TEMPLATES[template].panel:

@@ -13,8 +13,8 @@ import bidi.algorithm as uax9
 
 from thumbnails.images.overlay.breaks import Break, Tier, find_breaks
 from thumbnails.images.overlay.coverage import Borrowed, Emoji, choose
-from thumbnails.images.overlay.templates import LINE_HEIGHT, MAX_SIZE, MIN_SIZE, TEMPLATES, Box, Template
-from thumbnails.images.overlay.text import UNDRAWN, Typography, normalise, prepare
+from thumbnails.images.overlay.templates import LINE_HEIGHT, MAX_SIZE, MIN_SIZE, TEMPLATES, Box, Template, Typography
+from thumbnails.images.overlay.text import UNDRAWN, normalise, prepare
 from thumbnails.images.overlay.typefaces import Direction, advance, choose_fonts, render, rise_and_fall
 
 # Titles are measured once at this size and scaled: the fonts' outlines are linear, and the result is checked.

@@ -10,6 +10,9 @@ WIDTH, HEIGHT = 1200, 630
 MAX_SIZE, MIN_SIZE = 80, 32
 LINE_HEIGHT = 1.25
 
+#: What becomes of straight quotes and apostrophes.
+Typography = Literal["as-is", "smart"]
+
 # Left, upper, right and lower edge in pixels of the canvas; right and lower are the first pixels outside.
 Box = tuple[int, int, int, int]
 

@@ -6,12 +6,10 @@ Nothing here imports Pillow: checking a request asks which of these letters can 
 import html
 import unicodedata
 from dataclasses import dataclass
-from typing import Literal
 
 import regex
 
-#: What becomes of straight quotes and apostrophes.
-Typography = Literal["as-is", "smart"]
+from thumbnails.images.overlay.templates import Typography
 
 _SPACES = regex.compile(r"[\t\n\v\f\r \u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000]+")
 # Control characters and invisible fillers. Joiners, soft hyphens and the controls of UAX #9 mean something, and stay.
