@@ -87,6 +87,8 @@ def test_what_is_left_out_has_a_default() -> None:
         "quality": "standard",
         "variants": 1,
         "only": [],
+        "missing_glyphs": "refuse",
+        "typography": "as-is",
     }
 
 

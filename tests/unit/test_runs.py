@@ -30,6 +30,8 @@ CHECKED = {
     "quality": "standard",
     "variants": 1,
     "only": [],
+    "missing_glyphs": "refuse",
+    "typography": "as-is",
 }
 CAP = 50
 #: The same as the state machine reads it.

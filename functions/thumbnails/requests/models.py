@@ -67,7 +67,7 @@ class Options(BaseModel):
     ``redraw`` names a run whose pictures are drawn on again, row by row and model by model, whatever the titles say.
     ``variants`` pictures are made of each title by each model whose API makes several a call, one by any other.
     ``only`` names the cells that are made, by row and column from 0; all of them where it is empty.
-    ``missing_glyphs`` says whether a title is refused, or drawn without them, where no font has some of its letters, and
+    ``missing_glyphs`` says whether a title with letters that no font has is refused, or drawn without those, and
     ``typography`` whether its straight quotes and apostrophes become those of its language.
     """
 

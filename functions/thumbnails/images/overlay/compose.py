@@ -8,9 +8,10 @@ from typing import cast
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from thumbnails.images.overlay import picture as pictures
+from thumbnails.images.overlay.coverage import COLOURED
 from thumbnails.images.overlay.layout import Layout, measure
 from thumbnails.images.overlay.templates import HEIGHT, TEMPLATES, WIDTH, Box, Typography
-from thumbnails.images.overlay.typefaces import render
+from thumbnails.images.overlay.typefaces import colours, render
 
 # WCAG 2.2 asks for 4.5 : 1 (SC 1.4.3); the rest is room for what the JPEG does to the darkened picture.
 CONTRAST = 4.8
@@ -125,10 +126,13 @@ def darken(canvas: Image.Image, layout: Layout) -> None:
 
 
 def draw_title(canvas: Image.Image, layout: Layout) -> None:
-    """Set the title's runs on their baselines, in white."""
+    """Set the title's runs on their baselines, in white, and emoji in their colours."""
     if layout.lines:
         box, mask = _title_mask(layout)
-        canvas.paste("white", box, mask)
+        emoji = _emoji(layout)
+        canvas.paste("white", box, emoji[0] if emoji else mask)
+        if emoji:
+            canvas.paste(emoji[1], box, emoji[1])
 
 
 @lru_cache(maxsize=2)
@@ -141,6 +145,22 @@ def _title_mask(layout: Layout) -> tuple[Box, Image.Image]:
             # Light adds up where two runs overlap, as it does inside one.
             mask.paste(255, (run.x + left - box[0], line.baseline + top - box[1]), ink)
     return box, mask
+
+
+@lru_cache(maxsize=2)
+def _emoji(layout: Layout) -> tuple[Image.Image, Image.Image] | None:
+    """The title's mask without its coloured emoji, and a picture (RGBA) of those in its size, where there are any."""
+    coloured = [(line, run) for line in layout.lines for run in line.runs if run.font == COLOURED]
+    if not coloured:
+        return None
+    box, mask = _title_mask(layout)
+    letters, picture = mask.copy(), Image.new("RGBA", mask.size)
+    for line, run in coloured:
+        emoji, (left, top) = colours(run.text, run.direction, layout.size)
+        corner = run.x + left - box[0], line.baseline + top - box[1]
+        letters.paste(0, (*corner, corner[0] + emoji.width, corner[1] + emoji.height))
+        picture.alpha_composite(emoji, corner)
+    return letters, picture
 
 
 # Standard deviations of the blurs, in pixels.
