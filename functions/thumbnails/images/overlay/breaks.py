@@ -240,7 +240,7 @@ def _thai_word_ends(text: str) -> set[int]:
     for run in _THAI_RUN.finditer(text):
         words, longest = _thai_words()
         thai, count = run[0], len(run[0])
-        # For each start, from the last: characters unread, words, less the squares of their lengths; then the end of the
+        # For each start, from the last: characters unread, words, less the squares of their lengths; the end of the
         # first word, and whether it is listed.
         best: list[tuple[int, int, int, int, bool]] = [(0, 0, 0, count, True)] * (count + 1)
         for start in range(count - 1, -1, -1):
