@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "functions"))
 
-from thumbnails.images.overlay import breaks, compose, layout, picture, typefaces
+from thumbnails.images.overlay import breaks, compose, coverage, layout, picture, typefaces
 from thumbnails.images.overlay.templates import HEIGHT, LINE_HEIGHT, TEMPLATES, WIDTH, Template
 
 FONT = "inter"
@@ -80,6 +80,7 @@ def forget_titles() -> None:
         layout.measure,
         breaks.find_breaks,
         compose._title_mask,
+        compose._emoji,
         compose._shadow_and_glow,
         typefaces.render,
         typefaces.advance,
@@ -100,9 +101,9 @@ def plain(data: bytes, title: str, template: Template) -> bytes:
     if template.panel:
         pen.rectangle(template.panel, fill=(0, 0, 0, 199))
     x, y, right, bottom = template.box
-    font, lines = ImageFont.truetype(typefaces.FOLDER / f"{FONT}.ttf", 32), [title]
+    font, lines = ImageFont.truetype(coverage.FOLDER / f"{FONT}.ttf", 32), [title]
     for size in range(80, 31, -2):
-        font = ImageFont.truetype(typefaces.FOLDER / f"{FONT}.ttf", size)
+        font = ImageFont.truetype(coverage.FOLDER / f"{FONT}.ttf", size)
         lines = [""]
         for word in title.split():
             longer = f"{lines[-1]} {word}".strip()
@@ -138,7 +139,7 @@ def image_magick(program: str, path: Path, title: str, template: Template) -> No
         "-fill",
         "white",
         "-font",
-        str(typefaces.FOLDER / f"{FONT}.ttf"),
+        str(coverage.FOLDER / f"{FONT}.ttf"),
         "-gravity",
         gravity,
     ]
@@ -197,7 +198,7 @@ def sharp(path: Path, title: str, template: Template, runs: int) -> float | None
     """sharp's median, timed inside a Node.js process that is warm."""
     job = {
         "file": str(path),
-        "font": str(typefaces.FOLDER / f"{FONT}.ttf"),
+        "font": str(coverage.FOLDER / f"{FONT}.ttf"),
         "title": title,
         "box": template.box,
         "panel": template.panel,
