@@ -6,11 +6,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES, Provider
+from thumbnails.catalog import FONTS, FORMATS, MODELS, STYLES, TEMPLATES, Provider
 from thumbnails.errors import InvalidBatch, Problem, quoted
 from thumbnails.requests.models import (
+    AUTHOR_CHARACTERS,
     CONTEXT_CHARACTERS,
     EXTRA_PROMPT_CHARACTERS,
+    KICKER_CHARACTERS,
     POSITIONS,
     SHAPES,
     TITLE_CHARACTERS,
@@ -55,7 +57,7 @@ def parse_request(
     """
     shape = SHAPES[task]
     given = _as_object(shape.first, value)
-    for name in (shape.first, "models", "only"):
+    for name in (shape.first, "models", "only", "formats", "drawn_for"):
         if isinstance(given.get(name), list):
             # What is over the cap is too many, whatever it holds: a megabyte of it takes no longer to refuse.
             given[name] = given[name][: cap + 1]
@@ -131,8 +133,8 @@ def parse_cell(value: object, *, run_id: str, real: Collection[Provider] = ()) -
         update={"run_id": cell.run_id or run_id, "execution": cell.execution or cell.run_id or run_id}
     )
     problems = [
-        *_length_problems([("title", cell.title)], cell.context, cell.extra_prompt),
-        *_name_problems(["model"], [cell.model], cell.style, cell.template, cell.font),
+        *_length_problems([("title", cell.title)], cell),
+        *_name_problems(["model"], [cell.model], cell),
         *_retired_problems(["model"], [cell.model], real),
     ]
     if problems:
@@ -154,9 +156,9 @@ def _size_problems(request: Request, rows: int, cap: int) -> Iterator[Problem]:
 
 def _field_problems(request: Request, real: Collection[Provider]) -> Iterator[Problem]:
     rows = [(request.place(row), title) for row, title in enumerate(request.titles)]
-    yield from _length_problems(rows, request.context, request.extra_prompt)
+    yield from _length_problems(rows, request)
     places = [f"models[{column}]" for column in range(len(request.models))]
-    yield from _name_problems(places, request.models, request.style, request.template, request.font)
+    yield from _name_problems(places, request.models, request)
     yield from _retired_problems(places, request.models, real)
     for number, (row, column) in enumerate(request.only):
         if row >= len(request.titles) or column >= len(request.models):
@@ -165,7 +167,7 @@ def _field_problems(request: Request, real: Collection[Provider]) -> Iterator[Pr
             yield Problem(f"only[{number}]", f"only[{number}]: row {row}, column {column} is named twice")
 
 
-def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prompt: str) -> Iterator[Problem]:
+def _length_problems(titles: Iterable[tuple[str, str]], options: Options | Cell) -> Iterator[Problem]:
     """Characters after trimming; ``titles`` are pairs of a title's place in the request and the title."""
     low, high = TITLE_CHARACTERS
     for place, title in titles:
@@ -178,8 +180,10 @@ def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prom
                 place, f"{place}: a title has {low} to {high} characters, and this one has no visible character"
             )
     for place, text, limit in (
-        ("extra_prompt", extra_prompt, EXTRA_PROMPT_CHARACTERS),
-        ("context", context, CONTEXT_CHARACTERS),
+        ("extra_prompt", options.extra_prompt, EXTRA_PROMPT_CHARACTERS),
+        ("context", options.context, CONTEXT_CHARACTERS),
+        ("kicker", options.kicker, KICKER_CHARACTERS),
+        ("author", options.author, AUTHOR_CHARACTERS),
     ):
         if _has_no_value(text):
             yield Problem(place, f"{place}: {quoted(text)} is what a spreadsheet writes for a formula that failed")
@@ -194,17 +198,25 @@ def _has_no_value(text: str) -> bool:
     return bool(_NO_VALUE.fullmatch(text.upper())) and (text[0] != "#" or text == text.upper())
 
 
-def _name_problems(places: list[str], models: list[str], style: str, template: str, font: str) -> Iterator[Problem]:
+def _name_problems(places: list[str], models: list[str], options: Options | Cell) -> Iterator[Problem]:
     """Every name is in the catalogue, and no model is named twice; ``places`` are those of the models."""
+    formats = [("formats", at, name) for at, name in enumerate(options.formats)]
+    formats += [("drawn_for", at, name) for at, name in enumerate(options.drawn_for)]
     named: list[tuple[str, str, str, Mapping[str, object]]] = [
         *((place, "model", model, MODELS) for place, model in zip(places, models, strict=True)),
-        ("style", "style", style, STYLES),
-        ("template", "template", template, TEMPLATES),
-        ("font", "font", font, FONTS),
+        ("style", "style", options.style, STYLES),
+        ("template", "template", options.template, TEMPLATES),
+        ("font", "font", options.font, FONTS),
+        *((f"{field}[{at}]", "format", name, FORMATS) for field, at, name in formats),
     ]
     for place, kind, name, known in named:
         if name not in known:
             yield Problem(place, f"unknown {kind} {quoted(name)}; choose from: {', '.join(known)}")
+    if not options.formats:
+        yield Problem("formats", f"formats must contain at least one of: {', '.join(FORMATS)}")
+    for at, name in enumerate(options.formats):
+        if options.formats.index(name) < at:
+            yield Problem(f"formats[{at}]", f"format {quoted(name)} is named twice")
     for column, model in enumerate(models):
         if models.index(model) < column:
             message = f"model {quoted(model)} is named twice; a run draws each title once by each model"

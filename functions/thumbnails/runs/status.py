@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Execution, Executions, RowCounts
 from thumbnails.errors import AllImagesFailed, CampaignCutShort, DailyBudgetExceeded, InvalidBatch
-from thumbnails.keys import campaign_prefix, image_key, manifest_key, request_key, run_prefix
+from thumbnails.keys import campaign_prefix, manifest_key, request_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.events import request_in
-from thumbnails.requests.models import CAMPAIGN, Place, Request, Task, stored_request, variants_of
+from thumbnails.requests.models import CAMPAIGN, Place, Request, Task, key_of, stored_request, variants_of
+from thumbnails.runs.collect import made_image
 from thumbnails.runs.failures import failure_of
 from thumbnails.runs.naming import is_run_id, may_resume, resumed_by
 from thumbnails.runs.remembered import remembered, remembered_rows
@@ -136,7 +137,7 @@ def refresh(status: RunStatus, executions: Executions, store: Store, cap: int) -
     for cell in status.cells:
         if _made(seen.get((cell.row, cell.column))):
             images |= {
-                image_key(status.run_id, cell.row, cell.title, cell.model, number)
+                key_of(status.request, status.run_id, cell.row, cell.title, cell.model, number)
                 for number in range(variants_of(status.request, cell.model))
             }
     cells = cells_of(status.run_id, status.request, execution, seen, images)
@@ -162,12 +163,9 @@ def get_result(status: RunStatus, store: Store) -> dict[str, Any] | None:
         return result
     there = [cell for cell in status.cells if cell.state == "succeeded"]
     images = {
-        (cell.row, cell.column): {
-            "model": cell.model,
-            "key": cell.key,
-            "image_url": store.url(cell.key),
-            "variants": [store.url(key) for key in (cell.key, *cell.variants)] if status.request.variants > 1 else [],
-        }
+        (cell.row, cell.column): made_image(
+            (cell.row, cell.column), (cell.key, *cell.variants), status.run_id, status.request, store.url
+        )
         for cell in there
     }
     return {**result, **status.request.result(images)}
@@ -344,7 +342,9 @@ def cells_of(
     found = []
     for row, column in request.places:
         title, model = request.titles[row], request.models[column]
-        first, *others = [image_key(run_id, row, title, model, number) for number in range(variants_of(request, model))]
+        first, *others = [
+            key_of(request, run_id, row, title, model, number) for number in range(variants_of(request, model))
+        ]
         now = _state(seen.get((row, column)), first in images, execution)
         variants = tuple(key for key in others if key in images)
         found.append(
