@@ -13,18 +13,24 @@ from api.responses import Error
 from thumbnails.blog.page import URL_CHARACTERS
 from thumbnails.catalog import (
     DEFAULT_FONT,
+    DEFAULT_FORMAT,
+    DEFAULT_OUTPUT,
     DEFAULT_QUALITY,
     DEFAULT_STYLE,
     DEFAULT_TEMPLATE,
     FONTS,
+    FORMATS,
     MODELS,
+    OUTPUTS,
     QUALITIES,
     STYLES,
     TEMPLATES,
 )
 from thumbnails.requests.models import (
+    AUTHOR_CHARACTERS,
     CONTEXT_CHARACTERS,
     EXTRA_PROMPT_CHARACTERS,
+    KICKER_CHARACTERS,
     MOST_VARIANTS,
     MOST_WAIT_SECONDS,
     POSITIONS,
@@ -170,6 +176,23 @@ def _request(first: str) -> dict[str, Any]:
             "default": 1,
             "description": "Pictures of each title by each model whose API makes several a call; one by any other.",
         },
+        "formats": {
+            "type": "array",
+            "minItems": 1,
+            "uniqueItems": True,
+            "items": {"enum": list(FORMATS)},
+            "default": [DEFAULT_FORMAT],
+            "description": "What each picture is finished in, laid out anew for each; they cost nothing more.",
+        },
+        "drawn_for": {
+            "type": "array",
+            "uniqueItems": True,
+            "items": {"enum": list(FORMATS)},
+            "description": "The formats by which the size of the model's picture is chosen, where not by formats.",
+        },
+        "output": {"enum": list(OUTPUTS), "default": DEFAULT_OUTPUT},
+        "kicker": {"type": "string", "maxLength": KICKER_CHARACTERS, "default": ""},
+        "author": {"type": "string", "maxLength": AUTHOR_CHARACTERS, "default": ""},
         "only": {
             "type": "array",
             "items": {"type": "array", "prefixItems": [{"type": "integer"}] * 2, "minItems": 2, "maxItems": 2},

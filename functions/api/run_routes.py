@@ -69,6 +69,10 @@ def post_batch(
         redraw=request.redraw,
         quality=request.quality,
         variants=request.variants,
+        formats=request.formats,
+        output=request.output,
+        kicker=request.kicker,
+        author=request.author,
         only=request.only,
         images=checked.estimate.images,
         estimated_cost_usd=checked.estimate.usd,
@@ -274,4 +278,5 @@ def _cell(cell: CellStatus) -> responses.Cell:
         message=cell.message or None,
         usd=cell.usd,
         variants=[responses.Variant(key=key, image_url=store().url(key)) for key in cell.variants],
+        formats={form: store().url(key) for form, key in cell.formats.items()},
     )

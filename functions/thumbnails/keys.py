@@ -38,7 +38,11 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from thumbnails.images.overlay.templates import OUTPUTS
+
 SLUG_CHARACTERS = 60
+#: What finished images' keys end with.
+IMAGE_ENDINGS = tuple(f".{ending}" for ending in OUTPUTS.values())
 #: What S3 takes, in bytes of UTF-8.
 KEY_BYTES = 1024
 #: A file that is dropped here starts a run.

@@ -12,7 +12,7 @@ from PIL import Image as Canvas
 
 from thumbnails import errors
 from thumbnails.aws.s3 import Store
-from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, FORMATS, Order
+from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, Order
 from thumbnails.catalog.prices import Cost, cost_usd, sum_of
 from thumbnails.errors import BatchGaveUp, UnusableAnswer, UnusablePicture
 from thumbnails.images.digests import Picture, image_digest, picture_of
@@ -215,7 +215,7 @@ def _paid(cell: Cell, asked: Picture, variants: list[int], store: Store, generat
 def _draw(cell: Cell, variant: int, of_image: str, original: _Original, order: Order, store: Store) -> Drawn:
     """Finish one picture in every format. The first format's image is stored last: where it is, the others are."""
     finished = draw_formats(original.picture, _words(cell), cell.formats, cell.output)
-    said = _size_warnings(original.picture, order, cell.formats[0])
+    said = _size_warnings(original.picture, order)
     warnings = dict.fromkeys([*said, *(warning for one in finished for warning in one.warnings)])
     drawn = Drawn(_key(cell, variant), original.paid_by, tuple(warnings), original.cost)
     metadata = {
@@ -247,7 +247,7 @@ def _raise_what_the_batch_says(cell: Cell, store: Store) -> None:
     raise error(said.get("message") or f"{cell.model} has not made this picture in a batch")
 
 
-def _size_warnings(picture: bytes, order: Order, form: str) -> Iterator[str]:
+def _size_warnings(picture: bytes, order: Order) -> Iterator[str]:
     """What is lost because the provider drew another size than it was asked for."""
     width, height = size_of(picture)
     drawn = f"{order.model.id} drew {width}x{height} where {order.size} was asked for"

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Execution, Executions, RowCounts
 from thumbnails.errors import AllImagesFailed, CampaignCutShort, DailyBudgetExceeded, InvalidBatch
-from thumbnails.keys import campaign_prefix, manifest_key, request_key, run_prefix
+from thumbnails.keys import IMAGE_ENDINGS, campaign_prefix, manifest_key, request_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.events import request_in
 from thumbnails.requests.models import CAMPAIGN, Place, Request, Task, key_of, stored_request, variants_of
@@ -45,7 +45,8 @@ class CellStatus:
     """One cell: ``key`` is its image's, whether that is there yet or not; ``waits`` is between two tries.
 
     ``usd`` is what the run paid for it in US dollars, None where that is not known yet or not any more. ``variants``
-    are the keys of its other pictures that are there.
+    are the keys of its other pictures that are there, ``formats`` those of its first one in the request's other
+    formats.
     """
 
     row: int
@@ -59,6 +60,7 @@ class CellStatus:
     waits: bool = False
     usd: float | None = None
     variants: tuple[str, ...] = ()
+    formats: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def get_status(run_id: str, executions: Executions, store: Store, cap: int) -> R
     request = _request(execution.task, run_id, execution, store, cap)
     if request is None:
         return RunStatus(run_id, execution)
-    images = {item.key for item in store.listed(run_prefix(run_id)) if item.key.endswith(".jpg")}
+    images = {item.key for item in store.listed(run_prefix(run_id)) if item.key.endswith(IMAGE_ENDINGS)}
     cells = _cells(run_id, request, execution, executions, store, images)
     return RunStatus(run_id, execution, request, cells, images=images)
 
@@ -346,10 +348,22 @@ def cells_of(
             key_of(request, run_id, row, title, model, number) for number in range(variants_of(request, model))
         ]
         now = _state(seen.get((row, column)), first in images, execution)
-        variants = tuple(key for key in others if key in images)
+        # The first format's image is stored last: where it is, the others are.
+        others_of = request.formats[1:] if now.state == "succeeded" else []
         found.append(
             CellStatus(
-                row, column, title, model, first, now.state, now.error, now.message, now.waits, now.usd, variants
+                row=row,
+                column=column,
+                title=title,
+                model=model,
+                key=first,
+                state=now.state,
+                error=now.error,
+                message=now.message,
+                waits=now.waits,
+                usd=now.usd,
+                variants=tuple(key for key in others if key in images),
+                formats={form: key_of(request, run_id, row, title, model, form=form) for form in others_of},
             )
         )
     return found

@@ -191,8 +191,8 @@ def _panel(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     panel = layout.panel or where.area
     opacity = where.template.opacity
     behind = canvas.crop(panel)
-    if 0 < opacity < 1:
-        opacity = max(opacity, colours.needed_opacity(behind, tones.ground, tones.text))
+    if opacity < 1:
+        opacity = max(opacity, colours.needed_opacity(behind, tones.ground, tones.text), _needed(canvas, layout, tones))
     blend = [int(value * (1 - opacity) + one * opacity + 0.5) for one in tones.ground for value in range(256)]
     canvas.paste(behind.point(blend), panel)
     width = where.frame
@@ -206,6 +206,21 @@ def _panel(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
             canvas.paste(tones.ground, edge)
     if where.template.mark == "bar":
         canvas.paste(tones.accent, _bar(panel, layout))
+
+
+def _needed(canvas: Image.Image, layout: Layout, tones: Tones) -> float:
+    """How opaque the ground must be for every line to be read in its own colour, 0–1."""
+    return max(
+        (
+            colours.needed_opacity(
+                canvas.crop(_grown(line.ink, _EDGE, layout)),
+                tones.ground,
+                tones.accent if line is layout.kicker else tones.text,
+            )
+            for line in layout.every_line
+        ),
+        default=0.0,
+    )
 
 
 def _bar(panel: Box, layout: Layout) -> Box:
@@ -263,8 +278,7 @@ def _scrim(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     text = _around([*(line.ink for line in layout.every_line), *([layout.rule] if layout.rule else [])])
     rise = round(_SCRIM_RISE * where.height)
     first, full = text[1] - rise, text[1] - round(0.02 * where.height)
-    needed = colours.needed_opacity(canvas.crop(_grown(text, _EDGE, layout)), tones.ground, tones.text)
-    strength = max(_SCRIM_LEAST, needed)
+    strength = max(_SCRIM_LEAST, _needed(canvas, layout, tones))
     # Rises and ends without a bend (smootherstep, Perlin 2002), so that no edge is seen.
     steps = [min(1.0, max(0.0, (y - first) / (full - first))) for y in range(where.height)]
     rows = bytes(ceil(255 * strength * s * s * s * (s * (6 * s - 15) + 10)) for s in steps)
@@ -348,10 +362,7 @@ def _within(box: Box, frame: Box) -> Box:
 
 def _glow(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     dark = _shadow_and_glow(layout)
-    needed = max(
-        colours.needed_opacity(canvas.crop(_grown(line.ink, _EDGE, layout)), tones.ground, tones.text)
-        for line in layout.every_line
-    )
+    needed = _needed(canvas, layout, tones)
     # The glow alone gives the contrast that the picture needs; the shadow lifts the letters off it.
     strength = min(1.0, max(_GLOW_LEAST, needed / dark.least))
     dimmed = _DIMMED * strength * min(1.0, max(0.0, strength / _STRONG - 1))

@@ -17,8 +17,9 @@ Crop = tuple[float, float, float, float]
 _LOOKED_AT = 96
 # Of a picture's width or height: less is cut off its two ends alike.
 _LITTLE = 0.04
-# What the middle is worth beside the detail, so that an even picture is cut at its centre; and what is covered.
-_MIDDLE, _COVERED = 0.25, 0.3
+# What the middle is worth beside the detail, so that an even picture is cut at its centre; what detail is worth that is
+# covered, and at the edge.
+_MIDDLE, _COVERED, _EDGE = 0.25, 0.1, 0.3
 
 
 def choose(picture: Image.Image, size: tuple[int, int], hidden: Box | None = None) -> Crop:
@@ -89,12 +90,16 @@ def _place(found: Image.Image, spare: float, seen: tuple[float, float]) -> float
         for column in range(int(first), min(count, int(first + window) + 1)):
             within = (column + 0.5 - first) / window
             if 0 <= within <= 1:
-                # What lies at the window's edge looks cut off: it counts least.
-                worth += columns[column] / total * (0.3 + 0.7 * sin(pi * within)) * _worth(within, seen)
+                worth += columns[column] / total * _worth(within, seen)
         if worth > best + 1e-9:
             best, at = worth, share
     return at
 
 
 def _worth(within: float, seen: tuple[float, float]) -> float:
-    return 1.0 if seen[0] <= within <= seen[1] else _COVERED
+    """What detail at a place of the window, 0–1, is worth: most in the middle of what is seen, least at its edge, where
+    it looks cut off, and under what covers it."""
+    first, last = seen
+    if not first <= within <= last:
+        return _COVERED
+    return _EDGE + (1 - _EDGE) * sin(pi * (within - first) / (last - first))
