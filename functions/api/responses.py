@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from thumbnails.aws.step_functions import Status
+from thumbnails.catalog import DEFAULT_FORMAT, DEFAULT_OUTPUT
 from thumbnails.requests.models import Kind, Task
 
 
@@ -132,6 +133,10 @@ class Run(BaseModel):
     forgotten: bool = False
     titles: list[str]
     models: list[str]
+    formats: list[str] = [DEFAULT_FORMAT]
+    output: str = DEFAULT_OUTPUT
+    kicker: str = ""
+    author: str = ""
     style: str | None
     template: str | None
     font: str | None

@@ -243,6 +243,7 @@ def _run(run: RunStatus) -> responses.Run:
         titles=request.titles if request else [],
         models=request.models if request else [],
         style=request.style if request else None,
+        **({name: getattr(request, name) for name in ("formats", "output", "kicker", "author")} if request else {}),
         template=request.template if request else None,
         font=request.font if request else None,
         redraw=request.redraw or None if request else None,

@@ -86,6 +86,11 @@ def test_what_is_left_out_has_a_default() -> None:
         "max_wait_seconds": 900,
         "quality": "standard",
         "variants": 1,
+        "formats": ["og"],
+        "drawn_for": [],
+        "output": "jpeg",
+        "kicker": "",
+        "author": "",
         "only": [],
     }
 

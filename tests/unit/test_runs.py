@@ -29,6 +29,11 @@ CHECKED = {
     "max_wait_seconds": 900,
     "quality": "standard",
     "variants": 1,
+    "formats": ["og"],
+    "drawn_for": [],
+    "output": "jpeg",
+    "kicker": "",
+    "author": "",
     "only": [],
 }
 CAP = 50

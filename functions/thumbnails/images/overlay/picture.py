@@ -184,7 +184,10 @@ def encode(canvas: Image.Image, sharp_chroma: bool, output: Output = DEFAULT_OUT
     for quality, subsampling in ((QUALITY, 0 if sharp_chroma else 2), *_LADDER):
         buffer = io.BytesIO()
         if output == "jpeg":
-            canvas.save(buffer, "JPEG", quality=quality, subsampling=subsampling, optimize=True)
+            try:
+                canvas.save(buffer, "JPEG", quality=quality, subsampling=subsampling, optimize=True)
+            except OSError:
+                continue  # Pillow holds an optimised JPEG of at most a byte per pixel, which is too large here anyway
         elif output == "webp":
             canvas.save(buffer, "WEBP", quality=quality, method=4)
         else:
