@@ -3,7 +3,7 @@
 import json
 from copy import deepcopy
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, Server
@@ -26,6 +26,7 @@ from thumbnails.catalog import (
     STYLES,
     TEMPLATES,
 )
+from thumbnails.images.overlay.templates import Typography
 from thumbnails.requests.models import (
     AUTHOR_CHARACTERS,
     CONTEXT_CHARACTERS,
@@ -36,6 +37,7 @@ from thumbnails.requests.models import (
     POSITIONS,
     TITLE_CHARACTERS,
     WAIT_SECONDS,
+    MissingGlyphs,
 )
 
 TITLE = "Fan-out thumbnails"
@@ -193,6 +195,16 @@ def _request(first: str) -> dict[str, Any]:
         "output": {"enum": list(OUTPUTS), "default": DEFAULT_OUTPUT},
         "kicker": {"type": "string", "maxLength": KICKER_CHARACTERS, "default": ""},
         "author": {"type": "string", "maxLength": AUTHOR_CHARACTERS, "default": ""},
+        "missing_glyphs": {
+            "enum": list(get_args(MissingGlyphs)),
+            "default": "refuse",
+            "description": "What becomes of a title with letters that no font has: refused, or drawn without them.",
+        },
+        "typography": {
+            "enum": list(get_args(Typography)),
+            "default": "as-is",
+            "description": "Whether straight quotes and apostrophes become those of the title's language.",
+        },
         "only": {
             "type": "array",
             "items": {"type": "array", "prefixItems": [{"type": "integer"}] * 2, "minItems": 2, "maxItems": 2},

@@ -234,7 +234,7 @@ def _key(cell: Cell, variant: int, form: str = "") -> str:
 
 
 def _words(cell: Cell) -> Words:
-    return Words(cell.title, cell.template, cell.font, cell.kicker, cell.author)
+    return Words(cell.title, cell.template, cell.font, cell.kicker, cell.author, cell.typography)
 
 
 def _raise_what_the_batch_says(cell: Cell, store: Store) -> None:

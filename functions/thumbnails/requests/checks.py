@@ -1,6 +1,7 @@
 """Every check on a request. One that passes costs money; one that fails costs nothing."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,8 @@ _NO_VALUE = re.compile(
     r"#[¡¿]?[^\W\d_]+(?:[/ _][^\W\d_]+)*(?:/0)?[!?]|#[^\W\d_]{1,2}/[^\W\d_]{1,2}!?|#{3,}|ERR:\d{3}|LOADING(?:\.\.\.|…)"
     r"|#(?:NV|YOK|SAKNAS|HIÁNYZIK|GETTING_DATA|NENÍ_K_DISPOZICI)!?|=[^\s=].*"
 )
+#: Of the letters that no font has, so many are named.
+NAMED = 5
 #: A message that names several problems ends with the number of the rest where it would be longer.
 MESSAGE_CHARACTERS = 1000
 
@@ -135,6 +138,7 @@ def parse_cell(value: object, *, run_id: str, real: Collection[Provider] = ()) -
     problems = [
         *_length_problems([("title", cell.title)], cell),
         *_name_problems(["model"], [cell.model], cell),
+        *_glyph_problems([("title", cell.title), *_notes(cell)], cell),
         *_retired_problems(["model"], [cell.model], real),
     ]
     if problems:
@@ -157,6 +161,7 @@ def _size_problems(request: Request, rows: int, cap: int) -> Iterator[Problem]:
 def _field_problems(request: Request, real: Collection[Provider]) -> Iterator[Problem]:
     rows = [(request.place(row), title) for row, title in enumerate(request.titles)]
     yield from _length_problems(rows, request)
+    yield from _glyph_problems([*rows, *_notes(request)], request)
     places = [f"models[{column}]" for column in range(len(request.models))]
     yield from _name_problems(places, request.models, request)
     yield from _retired_problems(places, request.models, real)
@@ -196,6 +201,37 @@ def _has_no_value(text: str) -> bool:
     if not text.startswith(("#", "=", "Err:", "Loading")):
         return False
     return bool(_NO_VALUE.fullmatch(text.upper())) and (text[0] != "#" or text == text.upper())
+
+
+def _glyph_problems(titles: Iterable[tuple[str, str]], options: Options | Cell) -> Iterator[Problem]:
+    """Every visible letter of a title is in some font, unless the request says that it may be left out."""
+    if options.missing_glyphs == "allow":
+        return
+    for place, title in titles:
+        if title.isascii() and "&" not in title:
+            continue
+        # The properties of Unicode's characters, which most titles need none of.
+        from thumbnails.images.overlay.coverage import choose
+        from thumbnails.images.overlay.text import prepare
+
+        missing = choose(prepare(title, options.typography).text, options.font).missing
+        if missing:
+            named = ", ".join(_letter(one) for one in missing[:NAMED])
+            others = f" and {len(missing) - NAMED} others" if len(missing) > NAMED else ""
+            yield Problem(
+                place,
+                f"{place}: no font has {named}{others}; write it without, "
+                'or say missing_glyphs: "allow" to have it drawn without',
+            )
+
+
+def _notes(options: Options | Cell) -> list[tuple[str, str]]:
+    return [("kicker", options.kicker), ("author", options.author)]
+
+
+def _letter(missing: str) -> str:
+    name = unicodedata.name(missing[0], "")
+    return f"{missing[:4]!r} (U+{ord(missing[0]):04X}{name and f' {name}'})"
 
 
 def _name_problems(places: list[str], models: list[str], options: Options | Cell) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ from thumbnails.catalog import (
     Output,
     Quality,
 )
+from thumbnails.images.overlay.templates import Typography
 from thumbnails.keys import image_key
 from thumbnails.runs.naming import RUN_ID
 
@@ -47,6 +48,9 @@ POSITIONS = ("models", "style", "template", "font", "context", "extra_prompt")
 
 #: What becomes of a picture that no half-price batch made.
 Stragglers = Literal["fail", "live"]
+
+#: What becomes of a title with letters that no font has.
+MissingGlyphs = Literal["refuse", "allow"]
 
 #: A cell's row and column.
 Place = tuple[int, int]
@@ -82,6 +86,9 @@ class Options(BaseModel):
     ``only`` names the cells that are made, by row and column from 0; all of them where it is empty. ``formats`` are
     those that each picture is finished in; ``drawn_for`` those by which the size of the model's picture is chosen, the
     same where it is empty.
+    ``missing_glyphs`` says whether a title is refused, or drawn without them, where no font has some of its letters,
+    and ``typography`` whether its straight quotes and apostrophes become those of its language. ``kicker`` stands above
+    every title, ``author`` below it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -103,6 +110,8 @@ class Options(BaseModel):
     kicker: Text = ""
     author: Text = ""
     only: list[tuple[Index, Index]] = []
+    missing_glyphs: MissingGlyphs = "refuse"
+    typography: Typography = "as-is"
 
     @property
     def titles(self) -> list[str]:
@@ -283,6 +292,8 @@ class Campaign(BaseModel):
     output: Output | None = None
     kicker: Text | None = None
     author: Text | None = None
+    missing_glyphs: MissingGlyphs | None = None
+    typography: Typography | None = None
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -320,6 +331,8 @@ class Cell(BaseModel):
     output: Output = DEFAULT_OUTPUT
     kicker: Text = ""
     author: Text = ""
+    missing_glyphs: MissingGlyphs = "refuse"
+    typography: Typography = "as-is"
     run_id: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     execution: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     row: Index = 0

@@ -11,7 +11,7 @@ from thumbnails.images.overlay import colours
 from thumbnails.images.overlay import picture as pictures
 from thumbnails.images.overlay.colours import RGB, extremes
 from thumbnails.images.overlay.layout import Layout, Line, measure
-from thumbnails.images.overlay.templates import DEFAULT_FORMAT, DEFAULT_OUTPUT, Box, Output, Template
+from thumbnails.images.overlay.templates import DEFAULT_FORMAT, DEFAULT_OUTPUT, Box, Output, Template, Typography
 from thumbnails.images.overlay.typefaces import render
 
 # A warning is kept with its image, where S3 takes 2 kB: so many letters are named, each with so many of its marks.
@@ -28,6 +28,7 @@ class Words:
         font: the catalogue's name of the font.
         kicker: a few words above the title.
         author: a line below it.
+        typography: whether straight quotes and apostrophes become those of the title's language.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Words:
     font: str
     kicker: str = ""
     author: str = ""
+    typography: Typography = "as-is"
 
     def on(self, format: str) -> Layout:
         """The words laid out on the canvas of a format.
@@ -42,7 +44,7 @@ class Words:
         Raises:
             KeyError: the catalogue has no such template or format.
         """
-        return measure(self.title, self.template, self.font, format, self.kicker, self.author)
+        return measure(self.title, self.template, self.font, format, self.kicker, self.author, self.typography)
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,12 @@ def _warnings(layout: Layout) -> tuple[str, ...]:
         named = ", ".join(f"{one[:LETTER]!r} (U+{ord(one[0]):04X})" for one in layout.missing[:NAMED])
         others = f" and {len(layout.missing) - NAMED} others" if len(layout.missing) > NAMED else ""
         warnings.append(f"no shipped font has {named}{others}; left out of the title")
+    for one in layout.notes.borrowed:
+        lacking, words = ", ".join(one.lacking[:NAMED]), "1 word is" if one.words == 1 else f"{one.words} words are"
+        more = " and others" if len(one.lacking) > NAMED else ""
+        warnings.append(f"{layout.font} lacks {lacking}{more}: {words} set in {one.font}")
+    if layout.notes.entities:
+        warnings.append(f"HTML entities are drawn as what they mean: {' '.join(layout.notes.entities[:NAMED])}")
     if layout.shortened:
         name = layout.place.template.name
         warnings.append(f"the title is too long for {name} even at the least size; it ends in an ellipsis")

@@ -10,10 +10,11 @@ from functools import lru_cache
 from typing import Any
 
 import bidi.algorithm as uax9
-import regex
 
 from thumbnails.images.overlay.breaks import Break, Tier, find_breaks
-from thumbnails.images.overlay.templates import DEFAULT_FORMAT, TEMPLATES, Box, Place, Template, place
+from thumbnails.images.overlay.coverage import Borrowed, Emoji, choose
+from thumbnails.images.overlay.templates import DEFAULT_FORMAT, TEMPLATES, Box, Place, Template, Typography, place
+from thumbnails.images.overlay.text import UNDRAWN, normalise, prepare
 from thumbnails.images.overlay.typefaces import Direction, advance, choose_fonts, render, rise_and_fall
 
 # Titles are measured once at this size and scaled: the fonts' outlines are linear, and the result is checked.
@@ -36,16 +37,6 @@ _OPTICAL = {
     **dict.fromkeys("CGOQcdeoqСОЭосэОΟΘο", 0.015),
     **dict.fromkeys("–—-", 0.1),
 }
-
-_SPACES = regex.compile(r"[\t\n\v\f\r \u1680\u2000-\u200a\u2028\u2029\u205f\u3000]+")
-# Control characters, invisible fillers, and the bidi controls that only matter between paragraphs.
-_UNSET = regex.compile(
-    r"[\p{Cc}\p{Cs}\ufeff\ufffc\u00ad\u202a-\u202e\u2060-\u2069\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0]"
-)
-_ENDS = regex.compile(r"^[\s\u200b]+|[\s\u200b]+$")
-# No script stacks more marks on a letter; titles that do would leave any box.
-_PILED_MARKS = regex.compile(r"(\p{M}{5})\p{M}+")
-_ZERO_WIDTH_SPACE = "\u200b"
 
 
 @dataclass(frozen=True)
@@ -70,6 +61,15 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Notes:
+    """What setting a title did that its writer should know."""
+
+    missing: tuple[str, ...] = ()
+    borrowed: tuple[Borrowed, ...] = ()
+    entities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Layout:
     """A title set into a template on a canvas.
 
@@ -82,7 +82,7 @@ class Layout:
         rule: the short rule above the text.
         panel: as it is drawn; None where the template has none.
         rtl: whether the title reads from right to left.
-        missing: the characters that no shipped font has.
+        notes: what the title's writer should know.
         shortened: whether the title ends in an ellipsis.
     """
 
@@ -90,13 +90,18 @@ class Layout:
     font: str
     size: int
     lines: tuple[Line, ...]
-    missing: tuple[str, ...]
+    notes: Notes
     shortened: bool
     kicker: Line | None = None
     author: Line | None = None
     rule: Box | None = None
     panel: Box | None = None
     rtl: bool = False
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The characters that no font has."""
+        return self.notes.missing
 
     @property
     def every_line(self) -> tuple[Line, ...]:
@@ -138,6 +143,8 @@ def measure(
     format: str = DEFAULT_FORMAT,
     kicker: str = "",
     author: str = "",
+    typography: Typography = "as-is",
+    emoji: Emoji = "colour",
 ) -> Layout:
     """Set a title into the box of a template, without drawing it.
 
@@ -151,47 +158,110 @@ def measure(
         format: the catalogue's name of the format.
         kicker: a few words above the title.
         author: a line below it.
+        typography: whether straight quotes and apostrophes become those of the title's language.
+        emoji: how emoji are drawn.
 
     Raises:
         KeyError: the catalogue has no such template or format.
     """
     known = TEMPLATES[template] if isinstance(template, str) else template
-    return _Fit(place(known, format), font, kicker, author).layout(title)
+    return _Fit(place(known, format), font, kicker, author, typography, emoji).layout(title)
 
 
-def normalise(title: str) -> str:
-    """The title as one line of composed characters (NFC), with single spaces and without control characters."""
-    clean = _UNSET.sub("", _SPACES.sub(" ", unicodedata.normalize("NFC", title)))
-    return str(_ENDS.sub("", _PILED_MARKS.sub(r"\1", _SPACES.sub(" ", clean))))
+_FROM_THE_RIGHT = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})
+# Left-to-right, right-to-left and first-strong isolates, and what ends them (UAX #9, table 4).
+# As deep as python-bidi goes, to the left.
+_DEEPEST = 60
+_ISOLATES, _POP = "\u2066\u2067\u2068", "\u2069"
 
 
-def _embedding_levels(text: str) -> tuple[tuple[int, ...], bool]:
-    """Each character's embedding level by UAX #9, and whether the paragraph reads from right to left."""
-    if not any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in text):
+def _embedding_levels(text: str, base: int | None = None) -> tuple[tuple[int, ...], bool]:
+    """Each character's embedding level by UAX #9, and whether the paragraph reads from right to left.
+
+    python-bidi knows the rules of before there were isolates. What is in one is a text of its own: for the text around
+    it, one neutral character (X5a–X5c, BD13).
+
+    Args:
+        text: one line.
+        base: the paragraph's level; told by its first strong character where it is left out (P2, P3).
+    """
+    if base is None and not any(
+        unicodedata.bidirectional(one) in ("R", "AL", "AN", "RLE", "RLO", "RLI") for one in text
+    ):
         return (0,) * len(text), False
-    # Characters newer than Python's own tables (recent emoji) count as neutral, as U+FFFC is.
-    text = "".join(character if unicodedata.bidirectional(character) else "\ufffc" for character in text)
+    isolated = list(_isolated(text))
+    around = [_NEUTRAL if any(start <= at < end for start, end in isolated) else one for at, one in enumerate(text)]
+    if base is None:
+        base = uax9.get_base_level("".join(_known(one) for one in around))
+    levels = list(_levels_without_isolates("".join(around), base))
+    for start, end in isolated:
+        # The isolate's own two characters stand as deep as what is around them, and its text at the next fitting level.
+        inside = text[start + 1 : end - 1] if text[end - 1] == _POP else text[start + 1 : end]
+        first = {"\u2066": 0, "\u2067": 1}.get(text[start])
+        if first is None:
+            first = uax9.get_base_level("".join(map(_known, _outside_isolates(inside))))
+        deeper = levels[start] + 1 if (levels[start] + 1) % 2 == first else levels[start] + 2
+        levels[start + 1 : start + 1 + len(inside)] = _embedding_levels(inside, min(deeper, _DEEPEST - first))[0]
+    return tuple(levels), base % 2 == 1
+
+
+_NEUTRAL = "\ufffc"
+
+
+def _known(character: str) -> str:
+    """Characters newer than Python's own tables (recent emoji) count as neutral, as what ends no isolate does."""
+    return character if unicodedata.bidirectional(character) and character != _POP else _NEUTRAL
+
+
+def _isolated(text: str) -> Iterator[tuple[int, int]]:
+    """Where the outermost isolates begin and end, with the characters that say so."""
+    depth = start = 0
+    for at, character in enumerate(text):
+        if character in _ISOLATES:
+            start = at if depth == 0 else start
+            depth += 1
+        elif character == _POP and depth:
+            depth -= 1
+            if depth == 0:
+                yield start, at + 1
+    if depth:
+        yield start, len(text)
+
+
+def _outside_isolates(text: str) -> str:
+    kept, at = "", 0
+    for start, end in _isolated(text):
+        kept, at = kept + text[at:start], end
+    return kept + text[at:]
+
+
+def _levels_without_isolates(text: str, base: int) -> Iterator[int]:
+    text = "".join(map(_known, text))
     storage: dict[str, Any] = uax9.get_empty_storage()
-    base = uax9.get_base_level(text)
-    storage.update(base_level=base, base_dir=("L", "R")[base])
+    storage.update(base_level=base, base_dir=("L", "R")[base % 2])
     uax9.get_embedding_levels(text, storage)
     uax9.explicit_embed_and_overrides(storage)
     uax9.resolve_weak_types(storage)
     uax9.resolve_neutral_types(storage, False)
     uax9.resolve_implicit_levels(storage, False)
-    # Rule X9 drops joiners and the like; each stays with the character before it.
+    # Rule X9 drops embeddings, joiners and the like; each stays with the character before it.
     resolved = (character["level"] for character in storage["chars"])
-    levels: list[int] = []
+    level = base
     for character in text:
-        dropped = unicodedata.bidirectional(character) in uax9.X9_REMOVED
-        levels.append((levels[-1] if levels else base) if dropped else next(resolved))
-    return tuple(levels), base == 1
+        if unicodedata.bidirectional(character) not in uax9.X9_REMOVED:
+            level = next(resolved)
+        yield level
 
 
-def _prepare(text: str, font: str) -> tuple[_Text, tuple[str, ...]]:
-    kept, fonts, missing = choose_fonts(text, font)
-    levels, rtl = _embedding_levels(kept)
-    return _Text(kept, tuple(fonts), levels, rtl), tuple(missing)
+def _prepare(title: str, font: str, typography: Typography = "as-is", emoji: Emoji = "colour") -> tuple[_Text, Notes]:
+    prepared = prepare(title, typography)
+    chosen = choose(prepared.text, font, emoji)
+    notes = Notes(chosen.missing, chosen.borrowed, prepared.entities)
+    # Leaving characters out can leave spaces at an end, or two in a row.
+    if (again := normalise(chosen.text)) != chosen.text:
+        chosen = choose(again, font, emoji)
+    levels, rtl = _embedding_levels(chosen.text)
+    return _Text(chosen.text, chosen.fonts, levels, rtl), notes
 
 
 def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tuple[str, str, Direction]]:
@@ -219,7 +289,7 @@ def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tup
             runs[at:stop] = runs[at:stop][::-1]
             at = max(stop, at + 1)
     for characters, font, level in runs:
-        drawn = characters.replace(_ZERO_WIDTH_SPACE, "")
+        drawn = UNDRAWN.sub("", characters)
         if drawn:
             yield drawn, font, "rtl" if level % 2 else "ltr"
 
@@ -236,7 +306,7 @@ def _shape(text: _Text, cut: _Cut, size: int) -> _Shape:
         if mask.width:
             inks.append((x + left, top, x + left + mask.width, top + mask.height))
         pen += advance(characters, font, direction, size)
-    lefts, tops, rights, bottoms = zip(*(inks or [(0, 0, round(pen), 0)]), strict=True)
+    lefts, tops, rights, bottoms = zip(*(inks or [(0, 0, 0, 0)]), strict=True)
     return _Shape(tuple(placed), (min(lefts), min(tops), max(rights), max(bottoms)))
 
 
@@ -261,8 +331,9 @@ class _Piece:
 class _Fit:
     """Finds size and breaks of one title in one box."""
 
-    def __init__(self, where: Place, font: str, kicker: str = "", author: str = "") -> None:
+    def __init__(self, where: Place, font: str, kicker: str, author: str, typography: Typography, emoji: Emoji) -> None:
         self._where, self._font = where, font
+        self._typography, self._emoji = typography, emoji
         self._width, height = where.box_size
         self._leading = where.template.leading
         unit = where.unit
@@ -279,21 +350,18 @@ class _Fit:
         self._rooms = sorted({min(where.shape.lines, max(1, most)), max(1, most)})
 
     def layout(self, title: str) -> Layout:
-        text, missing = _prepare(normalise(title), self._font)
-        # Leaving characters out can leave spaces at an end, or two in a row.
-        if normalise(text.text) != text.text:
-            text, _ = _prepare(normalise(text.text), self._font)
+        text, notes = _prepare(title, self._font, self._typography, self._emoji)
         where = self._where
         if not text.text:
-            return Layout(where, self._font, self._largest_size, (), missing, shortened=False, panel=where.panel)
+            return Layout(where, self._font, self._largest_size, (), notes, shortened=False, panel=where.panel)
         best = self._best(text)
         size, cuts = best or (self._least, self._shorten(text))
         if len(cuts) == 1 and size == self._largest_size:
             size = self._enlarged(text, cuts)
         lines = self._place(text, size, cuts)
         if all(line.ink[0] == line.ink[2] for line in lines):  # spaces and invisible characters alone
-            return Layout(where, self._font, size, (), missing, shortened=best is None, panel=where.panel)
-        return self._with_notes(Layout(where, self._font, size, lines, missing, shortened=best is None), text.rtl)
+            return Layout(where, self._font, size, (), notes, shortened=best is None, panel=where.panel)
+        return self._with_notes(Layout(where, self._font, size, lines, notes, shortened=best is None), text.rtl)
 
     def _best(self, text: _Text) -> tuple[int, list[_Cut]] | None:
         best: tuple[int, list[_Cut]] | None = None
@@ -316,8 +384,7 @@ class _Fit:
 
     def _note(self, words: str, size: int) -> "_Note | None":
         """A line above or below the title, smaller or shortened where it would be too wide; None where it is empty."""
-        text, _ = _prepare(normalise(words), self._font)
-        text, _ = _prepare(normalise(text.text), self._font)
+        text, _ = _prepare(words, self._font, self._typography, self._emoji)
         if not text.text:
             return None
         cut: _Cut = (0, len(text.text), "")
@@ -553,7 +620,7 @@ def _line(text: _Text, cut: _Cut, shape: _Shape, edge: int, baseline: int, size:
     ink = (edge, baseline + shape.ink[1], edge + shape.width, baseline + shape.ink[3])
     runs = tuple(Run(run.text, run.font, run.direction, run.x + shift) for run in shape.runs)
     start, end, suffix = cut
-    return Line(text.text[start:end] + suffix, runs, baseline, ink, size)
+    return Line(UNDRAWN.sub("", text.text[start:end]) + suffix, runs, baseline, ink, size)
 
 
 def _fitted(text: Box, where: Place, rtl: bool) -> Box:

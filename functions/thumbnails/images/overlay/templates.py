@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+#: What becomes of straight quotes and apostrophes.
+Typography = Literal["as-is", "smart"]
+
 # Left, upper, right and lower edge in pixels of the canvas; right and lower are the first pixels outside.
 Box = tuple[int, int, int, int]
 
