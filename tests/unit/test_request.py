@@ -91,6 +91,8 @@ def test_what_is_left_out_has_a_default() -> None:
         "output": "jpeg",
         "kicker": "",
         "author": "",
+        "missing_glyphs": "refuse",
+        "typography": "as-is",
         "only": [],
     }
 

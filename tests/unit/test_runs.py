@@ -34,6 +34,8 @@ CHECKED = {
     "output": "jpeg",
     "kicker": "",
     "author": "",
+    "missing_glyphs": "refuse",
+    "typography": "as-is",
     "only": [],
 }
 CAP = 50
