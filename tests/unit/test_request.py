@@ -86,6 +86,7 @@ def test_what_is_left_out_has_a_default() -> None:
         "max_wait_seconds": 900,
         "quality": "standard",
         "variants": 1,
+        "brand": "",
         "only": [],
     }
 

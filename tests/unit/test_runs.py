@@ -29,6 +29,7 @@ CHECKED = {
     "max_wait_seconds": 900,
     "quality": "standard",
     "variants": 1,
+    "brand": "",
     "only": [],
 }
 CAP = 50

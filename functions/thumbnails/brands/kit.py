@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -271,6 +271,10 @@ class Kit(_Part):
             "emoji": self.emoji,
             "templates": list(self.templates),
         }
+
+
+#: Finds a kit by its name; raises InvalidBatch where there is none.
+Brands = Callable[[str], Kit]
 
 
 def parse_kit(value: object) -> Kit:

@@ -1,17 +1,15 @@
 """The bucket's brand kits: put, read at most once while they stay the same, listed, and what they mean to a request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from thumbnails.aws.s3 import Listed, Store
-from thumbnails.brands.kit import KIT_BYTES, Kit, check_name, parse_kit
+from thumbnails.brands.kit import KIT_BYTES, Brands, Kit, check_name, parse_kit
 from thumbnails.errors import InvalidBatch, Problem, quoted
 from thumbnails.keys import BRANDS, brand_key
 from thumbnails.strict_json import NotJson, read_json
 
-#: Finds a kit by its name; raises InvalidBatch where there is none.
-Brands = Callable[[str], Kit]
 #: Kits that a process keeps: some megabytes each.
 KEPT = 4
 #: Of the kits that exist, in a refusal.
@@ -81,13 +79,29 @@ def get_kit(store: Store, name: str) -> Kit:
     """A kit, checked anew; one that this process has read is not read again while it stays the same.
 
     Raises:
-        InvalidBatch: there is none of this name, or it breaks a rule.
+        InvalidBatch: there is none of this name, with the first that there are; or it breaks a rule.
     """
     _checked_name(name)
+    kit = find_kit(store, name)
+    if kit is None:
+        raise _refusal(f"there is no brand kit {quoted(name)}; {_those_that_exist(store)}")
+    return kit
+
+
+def find_kit(store: Store, name: str) -> Kit | None:
+    """A kit as ``get_kit`` has it; None where there is none of this name.
+
+    Raises:
+        InvalidBatch: it breaks a rule: somebody else wrote it, or wrote it for another version of this program.
+    """
+    try:
+        check_name(name)
+    except ValueError:
+        return None
     etag, kit = _read.get((store.bucket, name), ("", None))
     stored = store.get_unless(brand_key(name), etag, KIT_BYTES + 1)
     if stored is None:
-        raise _refusal(f"there is no brand kit {quoted(name)}; {_those_that_exist(store)}")
+        return None
     if kit and stored.etag == etag:
         return kit
     try:

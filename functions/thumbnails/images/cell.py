@@ -12,15 +12,19 @@ from PIL import Image as Canvas
 
 from thumbnails import errors
 from thumbnails.aws.s3 import Store
+from thumbnails.brands.fonts import open_font
+from thumbnails.brands.kit import Kit
+from thumbnails.brands.kits import brands_in
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, Order
 from thumbnails.catalog.prices import Cost, cost_usd, sum_of
-from thumbnails.errors import BatchGaveUp, UnusableAnswer, UnusablePicture
+from thumbnails.errors import BatchGaveUp, InvalidBatch, UnusableAnswer, UnusablePicture
 from thumbnails.images.digests import Picture, image_digest, picture_of
 from thumbnails.images.overlay.compose import draw_overlay, prepare_title
 from thumbnails.images.overlay.picture import open_picture, size_of
 from thumbnails.images.providers.answers import Answer
 from thumbnails.images.redraw import drawn_title
 from thumbnails.keys import batch_failure_key, image_key, original_key
+from thumbnails.requests.checks import brand_of
 from thumbnails.requests.models import MOST_VARIANTS, Cell, variants_of
 from thumbnails.runs.costs import note_spending
 
@@ -106,9 +110,10 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     Raises:
         ThumbnailError: of any kind in ``thumbnails.errors``.
     """
+    cell, kit = brand_of(cell, brands_in(store))
     title = drawn_title(store, cell.redraw, cell.row) if cell.redraw else cell.title
     asked = picture_of(title, cell.model, cell)
-    of_image = image_digest(asked.digest, cell)
+    of_image = image_digest(asked.digest, cell, kit)
     wanted = variants_of(cell, cell.model)
     keys = [image_key(cell.run_id, cell.row, cell.title, cell.model, variant) for variant in range(wanted)]
 
@@ -116,6 +121,8 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     originals = _originals(cell, asked, [variant for variant in range(wanted) if variant not in drawn], store)
     missing = [variant for variant in range(wanted) if variant not in drawn and variant not in originals]
     seconds = None
+    if kit and (missing or originals):
+        _try_fonts(kit)
     if missing and cell.economy:
         _raise_what_the_batch_says(cell, store)
     if missing:
@@ -124,7 +131,7 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
         seconds = time.perf_counter() - started
     for variant, original in originals.items():
         try:
-            drawn[variant] = _draw(cell, keys[variant], of_image, original, asked.order, store)
+            drawn[variant] = _draw(cell, kit, keys[variant], of_image, original, asked.order, store)
         except UnusablePicture as error:
             error.usd = sum_of([one.cost for one in originals.values()]).usd if seconds is not None else 0.0
             raise
@@ -212,7 +219,15 @@ def _paid(cell: Cell, asked: Picture, variants: list[int], store: Store, generat
     return made
 
 
-def _draw(cell: Cell, key: str, of_image: str, original: _Original, order: Order, store: Store) -> Drawn:
+def _draw(
+    cell: Cell,
+    kit: Kit | None,  # noqa: ARG001 # for the drawing
+    key: str,
+    of_image: str,
+    original: _Original,
+    order: Order,
+    store: Store,
+) -> Drawn:
     finished = draw_overlay(original.picture, cell.title, cell.template, cell.font)
     drawn = Drawn(key, original.paid_by, (*_size_warnings(original.picture, order), *finished.warnings), original.cost)
     metadata = {
@@ -223,6 +238,15 @@ def _draw(cell: Cell, key: str, of_image: str, original: _Original, order: Order
     }
     store.put(key, finished.jpeg, "image/jpeg", metadata)
     return drawn
+
+
+def _try_fonts(kit: Kit) -> None:
+    """Draw with a kit's fonts before anything is paid: whoever wrote the kit's object may have checked nothing."""
+    for font in kit.fonts:
+        try:
+            open_font(font.data, font.coverage)
+        except ValueError as error:
+            raise InvalidBatch(f"the brand's font {font.name}: the file {error}") from None
 
 
 def _raise_what_the_batch_says(cell: Cell, store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from thumbnails.brands.kit import Kit
 from thumbnails.catalog import MODELS, Order
 from thumbnails.images.prompt import provider_prompt
 from thumbnails.keys import digest
@@ -29,6 +30,6 @@ def picture_digest(order: Order, prompt: str) -> str:
     return digest(order.model.id, order.parameters, prompt, [order.width, order.height])
 
 
-def image_digest(of_picture: str, cell: Cell) -> str:
-    """Of a finished image: the picture, the title, the template and the font."""
-    return digest(of_picture, cell.title, cell.template, cell.font)
+def image_digest(of_picture: str, cell: Cell, kit: Kit | None = None) -> str:
+    """Of a finished image: the picture, the title, the template and the font, and the brand kit where there is one."""
+    return digest(of_picture, cell.title, cell.template, cell.font, *((kit.digest,) if kit else ()))

@@ -63,6 +63,7 @@ class Options(BaseModel):
     ``redraw`` names a run whose pictures are drawn on again, row by row and model by model, whatever the titles say.
     ``variants`` pictures are made of each title by each model whose API makes several a call, one by any other.
     ``only`` names the cells that are made, by row and column from 0; all of them where it is empty.
+    ``brand`` names a kit of the bucket, whose templates and fonts may be named beside the catalogue's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -78,6 +79,7 @@ class Options(BaseModel):
     redraw: RunId = ""
     quality: Quality = DEFAULT_QUALITY
     variants: Variants = 1
+    brand: Text = ""
     only: list[tuple[Index, Index]] = []
 
     @property
@@ -229,6 +231,7 @@ class Campaign(BaseModel):
     reuse: StrictBool | None = None
     max_wait_seconds: WaitSeconds | None = None
     quality: Quality | None = None
+    brand: Text | None = None
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -261,6 +264,7 @@ class Cell(BaseModel):
     economy: Literal["", Stragglers] = ""
     quality: Quality = DEFAULT_QUALITY
     variants: Variants = 1
+    brand: Text = ""
     run_id: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     execution: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     row: Index = 0
