@@ -7,13 +7,12 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, Server
-
 from pydantic import BaseModel
 
 from api.bodies import Chosen, Finals, Previewed, Taken
 from api.responses import Error
-from thumbnails.brands.kit import NAME, NAME_CHARACTERS, Kit
 from thumbnails.blog.page import URL_CHARACTERS
+from thumbnails.brands.kit import NAME, NAME_CHARACTERS, Kit
 from thumbnails.catalog import (
     DEFAULT_FONT,
     DEFAULT_QUALITY,

@@ -74,25 +74,21 @@ def list_brands(as_json: AsJson = False) -> None:
 
 
 def _print(headline: str, summary: dict[str, Any]) -> None:
-    colours = summary["colours"]
+    colours, logo = summary["colours"], summary["logo"]
     lines = [
         headline,
         f"colours    text {colours['text']} on {colours['background']} ({summary['contrast']:g}:1), "
         f"accent {colours['accent']}",
-        *(
-            f"font       {font['name']}: {', '.join(font['scripts']) or 'no script as a whole'}; {font['licence']}"
-            for font in summary["fonts"]
-        ),
-        *(
-            [f"logo       {' x '.join(map(str, summary['logo']))} pixels, {summary['corner']}"]
-            if summary["logo"]
-            else []
-        ),
-        *([f"line       {summary['line']}"] if summary["line"] else []),
-        *([f"kicker     {summary['kicker']}"] if summary["kicker"] else []),
-        *([f"templates  {', '.join(summary['templates'])}"] if summary["templates"] else []),
-        f"size       {summary['bytes'] / 1000:,.0f} kB",
     ]
+    for font in summary["fonts"]:
+        scripts = ", ".join(font["scripts"]) or "no script as a whole"
+        lines.append(f"font       {font['name']}: {scripts}; {font['licence']}")
+    if logo:
+        lines.append(f"logo       {logo[0]} x {logo[1]} pixels, {summary['corner']}")
+    lines += [f"{name:<10} {summary[name]}" for name in ("line", "kicker") if summary[name]]
+    if summary["templates"]:
+        lines.append(f"templates  {', '.join(summary['templates'])}")
+    lines.append(f"size       {summary['bytes'] / 1000:,.0f} kB")
     for line in lines:
         out.print(line, soft_wrap=True, markup=False)
 

@@ -131,7 +131,7 @@ class Font(_Part):
 
     name: Name
     licence: Annotated[StrictStr, AfterValidator(_one_line), Field(min_length=2, max_length=200)]
-    may_embed: bool
+    may_embed: Annotated[bool, Field(strict=True, json_schema_extra={"const": True})]
     data: Base64
 
     @model_validator(mode="after")
@@ -352,4 +352,4 @@ def json_schema() -> dict[str, Any]:
         part["required"].remove("data")
         part["oneOf"] = [{"required": ["data"]}, {"required": ["file"]}]
     schema["properties"]["$schema"] = {"type": "string"}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Brand kit", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Brand kit"}
