@@ -69,7 +69,7 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def small_font(characters: str = "AB", fs_type: int = 0, **removed: Any) -> bytes:
+def small_font(characters: str = "AB", fs_type: int = 0) -> bytes:
     """A font of a few squares."""
     builder = FontBuilder(1000, isTTF=True)
     names = [".notdef", *(f"g{number}" for number in range(len(characters)))]
@@ -87,11 +87,18 @@ def small_font(characters: str = "AB", fs_type: int = 0, **removed: Any) -> byte
     builder.setupOS2(fsType=fs_type)
     builder.setupNameTable({"familyName": "Small"})
     builder.setupPost()
-    for table in removed.get("without", ()):
-        del builder.font[table]
     file = io.BytesIO()
     builder.save(file)
     return file.getvalue()
+
+
+def without(*tables: bytes) -> bytes:
+    """The small font, some of whose tables have another name."""
+    data = bytearray(small_font())
+    for place in range(12, 12 + 16 * data[5], 16):
+        if data[place : place + 4] in tables:
+            data[place : place + 4] = b"none"
+    return bytes(data)
 
 
 def font(name: str = "brand-sans", data: bytes | None = None, **changes: Any) -> dict[str, Any]:
@@ -261,9 +268,9 @@ def with_long_map() -> bytes:
         (b"\0\1\0\0" + b"\xff" * 40, "is broken"),
         (cut_short(), "ends behind the file's end"),
         (with_long_map(), "its character map is longer than its table"),
-        (small_font(without=["cmap"]), "has no table cmap"),
-        (small_font(without=["hmtx"]), "has no table hmtx"),
-        (small_font(without=["glyf", "loca"]), "has no table glyf or CFF"),
+        (without(b"cmap"), "has no table cmap"),
+        (without(b"hmtx"), "has no table hmtx"),
+        (without(b"glyf", b"loca"), "has no table glyf or CFF"),
         (small_font(fs_type=2), "its licence forbids embedding (OS/2 fsType: restricted)"),
         (small_font() + bytes(FONT_BYTES), "a font has at most 2,000,000"),
     ],
@@ -357,7 +364,6 @@ USES = (
         (SVG.replace("0 0 100 50", "0 0 4000 1").format(SHAPE), "its longer side is at most 20 times"),
         (SVG.replace(' viewBox="0 0 100 50"', "").format(SHAPE), "has no viewBox"),
         (SVG.format("<g>" * 300 + SHAPE + "</g>" * 300), "no SVG that can be read: Excessive depth"),
-        (SVG.format("<g>" * 200 + SHAPE + "</g>" * 200), "cannot be drawn"),
         (SVG.format("<desc>" + "x" * 200_000 + "</desc>"), "a logo's SVG has at most 200,000"),
         (SVG.format(USES), "cannot be drawn"),
         (SVG.format('<path stroke="#000" stroke-width="1e20" d="M0 0L1e20 1e20L-1e20 3"/>'), "cannot be drawn"),
@@ -366,7 +372,7 @@ USES = (
         ("<html/>", "is no SVG: it begins with 'html'"),
         ("<svg", "is no SVG that can be read"),
     ],
-    ids=range(28),
+    ids=range(27),
 )
 def test_a_hostile_svg_is_refused(svg: str, said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
@@ -397,13 +403,13 @@ def png_of(width: int, height: int, lines: int) -> bytes:
     [
         (png_of(60_000, 60_000, 10), "60000 x 60000 pixels; a logo has at most 2000 a side"),
         (png_of(2001, 10, 10), "2001 x 10 pixels; a logo has at most 2000 a side"),
-        (png_of(1000, 1000, 3), "is no PNG that can be read"),
         (png()[:40], "is no PNG that can be read"),
         (png(colour="#00000000"), "is transparent everywhere"),
         (png() + bytes(2_000_000), "a logo's PNG has at most 2,000,000"),
         (b"\x1f\x8b" + bytes(9), "is packed (SVGZ)"),
         (b"\xff\xd8\xff", "is neither PNG nor SVG"),
     ],
+    ids=range(7),
 )
 def test_a_png_that_will_not_do_is_refused(data: bytes, said: str) -> None:
     assert said in refusal(kit(logo={"data": b64(data)}))
@@ -535,7 +541,7 @@ def test_a_request_may_name_what_is_the_kits_and_what_is_the_catalogues(store: M
         ("Plain & simple: “quotes”, 50 % 🎉", None),
         ("Cafe\u0301 Zürich", None),
         ("Почему", "П о ч е м у"),
-        ("日本語のタイトル、日本語のもっと長いタイトル", "日 本 語 の タ イ ト ル も っ and 2 more"),
+        ("日本語のタイトル、日本語のもっと長いタイトル", "日 本 語 の タ イ ト ル も っ and 3 more"),
     ],
 )
 def test_a_title_whose_letters_the_brands_font_lacks_is_refused(
@@ -612,7 +618,7 @@ def test_finals_of_a_run_are_held_against_the_kit_as_it_is_now(store: MemoryStor
         finalise(run, [(0, 0)], "high", executions, store, cap=CAP)
 
 
-def test_the_rows_of_a_file_ask_for_a_kit_once(store: MemoryStore) -> None:
+def test_the_rows_of_a_file_ask_for_a_kit_once(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     put_kit(store, "acme", BRAND)
     asks: list[str] = []
     get_unless = store.get_unless
@@ -621,7 +627,7 @@ def test_the_rows_of_a_file_ask_for_a_kit_once(store: MemoryStore) -> None:
         asks.append(key)
         return get_unless(key, *given)
 
-    store.get_unless = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(store, "get_unless", counted)
     rows = [{"title": f"Title {number}", "brand": "acme"} for number in range(20)]
     store.put("campaigns/posts.json", json.dumps(rows).encode(), "application/json")
     opened = open_campaign("camp", {"file": "campaigns/posts.json", "models": [GPT], "max_images": 20}, store, CAP)
@@ -644,7 +650,8 @@ def test_a_broken_font_is_found_before_a_cell_is_paid_for(store: MemoryStore, mo
 
 def test_the_digest_of_a_finished_image_changes_with_its_kit() -> None:
     cell = parse_cell({"title": "A title", "model": GPT}, run_id="r")
-    digests = {image_digest("p", cell, one and parse_kit(one)) for one in (None, kit(), kit(line="a"), kit(line="a"))}
+    given = [parse_kit(one) for one in (kit(), kit(line="a"), kit(line="a"))]
+    digests = {image_digest("p", cell, one) for one in (None, *given)}
     assert len(digests) == 3
     # As it was before there were kits: finished images stay what they are.
     assert image_digest("p", cell) == image_digest("p", cell, None)

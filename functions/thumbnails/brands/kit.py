@@ -34,7 +34,7 @@ CONTRAST = 4.5
 MOST_FONTS, MOST_TEMPLATES, TEMPLATE_BYTES = 4, 20, 10_000
 NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 NAME_CHARACTERS = 40
-_PNG = b"\x89PNG\r\n\x1a\n"
+PNG = b"\x89PNG\r\n\x1a\n"
 
 Corner = Literal["upper-left", "upper-right", "lower-left", "lower-right"]
 #: Kept from a kit's own words, and long enough for a name, a site or a section.
@@ -172,10 +172,19 @@ class Logo(_Part):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, as the PNG's header says (https://www.w3.org/TR/png-3/#11IHDR)."""
-        if self.data[:8] != _PNG or self.data[12:16] != b"IHDR" or len(self.data) < 33:
-            raise ValueError("is no PNG; a logo is a PNG, or an SVG that `thumbs brand put` or PUT makes one")
-        return int.from_bytes(self.data[16:20], "big"), int.from_bytes(self.data[20:24], "big")
+        """Width and height in pixels."""
+        return png_size(self.data)
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels, as a PNG's header says (https://www.w3.org/TR/png-3/#11IHDR).
+
+    Raises:
+        ValueError: it has none.
+    """
+    if data[:8] != PNG or data[12:16] != b"IHDR" or len(data) < 33:
+        raise ValueError("is no PNG; a logo is a PNG, or an SVG that `thumbs brand put` or PUT makes one")
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
 
 
 def check_template(name: str, value: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import sys
 from io import BytesIO
 
 from lxml import etree
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from thumbnails.brands.kit import LOGO_PIXELS
+from thumbnails.brands.kit import LOGO_PIXELS, PNG, png_size
 from thumbnails.errors import quoted
 
 #: The longer side of a logo that was an SVG: a third of the widest canvas at the greatest height, and more.
@@ -51,7 +51,7 @@ def logo_png(data: bytes) -> bytes:
     Raises:
         ValueError: it is neither, is broken, too large, or holds what a logo has no need of.
     """
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
+    if data[:8] == PNG:
         return _encoded(_opened(data))
     start = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
     if data[:2] == b"\x1f\x8b":
@@ -65,13 +65,12 @@ def _opened(data: bytes) -> Image.Image:
     if len(data) > PNG_BYTES:
         raise ValueError(f"has {len(data):,} bytes; a logo's PNG has at most {PNG_BYTES:,}")
     try:
+        width, height = png_size(data)
+        if max(width, height) > LOGO_PIXELS:
+            raise ValueError(f"is {width} x {height} pixels; a logo has at most {LOGO_PIXELS} a side")
         with Image.open(BytesIO(data), formats=("PNG",)) as picture:
-            if max(picture.size) > LOGO_PIXELS:
-                raise ValueError(
-                    f"is {picture.width} x {picture.height} pixels; a logo has at most {LOGO_PIXELS} a side"
-                )
             opened = picture.convert("RGBA")
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError) as error:
         raise ValueError(f"is no PNG that can be read: {error}; {_EXPECTED}") from None
     if not opened.getchannel("A").getbbox():
         raise ValueError("is transparent everywhere; a logo is something that can be seen")
