@@ -144,6 +144,10 @@ examples: setup
 openapi: setup
 	@PYTHONPATH=functions POWERTOOLS_TRACE_DISABLED=1 $(BIN)/python -m api > docs/openapi.json
 
+# The JSON Schema of brand kits, from the code that checks them.
+schema: setup
+	@PYTHONPATH=functions $(BIN)/python -m thumbnails.brands > docs/schema/brand.schema.json
+
 up: setup
 	@$(BIN)/thumbs up
 
@@ -202,4 +206,4 @@ pins:
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
 .PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-economy bench-limits bench-gallery bench-disk \
-	check-page bench-page coverage examples golden error-table openapi up down help setup python pins wheels
+	check-page bench-page coverage examples golden error-table openapi schema up down help setup python pins wheels

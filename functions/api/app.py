@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from api import image_routes, openapi, page_routes, responses, run_routes, winner_routes
+from api import brand_routes, image_routes, openapi, page_routes, responses, run_routes, winner_routes
 from api.http import BODY_BYTES, Refusal
 from api.origin import refuse_foreign_page
 from entry.clients import budget
@@ -77,6 +77,7 @@ app = APIGatewayRestResolver(
 app.include_router(run_routes.router)
 app.include_router(image_routes.router)
 app.include_router(winner_routes.router)
+app.include_router(brand_routes.router)
 app.include_router(page_routes.router)
 
 

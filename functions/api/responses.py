@@ -62,6 +62,7 @@ class Plan(BaseModel):
     output: str
     kicker: str
     author: str
+    brand: str
     only: list[tuple[int, int]]
     images: int
     estimated_cost_usd: float
@@ -141,6 +142,7 @@ class Run(BaseModel):
     template: str | None
     font: str | None
     redraw: str | None
+    brand: str | None
     counts: Counts
     cells: list[Cell]
     rows: Rows | None = None
@@ -256,6 +258,50 @@ class WinRates(BaseModel):
     """Every model that ever stood to choose from, the one that wins most often first."""
 
     models: list[WinRate]
+
+
+class ListedBrand(BaseModel):
+    """A brand kit in a list."""
+
+    name: str
+    bytes: int
+    modified_at: datetime
+
+
+class Brands(BaseModel):
+    """The brand kits, by name."""
+
+    brands: list[ListedBrand]
+
+
+class BrandFont(BaseModel):
+    """A font of a brand kit, and the scripts whose letters it has."""
+
+    name: str
+    licence: str
+    scripts: list[str]
+
+
+class Brand(BaseModel):
+    """A brand kit that was put, without its files.
+
+    ``version`` is the bucket's, ``digest`` the SHA-256 of the document, ``contrast`` that of text on background, and
+    ``logo`` its width and height in pixels.
+    """
+
+    name: str
+    version: str
+    digest: str
+    bytes: int
+    colours: dict[str, str]
+    contrast: float
+    fonts: list[BrandFont]
+    logo: tuple[int, int] | None
+    line: str
+    kicker: str
+    corner: str
+    emoji: str
+    templates: list[str]
 
 
 class ModelOut(BaseModel):

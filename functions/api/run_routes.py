@@ -73,6 +73,7 @@ def post_batch(
         output=request.output,
         kicker=request.kicker,
         author=request.author,
+        brand=request.brand,
         only=request.only,
         images=checked.estimate.images,
         estimated_cost_usd=checked.estimate.usd,
@@ -247,6 +248,7 @@ def _run(run: RunStatus) -> responses.Run:
         template=request.template if request else None,
         font=request.font if request else None,
         redraw=request.redraw or None if request else None,
+        brand=request.brand or None if request else None,
         counts=responses.Counts(
             total=len(run.cells),
             pending=run.count("pending"),

@@ -21,6 +21,7 @@
     campaigns/<id>/images.jsonl              every image with its key, and every failure, a line each
     campaigns/<id>/manifest.json             the campaign's result
     campaigns/<id>/budget/<execution>.json   what an execution of it has reserved for all of its rows
+    brands/<name>.json                       a brand kit
     budget/<day>.json                        what runs have paid on a UTC day, and what those under way may pay
     winners/<run_id>/…                       what was chosen of a run, in copies that stay
     originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came; <row>-<column>.v2 the second
@@ -53,6 +54,7 @@ GALLERY = "gallery/"
 _LAST_MOMENT = 9_999_999_999_999
 CAMPAIGNS = "campaigns/"
 SPENT = "spent/"
+BRANDS = "brands/"
 
 
 class S3Object(NamedTuple):
@@ -144,6 +146,11 @@ def budget_key(date: str) -> str:
 def campaign_budget_key(campaign_id: str, execution: str) -> str:
     """The key of what an execution of a campaign has reserved."""
     return f"{campaign_prefix(campaign_id)}budget/{execution}.json"
+
+
+def brand_key(name: str) -> str:
+    """The key of a brand kit."""
+    return f"{BRANDS}{name}.json"
 
 
 def batches_prefix(campaign_id: str) -> str:

@@ -93,6 +93,7 @@ def test_what_is_left_out_has_a_default() -> None:
         "author": "",
         "missing_glyphs": "refuse",
         "typography": "as-is",
+        "brand": "",
         "only": [],
     }
 

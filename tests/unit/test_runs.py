@@ -36,6 +36,7 @@ CHECKED = {
     "author": "",
     "missing_glyphs": "refuse",
     "typography": "as-is",
+    "brand": "",
     "only": [],
 }
 CAP = 50

@@ -18,6 +18,7 @@ from thumbnails.campaigns.open import stored_rows
 from thumbnails.catalog import MODELS, Provider
 from thumbnails.errors import (
     BatchGaveUp,
+    InvalidBatch,
     PermanentError,
     ProviderMisconfigured,
     StorageUnavailable,
@@ -287,7 +288,7 @@ class Economy:
             self.report(cell.model, make_thumbnail(cell, self.store, answer))
         except StorageUnavailable:
             raise
-        except (PermanentError, TransientError) as error:
+        except (PermanentError, TransientError, InvalidBatch) as error:
             self._fail(cell, error)
 
     def _fail(self, cell: Cell, error: ThumbnailError) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from thumbnails.brands.kit import Kit
 from thumbnails.catalog import MODELS, Order
 from thumbnails.images.prompt import provider_prompt
 from thumbnails.keys import digest
@@ -29,9 +30,11 @@ def picture_digest(order: Order, prompt: str) -> str:
     return digest(order.model.id, order.parameters, prompt, [order.width, order.height])
 
 
-def image_digest(of_picture: str, cell: Cell) -> str:
+def image_digest(of_picture: str, cell: Cell, kit: Kit | None = None) -> str:
     """Of a cell's finished images: the picture, the words, and all that decides how they are drawn."""
     own = {name: getattr(cell, name) for name in ("formats", "output", "kicker", "author", "typography")}
+    if kit:
+        own["kit"] = kit.digest
     # What says nothing changes nothing: an image from before there was such a field is still the one.
     said = {name: value for name, value in own.items() if value != Cell.model_fields[name].default}
     return digest(of_picture, cell.title, cell.template, cell.font, *([said] if said else []))

@@ -3,11 +3,12 @@
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
-from thumbnails.catalog import FONTS, FORMATS, MODELS, STYLES, TEMPLATES, Provider
+from thumbnails.brands.kit import Brands, Kit
+from thumbnails.catalog import DEFAULT_FONT, FONTS, FORMATS, MODELS, STYLES, TEMPLATES, Provider
 from thumbnails.errors import InvalidBatch, Problem, quoted
 from thumbnails.requests.models import (
     AUTHOR_CHARACTERS,
@@ -26,6 +27,10 @@ from thumbnails.requests.models import (
 )
 from thumbnails.requests.wording import shape_problems
 
+A = TypeVar("A", bound=Options | Cell)
+
+#: Of the letters that a font lacks.
+NAMED_LETTERS = 10
 #: Of a request with thousands of problems a person reads the first.
 MOST_PROBLEMS = 100
 NO_TITLE = "prompts must contain at least one title"
@@ -44,7 +49,13 @@ MESSAGE_CHARACTERS = 1000
 
 
 def parse_request(
-    task: Task, value: object, cap: int, real: Collection[Provider] = (), *, titles_follow: bool = False
+    task: Task,
+    value: object,
+    cap: int,
+    real: Collection[Provider] = (),
+    brands: Brands | None = None,
+    *,
+    titles_follow: bool = False,
 ) -> Request:
     """Check a request in either form, in the order of the contract.
 
@@ -53,6 +64,8 @@ def parse_request(
         value: an object, or the same as a positional array.
         cap: the most images that one run may make.
         real: the providers that are called themselves: a model that they have shut down is refused.
+        brands: finds the kit that the request names. Without it a kit is not looked for, and what may be the kit's is
+            left to whoever checks the request again.
         titles_follow: a missing title is accepted, because one is added later.
 
     Raises:
@@ -78,14 +91,20 @@ def parse_request(
             given = {name: given[name] for name in shape.model_fields if name in given and name not in spoilt}
     rows = len(request.titles) or int(titles_follow)
     problems += [problem for problem in _size_problems(request, rows, cap) if problem.field not in spoilt]
-    problems += _field_problems(request, real)
+    request, kit, of_brand = _with_kit(request, brands)
+    problems += [*_field_problems(request, real, kit), *of_brand]
     if problems:
         raise refusal(problems)
     return request
 
 
-def parse_campaign(value: object, real: Collection[Provider] = ()) -> Campaign:
+def parse_campaign(value: object, real: Collection[Provider] = (), brands: Brands | None = None) -> Campaign:
     """Check what a campaign asks for, but for its rows.
+
+    Args:
+        value: the campaign as it came.
+        real: the providers that are called themselves.
+        brands: finds the kit that it names, as for a request.
 
     Raises:
         InvalidBatch: a field is missing, unknown, of the wrong type or out of its limits, or no row could pass.
@@ -109,7 +128,7 @@ def parse_campaign(value: object, real: Collection[Provider] = ()) -> Campaign:
     try:
         # What is wrong for every row is said once.
         one_row = {"models": [next(iter(MODELS))], **shared}
-        parse_request("generateThumbnails", one_row, len(MODELS), real, titles_follow=True)
+        parse_request("generateThumbnails", one_row, len(MODELS), real, brands, titles_follow=True)
     except InvalidBatch as refused:
         problems += [problem for problem in refused.problems if problem not in problems]
     if problems or campaign is None:
@@ -137,13 +156,55 @@ def parse_cell(value: object, *, run_id: str, real: Collection[Provider] = ()) -
     )
     problems = [
         *_length_problems([("title", cell.title)], cell),
-        *_name_problems(["model"], [cell.model], cell),
+        *_name_problems(["model"], [cell.model], cell, None),
         *_glyph_problems([("title", cell.title), *_notes(cell)], cell),
         *_retired_problems(["model"], [cell.model], real),
     ]
     if problems:
         raise with_every_problem(refusal(problems))
     return cell
+
+
+def brand_of(cell: Cell, brands: Brands) -> tuple[Cell, Kit | None]:
+    """A cell's kit, and the cell with the kit's font and template where it names none; one without a brand has none.
+
+    Raises:
+        InvalidBatch: there is no such kit, the cell names what neither the kit nor the catalogue has, or the kit's font
+            lacks letters of the title.
+    """
+    cell, kit, problems = _with_kit(cell, brands)
+    if kit:
+        problems += _name_problems([], [], cell, kit)
+        problems += _letter_problems([("title", cell.title)], cell.font, kit)
+    if problems:
+        raise with_every_problem(refusal(problems))
+    return cell, kit
+
+
+def _with_kit(asked: A, brands: Brands | None) -> tuple[A, Kit | None, list[Problem]]:
+    """What is asked for with the kit's first font and template where it names none, its kit, and what is wrong."""
+    if not asked.brand or brands is None:
+        return asked, None, []
+    try:
+        kit = brands(asked.brand)
+    except InvalidBatch as refused:
+        return asked, None, list(refused.problems)
+    firsts = {"font": next((font.name for font in kit.fonts), ""), "template": next(iter(kit.templates), "")}
+    left_out = {name: first for name, first in firsts.items() if first and name not in asked.model_fields_set}
+    return cast(A, asked.model_copy(update=left_out)), kit, []
+
+
+def _letter_problems(titles: Iterable[tuple[str, str]], font: str, kit: Kit) -> Iterator[Problem]:
+    """Letters that the kit's own font lacks: another font in their place would not be the brand's."""
+    for place, title in titles:
+        if missing := kit.missing_letters(title, font):
+            more = f" and {len(missing) - NAMED_LETTERS} more" if len(missing) > NAMED_LETTERS else ""
+            has = ", ".join(kit.scripts(font)) or "no script as a whole"
+            yield Problem(
+                place,
+                f"{place}: the brand's font {quoted(font)} lacks {' '.join(missing[:NAMED_LETTERS])}{more} (it has "
+                f"{has}); choose a font that has them, such as one of the catalogue",
+            )
 
 
 def _size_problems(request: Request, rows: int, cap: int) -> Iterator[Problem]:
@@ -158,12 +219,14 @@ def _size_problems(request: Request, rows: int, cap: int) -> Iterator[Problem]:
         yield Problem(request.first, f"{CAPPED} {cap} generated images")
 
 
-def _field_problems(request: Request, real: Collection[Provider]) -> Iterator[Problem]:
+def _field_problems(request: Request, real: Collection[Provider], kit: Kit | None) -> Iterator[Problem]:
     rows = [(request.place(row), title) for row, title in enumerate(request.titles)]
     yield from _length_problems(rows, request)
     yield from _glyph_problems([*rows, *_notes(request)], request)
     places = [f"models[{column}]" for column in range(len(request.models))]
-    yield from _name_problems(places, request.models, request)
+    yield from _name_problems(places, request.models, request, kit)
+    if kit:
+        yield from _letter_problems(rows, request.font, kit)
     yield from _retired_problems(places, request.models, real)
     for number, (row, column) in enumerate(request.only):
         if row >= len(request.titles) or column >= len(request.models):
@@ -214,7 +277,9 @@ def _glyph_problems(titles: Iterable[tuple[str, str]], options: Options | Cell) 
         from thumbnails.images.overlay.coverage import choose
         from thumbnails.images.overlay.text import prepare
 
-        missing = choose(prepare(title, options.typography).text, options.font).missing
+        # A kit's own font is asked apart.
+        font = options.font if options.font in FONTS else DEFAULT_FONT
+        missing = choose(prepare(title, options.typography).text, font).missing
         if missing:
             named = ", ".join(_letter(one) for one in missing[:NAMED])
             others = f" and {len(missing) - NAMED} others" if len(missing) > NAMED else ""
@@ -234,24 +299,29 @@ def _letter(missing: str) -> str:
     return f"{missing[:4]!r} (U+{ord(missing[0]):04X}{name and f' {name}'})"
 
 
-def _name_problems(places: list[str], models: list[str], options: Options | Cell) -> Iterator[Problem]:
-    """Every name is in the catalogue, and no model is named twice; ``places`` are those of the models."""
-    formats = [("formats", at, name) for at, name in enumerate(options.formats)]
-    formats += [("drawn_for", at, name) for at, name in enumerate(options.drawn_for)]
+def _name_problems(places: list[str], models: list[str], asked: Options | Cell, kit: Kit | None) -> Iterator[Problem]:
+    """Every name is in the catalogue or the kit, and no model is named twice; ``places`` are those of the models."""
+    formats = [("formats", at, name) for at, name in enumerate(asked.formats)]
+    formats += [("drawn_for", at, name) for at, name in enumerate(asked.drawn_for)]
     named: list[tuple[str, str, str, Mapping[str, object]]] = [
         *((place, "model", model, MODELS) for place, model in zip(places, models, strict=True)),
-        ("style", "style", options.style, STYLES),
-        ("template", "template", options.template, TEMPLATES),
-        ("font", "font", options.font, FONTS),
+        ("style", "style", asked.style, STYLES),
         *((f"{field}[{at}]", "format", name, FORMATS) for field, at, name in formats),
     ]
+    # Of a kit that nobody has looked up, nobody knows what is in it.
+    if kit or not asked.brand:
+        own_fonts = kit.font_files() if kit else {}
+        named += [
+            ("template", "template", asked.template, {**(kit.templates if kit else {}), **TEMPLATES}),
+            ("font", "font", asked.font, {**own_fonts, **FONTS}),
+        ]
     for place, kind, name, known in named:
         if name not in known:
             yield Problem(place, f"unknown {kind} {quoted(name)}; choose from: {', '.join(known)}")
-    if not options.formats:
+    if not asked.formats:
         yield Problem("formats", f"formats must contain at least one of: {', '.join(FORMATS)}")
-    for at, name in enumerate(options.formats):
-        if options.formats.index(name) < at:
+    for at, name in enumerate(asked.formats):
+        if asked.formats.index(name) < at:
             yield Problem(f"formats[{at}]", f"format {quoted(name)} is named twice")
     for column, model in enumerate(models):
         if models.index(model) < column:

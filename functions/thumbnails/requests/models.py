@@ -89,6 +89,7 @@ class Options(BaseModel):
     ``missing_glyphs`` says whether a title is refused, or drawn without them, where no font has some of its letters,
     and ``typography`` whether its straight quotes and apostrophes become those of its language. ``kicker`` stands above
     every title, ``author`` below it.
+    ``brand`` names a kit of the bucket, whose templates and fonts may be named beside the catalogue's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -109,6 +110,7 @@ class Options(BaseModel):
     output: Output = DEFAULT_OUTPUT
     kicker: Text = ""
     author: Text = ""
+    brand: Text = ""
     only: list[tuple[Index, Index]] = []
     missing_glyphs: MissingGlyphs = "refuse"
     typography: Typography = "as-is"
@@ -294,6 +296,7 @@ class Campaign(BaseModel):
     author: Text | None = None
     missing_glyphs: MissingGlyphs | None = None
     typography: Typography | None = None
+    brand: Text | None = None
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -333,6 +336,7 @@ class Cell(BaseModel):
     author: Text = ""
     missing_glyphs: MissingGlyphs = "refuse"
     typography: Typography = "as-is"
+    brand: Text = ""
     run_id: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     execution: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     row: Index = 0

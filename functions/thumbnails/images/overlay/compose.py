@@ -3,19 +3,50 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from math import ceil
+from typing import Literal
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from thumbnails.images.overlay import colours
 from thumbnails.images.overlay import picture as pictures
 from thumbnails.images.overlay.colours import RGB, extremes
+from thumbnails.images.overlay.coverage import Emoji
 from thumbnails.images.overlay.layout import Layout, Line, measure
-from thumbnails.images.overlay.templates import DEFAULT_FORMAT, DEFAULT_OUTPUT, Box, Output, Template, Typography
+from thumbnails.images.overlay.templates import (
+    DEFAULT_FORMAT,
+    DEFAULT_OUTPUT,
+    FORMATS,
+    Box,
+    Output,
+    Template,
+    Typography,
+)
 from thumbnails.images.overlay.typefaces import render
 
 # A warning is kept with its image, where S3 takes 2 kB: so many letters are named, each with so many of its marks.
 NAMED, LETTER = 5, 4
+
+
+Corner = Literal["upper-left", "upper-right", "lower-left", "lower-right"]
+
+
+@dataclass(frozen=True)
+class Logo:
+    """A brand's logo, and where it stands.
+
+    Attributes:
+        png: the picture.
+        height: as a share of the canvas's shorter side.
+        corner: where it stands, unless the title stands there.
+        margin: from the canvas's edges, as a share of its shorter side.
+    """
+
+    png: bytes
+    height: float
+    corner: Corner
+    margin: float
 
 
 @dataclass(frozen=True)
@@ -29,6 +60,8 @@ class Words:
         kicker: a few words above the title.
         author: a line below it.
         typography: whether straight quotes and apostrophes become those of the title's language.
+        emoji: how emoji are drawn.
+        logo: the brand's; None where there is none.
     """
 
     title: str
@@ -37,6 +70,8 @@ class Words:
     kicker: str = ""
     author: str = ""
     typography: Typography = "as-is"
+    emoji: Emoji = "colour"
+    logo: Logo | None = None
 
     def on(self, format: str) -> Layout:
         """The words laid out on the canvas of a format.
@@ -44,7 +79,9 @@ class Words:
         Raises:
             KeyError: the catalogue has no such template or format.
         """
-        return measure(self.title, self.template, self.font, format, self.kicker, self.author, self.typography)
+        return measure(
+            self.title, self.template, self.font, format, self.kicker, self.author, self.typography, self.emoji
+        )
 
 
 @dataclass(frozen=True)
@@ -81,6 +118,8 @@ def draw_formats(
         tones = darken(canvas, layout)
         sharp = tones.bleeds or _chroma_would_bleed(canvas, layout)
         draw_title(canvas, layout, tones)
+        if words.logo:
+            _draw_logo(canvas, layout, words.logo)
         finished.append(Finished(pictures.encode(canvas, sharp, output), _warnings(layout)))
     return finished
 
@@ -274,6 +313,36 @@ def _mask(lines: Sequence[Line]) -> tuple[Box, Image.Image]:
             # Light adds up where two runs overlap, as it does inside one.
             mask.paste(255, (run.x + left - box[0], line.baseline + top - box[1]), ink)
     return box, mask
+
+
+def _draw_logo(canvas: Image.Image, layout: Layout, logo: Logo) -> None:
+    """Set the logo into its corner, or into the next one where it does not touch the text."""
+    picture = Image.open(BytesIO(logo.png), formats=("PNG",)).convert("RGBA")
+    where = layout.place
+    shorter = min(where.width, where.height)
+    # A wide one is kept from filling the canvas.
+    scale = min(logo.height * shorter / picture.height, 0.4 * where.width / picture.width)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    margin = max(round(logo.margin * shorter), 2 * where.frame)
+    covered = FORMATS[where.format]
+    top, bottom = max(margin, covered.covered_above), where.height - max(margin, covered.covered_below) - size[1]
+    left, right = margin, where.width - margin - size[0]
+    places = {
+        "upper-left": (left, top),
+        "upper-right": (right, top),
+        "lower-left": (left, bottom),
+        "lower-right": (right, bottom),
+    }
+    wanted = [logo.corner, "upper-right", "upper-left", "lower-right", "lower-left"]
+    words = [_grown(line.ink, margin // 2, layout) for line in layout.every_line]
+    free = [corner for corner in wanted if not any(_meet((*places[corner], *size), box) for box in words)]
+    canvas.paste(picture, places[(free or wanted)[0]], picture)
+
+
+def _meet(logo: Box, box: Box) -> bool:
+    left, top, width, height = logo
+    return left < box[2] and box[0] < left + width and top < box[3] and box[1] < top + height
 
 
 # How far above the text a scrim begins, as a share of the canvas's height, and its least strength.
