@@ -209,6 +209,7 @@ def _request(first: str) -> dict[str, Any]:
             "enum": list(get_args(Typography)),
             "default": "as-is",
             "description": "Whether straight quotes and apostrophes become those of the title's language.",
+        },
         "brand": {
             **own_name,
             "description": "A brand kit; template and font may then be its own, and are its first where left out.",

@@ -5,17 +5,19 @@ Run as a program, ``PYTHONPATH=functions python -m tests.unit.test_overlay_cover
 
 from pathlib import Path
 
-from fontTools.ttLib import TTFont
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
-from thumbnails.images.overlay.coverage import FOLDER, TABLE, table_of
+from thumbnails.images.overlay.coverage import FOLDER, SHARED, TABLE, table_of
 
 
 def written() -> str:
-    return table_of({path.stem: points(path) for path in FOLDER.glob("*.ttf")})
+    fonts = {path.stem: (path, 0) for path in FOLDER.glob("*.ttf")}
+    fonts |= {name: (FOLDER / file, number) for name, (file, number) in SHARED.items()}
+    return table_of({name: points(*where) for name, where in fonts.items()})
 
 
-def points(path: Path) -> set[int]:
-    with TTFont(path, lazy=True) as font:
+def points(path: Path, number: int) -> set[int]:
+    with TTFont(path, fontNumber=number, lazy=True) as font:
         return set(font.getBestCmap())
 
 

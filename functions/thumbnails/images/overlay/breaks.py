@@ -263,24 +263,25 @@ def _hyphenator(language: str) -> Any:
     return pyphen.Pyphen(lang=language, left=3, right=3)
 
 
+# Whose dictionary hyphenates a word, told by script and by letters that only some languages have; the first that fits.
+# functions/Makefile packs these dictionaries.
+LANGUAGES = (
+    (r"\p{Cyrillic}*[іїєґ]", "uk_UA"),
+    (r"\p{Cyrillic}", "ru_RU"),
+    (r"\p{Greek}", "el_GR"),
+    (r"[äöüß]|.*(?:schaft|ung|keit|heit|lich|isch)", "de_DE"),
+    (r"[ąćęłńśźż]", "pl_PL"),
+    (r"[ěřů]", "cs_CZ"),
+    (r"[ãõ]", "pt_PT"),
+    (r"[ñ]|.*ción", "es"),
+    (r"[éèêëàâçîïôœ]", "fr"),
+    (r"[a-z]", "en_US"),
+)
+
+
 def _language(word: str) -> str | None:
-    """The dictionary that hyphenates ``word``: told by script and by letters that only some languages have."""
     lower = word.lower()
-    for letters, language in (
-        (r"\p{Cyrillic}*[іїєґ]", "uk_UA"),
-        (r"\p{Cyrillic}", "ru_RU"),
-        (r"\p{Greek}", "el_GR"),
-        (r"[äöüß]|.*(?:schaft|ung|keit|heit|lich|isch)", "de_DE"),
-        (r"[ąćęłńśźż]", "pl_PL"),
-        (r"[ěřů]", "cs_CZ"),
-        (r"[ãõ]", "pt_PT"),
-        (r"[ñ]|.*ción", "es"),
-        (r"[éèêëàâçîïôœ]", "fr"),
-        (r"[a-z]", "en_US"),
-    ):
-        if regex.search(letters, lower):
-            return language
-    return None
+    return next((language for letters, language in LANGUAGES if regex.search(letters, lower)), None)
 
 
 def _hyphenation_points(text: str) -> set[int]:

@@ -12,7 +12,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from thumbnails.images.overlay import colours
 from thumbnails.images.overlay import picture as pictures
 from thumbnails.images.overlay.colours import RGB, extremes
-from thumbnails.images.overlay.coverage import Emoji
+from thumbnails.images.overlay.coverage import COLOURED, Emoji
 from thumbnails.images.overlay.layout import Layout, Line, measure
 from thumbnails.images.overlay.templates import (
     DEFAULT_FORMAT,
@@ -23,6 +23,7 @@ from thumbnails.images.overlay.templates import (
     Template,
     Typography,
 )
+from thumbnails.images.overlay.typefaces import colours as emoji_colours
 from thumbnails.images.overlay.typefaces import render
 
 # A warning is kept with its image, where S3 takes 2 kB: so many letters are named, each with so many of its marks.
@@ -133,7 +134,8 @@ def prepare_title(words: Words, formats: Sequence[str] = (DEFAULT_FORMAT,)) -> N
     """Do ahead, and keep, all that ``draw_formats`` does for words whatever their picture."""
     for layout in [words.on(name) for name in formats]:
         if layout.lines:
-            _title_mask(layout)
+            _mask(layout.lines)
+            _emoji(layout.lines)
             if layout.place.template.backdrop == "glow":
                 _shadow_and_glow(layout)
 
@@ -287,24 +289,37 @@ def _bar(panel: Box, layout: Layout) -> Box:
 
 
 def draw_title(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
-    """Set the words on their baselines, and the rule above them."""
-    if layout.lines:
-        box, mask = _title_mask(layout)
-        canvas.paste(tones.text, box, mask)
+    """Set the words on their baselines, emoji in their own colours, and the rule above them."""
     if layout.rule:
         canvas.paste(tones.accent, layout.rule)
-    for line, colour in ((layout.kicker, tones.accent), (layout.author, tones.text)):
-        if line:
-            box, mask = _mask((line,))
-            canvas.paste(colour, box, mask)
+    notes = [(line, colour) for line, colour in ((layout.kicker, tones.accent), (layout.author, tones.text)) if line]
+    for lines, colour in [(layout.lines, tones.text), *(((line,), colour) for line, colour in notes)]:
+        if lines:
+            box, mask = _mask(lines)
+            emoji = _emoji(lines)
+            canvas.paste(colour, box, emoji[0] if emoji else mask)
+            if emoji:
+                canvas.paste(emoji[1], box, emoji[1])
 
 
-@lru_cache(maxsize=8)
-def _title_mask(layout: Layout) -> tuple[Box, Image.Image]:
-    return _mask(layout.lines)
+@lru_cache(maxsize=2)
+def _emoji(lines: tuple[Line, ...]) -> tuple[Image.Image, Image.Image] | None:
+    """The mask of lines without their coloured emoji, and a picture (RGBA) of those in its size, where there are any."""
+    coloured = [(line, run) for line in lines for run in line.runs if run.font == COLOURED]
+    if not coloured:
+        return None
+    box, mask = _mask(lines)
+    letters, picture = mask.copy(), Image.new("RGBA", mask.size)
+    for line, run in coloured:
+        emoji, (left, top) = emoji_colours(run.text, run.direction, line.size)
+        corner = run.x + left - box[0], line.baseline + top - box[1]
+        letters.paste(0, (*corner, corner[0] + emoji.width, corner[1] + emoji.height))
+        picture.alpha_composite(emoji, corner)
+    return letters, picture
 
 
-def _mask(lines: Sequence[Line]) -> tuple[Box, Image.Image]:
+@lru_cache(maxsize=16)
+def _mask(lines: tuple[Line, ...]) -> tuple[Box, Image.Image]:
     box = _around([line.ink for line in lines])
     mask = Image.new("L", (box[2] - box[0], box[3] - box[1]))
     for line in lines:

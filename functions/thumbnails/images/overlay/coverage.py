@@ -23,7 +23,11 @@ TABLE = Path(__file__).with_name("coverage.json")
 Emoji = Literal["colour", "mono"]
 
 _CHINESE, _JAPANESE, _KOREAN = "noto-sans-sc", "noto-sans-jp", "noto-sans-kr"
-_MONO, _COLOUR = "noto-emoji", "noto-color-emoji"
+#: Fonts that share one file, and so their outlines, each with its number in there.
+SHARED = {name: ("noto-sans-cjk.ttc", number) for number, name in enumerate((_JAPANESE, _KOREAN, _CHINESE))}
+_MONO = "noto-emoji"
+#: The font whose glyphs have colours of their own.
+COLOURED = "twemoji"
 # Most titles need one of these; the fonts of the other scripts follow in the order of their names.
 _FIRST = (
     "noto-sans",
@@ -44,7 +48,7 @@ _FIRST = (
     _KOREAN,
 )
 # What other fonts draw better, or in colour where nobody asked for it.
-_LAST = ("noto-sans-symbols2", "noto-sans-math", "noto-music", _COLOUR)
+_LAST = ("noto-sans-symbols2", "noto-sans-math", "noto-music", COLOURED)
 # Their spaces are far too wide for text, and no word is set in them.
 _SYMBOLS = frozenset({"noto-sans-symbols", _MONO, *_LAST})
 
@@ -81,14 +85,12 @@ def register(name: str, data: bytes) -> None:
     _has.cache_clear()
 
 
-def font_bytes(name: str) -> bytes:
-    """A font's file: a registered one's bytes, or those of ``fonts/<name>.ttf``."""
-    return _registered[name][0] if name in _registered else (FOLDER / f"{name}.ttf").read_bytes()
-
-
-def is_registered(name: str) -> bool:
-    """Whether the font is somebody's own and no file of this package."""
-    return name in _registered
+def font_source(name: str) -> tuple[bytes | Path, int]:
+    """Where a font is: a registered one's bytes, or a shipped one's file; and its number in there."""
+    if name in _registered:
+        return _registered[name][0], 0
+    file, number = SHARED.get(name, (f"{name}.ttf", 0))
+    return FOLDER / file, number
 
 
 def lacking(text: str, font: str) -> tuple[str, ...]:
@@ -166,7 +168,7 @@ def choose(title: str, font: str, emoji: Emoji = "colour") -> Chosen:
 def _font_of(cluster: str, visible: str, font: str, before: str, emoji: Emoji, rank: dict[str, int]) -> str | None:
     able = _able(visible, font, rank)
     if _EMOJI_CLUSTER.match(cluster):
-        for name in (_COLOUR, _MONO) if emoji == "colour" else (_MONO, _COLOUR):
+        for name in (COLOURED, _MONO) if emoji == "colour" else (_MONO, COLOURED):
             if name in able:
                 return name
     if before in able and font not in able and before not in _SYMBOLS and _OF_ANY_SCRIPT.match(visible):
@@ -219,7 +221,7 @@ def _rank(title: str) -> dict[str, int]:
 
 @cache
 def _ranks(east: str) -> dict[str, int]:
-    fallbacks = [name for name in _table().shipped if name.startswith("noto-")]
+    fallbacks = [name for name in _table().shipped if name.startswith("noto-") or name == COLOURED]
     order = [*_FIRST, *sorted(set(fallbacks) - {*_FIRST, *_LAST}), *_LAST]
     at = order.index(_CHINESE)
     order.insert(at, order.pop(order.index(east)))

@@ -4,11 +4,12 @@ import struct
 from functools import lru_cache
 from io import BytesIO
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
-from thumbnails.images.overlay.coverage import FOLDER, choose, font_bytes, is_registered, tables
+from thumbnails.images.overlay.coverage import COLOURED, choose, font_source, tables
 
 Direction = Literal["ltr", "rtl"]
 
@@ -22,10 +23,10 @@ def face(font: str, size: int) -> ImageFont.FreeTypeFont:
 
     An open one holds the whole font and what HarfBuzz read of it, half a megabyte and more.
     """
-    path = FOLDER / f"{font}.ttf"
-    large = not is_registered(font) and path.stat().st_size > _SMALL
-    source = path if large else BytesIO(_plain_outlines(font))
-    return ImageFont.truetype(source, size, layout_engine=ImageFont.Layout.RAQM)
+    source, number = font_source(font)
+    large = isinstance(source, Path) and source.stat().st_size > _SMALL
+    opened = source if large else BytesIO(_plain_outlines(font))
+    return ImageFont.truetype(opened, size, number, layout_engine=ImageFont.Layout.RAQM)
 
 
 @lru_cache(maxsize=24)
@@ -35,7 +36,8 @@ def _plain_outlines(font: str) -> bytes:
     FreeType draws a marked glyph at sixteen times its pixels, seven times slower. Fonts cut from variable ones mark
     nearly every glyph; without the marks a handful of edge pixels of a line come out a shade different.
     """
-    data = bytearray(font_bytes(font))
+    source, _ = font_source(font)
+    data = bytearray(source.read_bytes() if isinstance(source, Path) else source)
     found = tables(data)
     if b"glyf" not in found:
         return bytes(data)
@@ -76,6 +78,9 @@ def rise_and_fall(text: str, font: str, direction: Direction, size: int) -> tupl
 @lru_cache(maxsize=8)
 def render(text: str, font: str, direction: Direction, size: int) -> tuple[Image.Image, tuple[int, int]]:
     """The ink of a run as a mask, and where its upper left corner stands from the origin on the baseline."""
+    if font == COLOURED:
+        picture, corner = colours(text, direction, size)
+        return picture.getchannel("A"), corner
     shaped = face(font, size)
     box = shaped.getbbox(text, direction=direction, features=_FEATURES, anchor="ls")
     left, top = int(box[0]), int(box[1])
@@ -86,6 +91,19 @@ def render(text: str, font: str, direction: Direction, size: int) -> tuple[Image
     # The font's own box holds the advance too; the ink is what was drawn.
     ink = mask.getbbox() or (0, 0, 0, 0)
     return mask.crop(ink), (left + ink[0], top + ink[1])
+
+
+@lru_cache(maxsize=8)
+def colours(text: str, direction: Direction, size: int) -> tuple[Image.Image, tuple[int, int]]:
+    """A run of emoji in their colours (RGBA), and where its upper left corner stands from its origin."""
+    shaped = face(COLOURED, size)
+    left, top, right, bottom = map(int, shaped.getbbox(text, direction=direction, features=_FEATURES, anchor="ls"))
+    drawn = Image.new("RGBA", (right - left, bottom - top))
+    ImageDraw.Draw(drawn).text(
+        (-left, -top), text, font=shaped, anchor="ls", direction=direction, features=_FEATURES, embedded_color=True
+    )
+    # Pillow multiplies what it draws on nothing by its opacity.
+    return Image.frombytes("RGBa", drawn.size, drawn.tobytes()).convert("RGBA"), (left, top)
 
 
 def choose_fonts(title: str, font: str) -> tuple[str, list[str], list[str]]:
