@@ -5,7 +5,7 @@ Run as a program, ``PYTHONPATH=functions python -m tests.unit.test_overlay_cover
 
 from pathlib import Path
 
-from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+from fontTools.ttLib import TTFont
 
 from thumbnails.images.overlay.coverage import FOLDER, SHARED, TABLE, table_of
 

@@ -7,8 +7,9 @@ from PIL import Image, ImageDraw
 
 from thumbnails.catalog import FONTS, TEMPLATES
 from thumbnails.images.overlay.coverage import FOLDER
-from thumbnails.images.overlay.layout import Layout, measure, normalise
+from thumbnails.images.overlay.layout import Layout, measure
 from thumbnails.images.overlay.templates import FORMATS, place
+from thumbnails.images.overlay.text import normalise
 from thumbnails.images.overlay.typefaces import choose_fonts, face
 
 SCRIPTS = {

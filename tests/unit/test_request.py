@@ -95,8 +95,6 @@ def test_what_is_left_out_has_a_default() -> None:
         "typography": "as-is",
         "brand": "",
         "only": [],
-        "missing_glyphs": "refuse",
-        "typography": "as-is",
     }
 
 

@@ -38,8 +38,6 @@ CHECKED = {
     "typography": "as-is",
     "brand": "",
     "only": [],
-    "missing_glyphs": "refuse",
-    "typography": "as-is",
 }
 CAP = 50
 #: The same as the state machine reads it.

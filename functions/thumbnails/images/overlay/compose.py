@@ -304,7 +304,7 @@ def draw_title(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
 
 @lru_cache(maxsize=2)
 def _emoji(lines: tuple[Line, ...]) -> tuple[Image.Image, Image.Image] | None:
-    """The mask of lines without their coloured emoji, and a picture (RGBA) of those in its size, where there are any."""
+    """The mask of lines without their coloured emoji, and an RGBA picture of those in its size, where there are any."""
     coloured = [(line, run) for line in lines for run in line.runs if run.font == COLOURED]
     if not coloured:
         return None
