@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "functions"))
 
 from thumbnails.images.overlay import breaks, compose, layout, picture, typefaces
 from thumbnails.images.overlay.coverage import FOLDER
-from thumbnails.images.overlay.templates import HEIGHT, TEMPLATES, WIDTH, Place, place
+from thumbnails.images.overlay.templates import FORMATS, HEIGHT, TEMPLATES, WIDTH, Place, place
 
 FONT = "inter"
 TITLE = "How We Cut Our AWS Bill by 80% Without Losing a Single Feature"
@@ -295,8 +295,10 @@ def further_formats(runs: int) -> list[list[str]]:
                 forget_titles()
                 draw()
 
-            canvas = draw()
-            new, same, encoding = medians((new_title, draw, lambda canvas=canvas: picture.encode(canvas, False)), runs)
+            def encode(canvas: Image.Image = draw()) -> bytes:  # noqa: B008
+                return picture.encode(canvas, False)
+
+            new, same, encoding = medians((new_title, draw, encode), runs)
             rows.append([form, name, f"{new:.1f}", f"{same:.1f}", f"{encoding:.1f}"])
     return rows
 
