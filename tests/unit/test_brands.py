@@ -598,9 +598,24 @@ def every_way_in(store: MemoryStore) -> dict[str, Any]:
 @pytest.mark.parametrize("way", ["check", "page", "open", "resume", "campaign", "rows", "cell"])
 def test_every_way_in_refuses_a_kit_that_is_not_there_before_anything_is_paid(store: MemoryStore, way: str) -> None:
     put_kit(store, "other", kit())
-    with pytest.raises(InvalidBatch, match="there is no brand kit 'acme'; choose from: other"):
+    # A campaign's own brand is wrong for every row, and is said once.
+    place = "1 of 1 rows are refused: row 1: 'brand': " if way == "rows" else ""
+    with pytest.raises(InvalidBatch, match=f"^{place}there is no brand kit 'acme'; choose from: other$"):
         every_way_in(store)[way]()
     assert not store.under("runs/") and not store.under("originals/")
+
+
+def test_a_cell_is_held_against_its_kit_once_it_is_read(store: MemoryStore) -> None:
+    put_kit(store, "acme", {**BRAND, "templates": {"wide": {}}})
+    given = {"title": "A title", "model": GPT, "brand": "acme"}
+    # Without a look at the bucket nobody knows what is in the kit.
+    cell = parse_cell({**given, "template": "left-panel", "font": "brand-small"}, run_id="r")
+    with pytest.raises(InvalidBatch, match="the brand's font 'brand-small' lacks t i l e"):
+        brand_of(cell, brands_in(store))
+    left_out, kit_of_it = brand_of(parse_cell(given, run_id="r"), brands_in(store))
+    assert (left_out.template, left_out.font, kit_of_it) == ("wide", "brand-sans", get_kit(store, "acme"))
+    with pytest.raises(InvalidBatch, match="unknown template 'none'; choose from: wide, "):
+        brand_of(parse_cell({**given, "template": "none"}, run_id="r"), brands_in(store))
 
 
 def test_finals_of_a_run_are_held_against_the_kit_as_it_is_now(store: MemoryStore) -> None:
