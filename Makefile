@@ -129,6 +129,10 @@ bench-gallery: setup
 golden: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_golden
 
+# Which letters each shipped font has, after a font was added or changed.
+coverage: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_overlay_coverage
+
 # What every answer of a provider becomes, in docs/troubleshooting.md.
 error-table: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.unit.test_provider_answers
@@ -202,4 +206,4 @@ pins:
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
 .PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-economy bench-limits bench-gallery bench-disk \
-	check-page bench-page examples golden error-table openapi schema up down help setup python pins wheels
+	check-page bench-page coverage examples golden error-table openapi schema up down help setup python pins wheels

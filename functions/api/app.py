@@ -22,7 +22,9 @@ from thumbnails.catalog import (
     DEFAULT_STYLE,
     DEFAULT_TEMPLATE,
     FONTS,
+    FORMATS,
     MODELS,
+    OUTPUTS,
     QUALITIES,
     STYLES,
     TEMPLATES,
@@ -38,7 +40,13 @@ from thumbnails.errors import (
     Unavailable,
     quoted,
 )
-from thumbnails.requests.models import CONTEXT_CHARACTERS, EXTRA_PROMPT_CHARACTERS, TITLE_CHARACTERS
+from thumbnails.requests.models import (
+    AUTHOR_CHARACTERS,
+    CONTEXT_CHARACTERS,
+    EXTRA_PROMPT_CHARACTERS,
+    KICKER_CHARACTERS,
+    TITLE_CHARACTERS,
+)
 from thumbnails.runs.resume import NothingToRedrive, RunNeverAccepted, RunUnderWay
 from thumbnails.runs.stop import RunHasEnded
 from thumbnails.runs.submit import ContentFlagged, IdempotencyKeyReused
@@ -95,12 +103,16 @@ def get_options() -> responses.Options:
         styles=list(STYLES),
         templates=list(TEMPLATES),
         fonts=list(FONTS),
+        formats=[responses.FormatOut(name=name, width=one.width, height=one.height) for name, one in FORMATS.items()],
+        outputs=list(OUTPUTS),
         defaults=responses.Defaults(style=DEFAULT_STYLE, template=DEFAULT_TEMPLATE, font=DEFAULT_FONT),
         limits=responses.Limits(
             images_per_run=settings(ApiSettings).batch_cap,
             title_characters=TITLE_CHARACTERS,
             context_characters=CONTEXT_CHARACTERS,
             extra_prompt_characters=EXTRA_PROMPT_CHARACTERS,
+            kicker_characters=KICKER_CHARACTERS,
+            author_characters=AUTHOR_CHARACTERS,
             body_bytes=BODY_BYTES,
         ),
         moderation=settings(ApiSettings).moderation == "on",

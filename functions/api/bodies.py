@@ -4,7 +4,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr, StringConstraints
 
-from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, Quality
+from thumbnails.catalog import (
+    DEFAULT_FONT,
+    DEFAULT_FORMAT,
+    DEFAULT_OUTPUT,
+    DEFAULT_STYLE,
+    DEFAULT_TEMPLATE,
+    Output,
+    Quality,
+)
 from thumbnails.runs.winners import ALT_CHARACTERS
 
 
@@ -21,6 +29,10 @@ class Previewed(Body):
     style: str = DEFAULT_STYLE
     template: str = DEFAULT_TEMPLATE
     font: str = DEFAULT_FONT
+    format: str = DEFAULT_FORMAT
+    output: Output = DEFAULT_OUTPUT
+    kicker: str = ""
+    author: str = ""
     run_id: str = ""
     row: int = 0
     column: int = 0

@@ -41,6 +41,7 @@ def get_images(
                 run_id=image.run_id,
                 row=image.row,
                 model=image.model,
+                format=image.format,
                 bytes=image.listed.size,
                 created_at=image.listed.modified,
             )
@@ -54,11 +55,13 @@ def get_images(
 def post_preview() -> responses.Preview:
     """Set a title over a sample of the style, or over a picture of a run, as a run would."""
     # Pillow, which no other route needs.
+    from thumbnails.images.overlay.compose import Words
     from thumbnails.images.preview import preview
 
     asked = read_body(router.current_event, Previewed)
-    named = asked.model_dump(include={"title", "style", "template", "font"})
-    wanted = parse_request("generateThumbnails", {**named, "models": [next(iter(MODELS))]}, 1)
+    named = asked.model_dump(exclude={"format", "run_id", "row", "column"})
+    given = {**named, "formats": [asked.format], "models": [next(iter(MODELS))]}
+    wanted = parse_request("generateThumbnails", given, 1)
     original = None
     if asked.run_id:
         run = found_run(asked.run_id)
@@ -67,8 +70,13 @@ def post_preview() -> responses.Preview:
         original = original_of(store(), run.run_id, run.request, (asked.row, asked.column))
         if original is None:
             raise not_found("this cell has no picture to draw on yet")
-    finished = preview(wanted.titles[0], wanted.style, wanted.template, wanted.font, original)
-    return responses.Preview(image=base64.b64encode(finished.jpeg).decode(), warnings=list(finished.warnings))
+    words = Words(wanted.titles[0], wanted.template, wanted.font, wanted.kicker, wanted.author)
+    finished = preview(words, wanted.style, original, wanted.formats[0], wanted.output)
+    return responses.Preview(
+        image=base64.b64encode(finished.file).decode(),
+        media_type=f"image/{wanted.output}",
+        warnings=list(finished.warnings),
+    )
 
 
 @router.delete(

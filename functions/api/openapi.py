@@ -3,7 +3,7 @@
 import json
 from copy import deepcopy
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, Server
@@ -15,23 +15,31 @@ from thumbnails.blog.page import URL_CHARACTERS
 from thumbnails.brands.kit import NAME, NAME_CHARACTERS, Kit
 from thumbnails.catalog import (
     DEFAULT_FONT,
+    DEFAULT_FORMAT,
+    DEFAULT_OUTPUT,
     DEFAULT_QUALITY,
     DEFAULT_STYLE,
     DEFAULT_TEMPLATE,
     FONTS,
+    FORMATS,
     MODELS,
+    OUTPUTS,
     QUALITIES,
     STYLES,
     TEMPLATES,
 )
+from thumbnails.images.overlay.templates import Typography
 from thumbnails.requests.models import (
+    AUTHOR_CHARACTERS,
     CONTEXT_CHARACTERS,
     EXTRA_PROMPT_CHARACTERS,
+    KICKER_CHARACTERS,
     MOST_VARIANTS,
     MOST_WAIT_SECONDS,
     POSITIONS,
     TITLE_CHARACTERS,
     WAIT_SECONDS,
+    MissingGlyphs,
 )
 
 TITLE = "Fan-out thumbnails"
@@ -174,6 +182,33 @@ def _request(first: str) -> dict[str, Any]:
             "maximum": MOST_VARIANTS,
             "default": 1,
             "description": "Pictures of each title by each model whose API makes several a call; one by any other.",
+        },
+        "formats": {
+            "type": "array",
+            "minItems": 1,
+            "uniqueItems": True,
+            "items": {"enum": list(FORMATS)},
+            "default": [DEFAULT_FORMAT],
+            "description": "What each picture is finished in, laid out anew for each; they cost nothing more.",
+        },
+        "drawn_for": {
+            "type": "array",
+            "uniqueItems": True,
+            "items": {"enum": list(FORMATS)},
+            "description": "The formats by which the size of the model's picture is chosen, where not by formats.",
+        },
+        "output": {"enum": list(OUTPUTS), "default": DEFAULT_OUTPUT},
+        "kicker": {"type": "string", "maxLength": KICKER_CHARACTERS, "default": ""},
+        "author": {"type": "string", "maxLength": AUTHOR_CHARACTERS, "default": ""},
+        "missing_glyphs": {
+            "enum": list(get_args(MissingGlyphs)),
+            "default": "refuse",
+            "description": "What becomes of a title with letters that no font has: refused, or drawn without them.",
+        },
+        "typography": {
+            "enum": list(get_args(Typography)),
+            "default": "as-is",
+            "description": "Whether straight quotes and apostrophes become those of the title's language.",
         },
         "brand": {
             **own_name,

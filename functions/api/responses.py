@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from thumbnails.aws.step_functions import Status
+from thumbnails.catalog import DEFAULT_FORMAT, DEFAULT_OUTPUT
 from thumbnails.requests.models import Kind, Task
 
 
@@ -57,6 +58,10 @@ class Plan(BaseModel):
     redraw: str
     quality: str
     variants: int
+    formats: list[str]
+    output: str
+    kicker: str
+    author: str
     brand: str
     only: list[tuple[int, int]]
     images: int
@@ -85,7 +90,8 @@ class Variant(BaseModel):
 class Cell(BaseModel):
     """One image: its URL once it is there, an error and a message where it failed.
 
-    ``usd`` is what was paid for it; ``waits`` is between two tries; ``variants`` are the cell's other pictures.
+    ``usd`` is what was paid for it; ``waits`` is between two tries; ``variants`` are the cell's other pictures,
+    ``formats`` the URLs of its first one in the run's other formats.
     """
 
     row: int
@@ -100,6 +106,7 @@ class Cell(BaseModel):
     usd: float | None = None
     waits: bool = False
     variants: list[Variant] = []
+    formats: dict[str, str] = {}
 
 
 class Rows(BaseModel):
@@ -127,6 +134,10 @@ class Run(BaseModel):
     forgotten: bool = False
     titles: list[str]
     models: list[str]
+    formats: list[str] = [DEFAULT_FORMAT]
+    output: str = DEFAULT_OUTPUT
+    kicker: str = ""
+    author: str = ""
     style: str | None
     template: str | None
     font: str | None
@@ -171,6 +182,7 @@ class Image(BaseModel):
     run_id: str
     row: int
     model: str
+    format: str
     bytes: int
     created_at: datetime
 
@@ -199,9 +211,10 @@ class ModelPrice(BaseModel):
 
 
 class Preview(BaseModel):
-    """A thumbnail as a run would make it, a JPEG in base64, and what the writer should look at."""
+    """A thumbnail as a run would make it, in base64, and what the writer should look at."""
 
     image: str
+    media_type: str
     warnings: list[str]
 
 
@@ -322,6 +335,8 @@ class Limits(BaseModel):
     title_characters: tuple[int, int]
     context_characters: int
     extra_prompt_characters: int
+    kicker_characters: int
+    author_characters: int
     body_bytes: int
 
 
@@ -344,6 +359,14 @@ class Budget(BaseModel):
     starts_anew: datetime | None = None
 
 
+class FormatOut(BaseModel):
+    """A format, in pixels."""
+
+    name: str
+    width: int
+    height: int
+
+
 class Options(BaseModel):
     """Everything that may be asked for."""
 
@@ -351,6 +374,8 @@ class Options(BaseModel):
     styles: list[str]
     templates: list[str]
     fonts: list[str]
+    formats: list[FormatOut]
+    outputs: list[str]
     defaults: Defaults
     limits: Limits
     moderation: bool

@@ -3,7 +3,7 @@ import {html, useEffect, useMemo, useRef, useState} from './preact.js';
 import {ApiError, get, kindly, post, sentence} from './api.js';
 import {keepDraft, loadDraft, titlesOf, titlesOfFile} from './draft.js';
 import {expectRun} from './live.js';
-import {FontPicker, ModelPicker, StylePicker, TemplatePicker, money} from './pickers.js';
+import {FontPicker, FormatPicker, ModelPicker, StylePicker, TemplatePicker, money} from './pickers.js';
 import {Preview} from './preview.js';
 
 /** @typedef {import('./draft.js').Draft} Draft */
@@ -12,6 +12,9 @@ const SAMPLE = 'What the tide leaves behind';
 const URL_ALONE = /^https?:\/\/\S+$/;
 /** One key for one request, however often it is sent: an answer that is lost starts no second run. */
 const sent = {request: '', key: ''};
+
+/** @param {Draft} draft */
+const formatsOf = (draft) => (draft.formats ? draft.formats.split(',') : ['og']);
 
 /** @param {Draft} draft @param {any} options @returns {Record<string, unknown>} */
 function requestOf(draft, options) {
@@ -22,6 +25,9 @@ function requestOf(draft, options) {
     style: draft.style || options.defaults.style,
     template: draft.template || options.defaults.template,
     font: draft.font || options.defaults.font,
+    formats: formatsOf(draft),
+    ...(draft.kicker.trim() ? {kicker: draft.kicker} : {}),
+    ...(draft.author.trim() ? {author: draft.author} : {}),
     ...(draft.context.trim() ? {context: draft.context} : {}),
     ...(draft.extra.trim() ? {extra_prompt: draft.extra} : {}),
     ...(draft.blog.trim() ? {blog_url: draft.blog.trim()} : {}),
@@ -43,6 +49,8 @@ function problemsOf(draft, limits) {
   if (images > limits.images_per_run) found.titles = `A run makes at most ${limits.images_per_run} images; this would be ${images}. Take fewer titles or models.`;
   if ([...draft.context].length > limits.context_characters) found.context = `At most ${limits.context_characters} characters; this has ${[...draft.context].length}.`;
   if ([...draft.extra].length > limits.extra_prompt_characters) found.extra = `At most ${limits.extra_prompt_characters} characters; this has ${[...draft.extra].length}.`;
+  if ([...draft.kicker].length > limits.kicker_characters) found.kicker = `At most ${limits.kicker_characters} characters; this has ${[...draft.kicker].length}.`;
+  if ([...draft.author].length > limits.author_characters) found.author = `At most ${limits.author_characters} characters; this has ${[...draft.author].length}.`;
   if (draft.blog.trim() && !URL_ALONE.test(draft.blog.trim())) found.blog = 'An address starts with http:// or https://.';
   return found;
 }
@@ -151,13 +159,18 @@ export function Form({query, options, examples, open, fail}) {
       <${StylePicker} names=${options.styles} value=${look.style} problem=${problems.style} onPick=${(/** @type {string} */ style) => change({style})} />
       <${TemplatePicker} names=${options.templates} value=${look.template} problem=${problems.template} onPick=${(/** @type {string} */ template) => change({template})} />
       <${FontPicker} names=${options.fonts} value=${look.font} problem=${problems.font} onPick=${(/** @type {string} */ font) => change({font})} />
+      <${FormatPicker} formats=${options.formats} chosen=${formatsOf(draft)} problem=${problems.formats} onChange=${(/** @type {string[]} */ formats) => change({formats: formats.join(',')})} />
+      <details class="more" open=${!!(draft.kicker || draft.author || problems.kicker || problems.author)}><summary>Lines above and below the title</summary>
+        <${Field} name="kicker" label="Above the title" value=${draft.kicker} problem=${problems.kicker} placeholder="Engineering" onInput=${(/** @type {string} */ kicker) => change({kicker})} />
+        <${Field} name="author" label="Below the title" value=${draft.author} problem=${problems.author} placeholder="Jane Doe · blog.example" onInput=${(/** @type {string} */ author) => change({author})} />
+      </details>
       <details class="more" open=${!!(draft.context || draft.extra || problems.context || problems.extra)}><summary>More for the models to know</summary>
         <${Field} name="context" label="What the post is about" rows="4" value=${draft.context} problem=${problems.context} onInput=${(/** @type {string} */ context) => change({context})} />
         <${Field} name="extra" label="Wishes for every picture" rows="2" value=${draft.extra} problem=${problems.extra} placeholder="No people. Early morning light." onInput=${(/** @type {string} */ extra) => change({extra})} />
       </details>
     </div>
     <aside class="look">
-      <${Preview} wanted=${{title: fits ? current : SAMPLE, ...look}} caption="The title over a sample of the style. Models draw pictures of their own." />
+      <${Preview} wanted=${{title: fits ? current : SAMPLE, ...look, format: formatsOf(draft)[0], kicker: problems.kicker ? '' : draft.kicker, author: problems.author ? '' : draft.author}} caption="The title over a sample of the style. Models draw pictures of their own." />
       <div class="sum">
         <p class="count" role="status">${images ? html`<strong>${rows}</strong> ${rows === 1 ? 'title' : 'titles'} × <strong>${draft.models.length}</strong> ${draft.models.length === 1 ? 'model' : 'models'} = <strong>${images}</strong> ${images === 1 ? 'image' : 'images'}` : 'Write a title and pick a model.'}
           ${images > 0 && html`<span class="cost">${cost ? `about ${money(cost)}` : ''}${prices.includes(null) ? `${cost ? ' and ' : ''}what models without a list price cost` : ''}</span>`}</p>

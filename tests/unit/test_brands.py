@@ -45,7 +45,7 @@ from thumbnails.catalog import FONTS
 from thumbnails.errors import InvalidBatch
 from thumbnails.images.cell import make_thumbnail
 from thumbnails.images.digests import image_digest
-from thumbnails.images.overlay.typefaces import FOLDER, _has
+from thumbnails.images.overlay.coverage import FOLDER, _has
 from thumbnails.images.providers.answers import Answer
 from thumbnails.requests.checks import brand_of, parse_cell, parse_request
 from thumbnails.requests.models import Batch

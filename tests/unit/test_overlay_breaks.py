@@ -49,7 +49,7 @@ def test_the_unicode_rules(expected: list[str]) -> None:
     [
         ("今日は天気がいいので散歩に行きましょう", ["今日は", "天気が", "いいので", "散歩に", "行きましょう"]),
         ("머신러닝 입문 과정", ["머신러닝 ", "입문 ", "과정"]),
-        ("การเขียนโปรแกรม", ["การ", "เขียน", "โปรแกรม"]),
+        ("การเขียนโปรแกรม", ["การเขียน", "โปรแกรม"]),
     ],
 )
 def test_scripts_without_spaces_break_between_phrases(title: str, expected: list[str]) -> None:

@@ -36,7 +36,7 @@ def drawn(upper: str, lower: str, title: str, template: str, font: str) -> bytes
     backdrop = Image.composite(Image.new("RGB", mask.size, lower), Image.new("RGB", mask.size, upper), mask)
     buffer = io.BytesIO()
     backdrop.save(buffer, "PNG")
-    return draw_overlay(buffer.getvalue(), title, template, font).jpeg
+    return draw_overlay(buffer.getvalue(), title, template, font).file
 
 
 def file_of(name: str) -> Path:

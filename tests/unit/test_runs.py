@@ -29,6 +29,13 @@ CHECKED = {
     "max_wait_seconds": 900,
     "quality": "standard",
     "variants": 1,
+    "formats": ["og"],
+    "drawn_for": [],
+    "output": "jpeg",
+    "kicker": "",
+    "author": "",
+    "missing_glyphs": "refuse",
+    "typography": "as-is",
     "brand": "",
     "only": [],
 }

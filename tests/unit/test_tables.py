@@ -190,7 +190,7 @@ def test_a_file_of_another_kind_is_named_with_a_way_out(start: bytes, words: str
         ("Title;title\na;b\n", "the column 'title' and 'Title' are the same column; keep one of them"),
         ("title,prompt\na,b\n", "the column 'prompt' and 'title' are the same column; keep one of them"),
         ("title,title\na,b\n", "the column 'title' is in the header twice; keep one of them"),
-        ("title,Author\na,b\n", "unknown column 'Author' in the header; remove it, or choose from: models, "),
+        ("title,Writer\na,b\n", "unknown column 'Writer' in the header; remove it, or choose from: models, "),
         (
             f"{FIRST}\n{SECOND}\n",
             "the file needs a header, its first row, with the column 'title', and 'My first post'",

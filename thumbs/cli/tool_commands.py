@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,17 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from thumbnails.catalog import DEFAULT_FONT, FONTS, MODELS, PROVIDERS, Provider, notices
+from thumbnails.catalog import (
+    DEFAULT_FONT,
+    DEFAULT_FORMAT,
+    FONTS,
+    FORMATS,
+    MODELS,
+    PROVIDERS,
+    TEMPLATES,
+    Provider,
+    notices,
+)
 from thumbnails.catalog.check import differences
 from thumbnails.catalog.models import bedrock_url, today
 from thumbnails.errors import InvalidBatch, ThumbnailError
@@ -136,15 +147,28 @@ def preview(
     titles: Annotated[list[str] | None, typer.Argument(help="Titles to set; one in each script if left out.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The JPEG to write.")] = Path("preview.jpg"),
     font: Annotated[str, typer.Option(help="A font of the catalogue.")] = DEFAULT_FONT,
+    template: Annotated[list[str] | None, typer.Option(help="A template of the catalogue; may be repeated.")] = None,
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="A format of the catalogue; may be repeated.")
+    ] = None,
+    kicker: Annotated[str, typer.Option(help="A few words above every title.")] = "",
+    author: Annotated[str, typer.Option(help="A line below every title.")] = "",
     debug: Annotated[bool, typer.Option("--debug", help="Draw panels, boxes, ink and baselines too.")] = False,
 ) -> None:
     """Draw every template beside every title on one sheet. Needs no stack."""
-    if font not in FONTS:
-        raise CommandError(f"there is no font {font!r}", f"choose from {', '.join(FONTS)}")
+    formats = format_ or [DEFAULT_FORMAT]
+    named: list[tuple[str, str, Collection[str]]]
+    named = [("font", font, FONTS), *(("template", one, TEMPLATES) for one in template or [])]
+    for kind, name, known in [*named, *(("format", one, FORMATS) for one in formats)]:
+        if name not in known:
+            raise CommandError(f"there is no {kind} {name!r}", f"choose from {', '.join(known)}")
     # Fonts and scenes are slow to load, and no other command needs them.
     from thumbs.cli.preview import preview_sheet
 
-    sheet = preview_sheet(_checked(titles or []), font, debug)
+    shown = {name: TEMPLATES[name] for name in template or TEMPLATES}
+    sheet = preview_sheet(
+        _checked(titles or []), font, debug, templates=shown, formats=formats, kicker=kicker, author=author
+    )
     try:
         output.write_bytes(sheet)
     except OSError as error:

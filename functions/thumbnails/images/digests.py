@@ -6,7 +6,7 @@ from thumbnails.brands.kit import Kit
 from thumbnails.catalog import MODELS, Order
 from thumbnails.images.prompt import provider_prompt
 from thumbnails.keys import digest
-from thumbnails.requests.models import Cell, Options
+from thumbnails.requests.models import Cell, Options, order_of
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Picture:
 
 def picture_of(title: str, model: str, options: Options | Cell) -> Picture:
     """The picture of a title by a model of the catalogue, as the other fields of a request or a cell decide it."""
-    order = MODELS[model].order(options.quality)
+    order = order_of(MODELS[model], options)
     prompt = provider_prompt(title, options.style, options.context, options.extra_prompt)
     return Picture(order, prompt, picture_digest(order, prompt))
 
@@ -31,5 +31,10 @@ def picture_digest(order: Order, prompt: str) -> str:
 
 
 def image_digest(of_picture: str, cell: Cell, kit: Kit | None = None) -> str:
-    """Of a finished image: the picture, the title, the template and the font, and the brand kit where there is one."""
-    return digest(of_picture, cell.title, cell.template, cell.font, *((kit.digest,) if kit else ()))
+    """Of a cell's finished images: the picture, the words, and all that decides how they are drawn."""
+    own = {name: getattr(cell, name) for name in ("formats", "output", "kicker", "author", "typography")}
+    if kit:
+        own["kit"] = kit.digest
+    # What says nothing changes nothing: an image from before there was such a field is still the one.
+    said = {name: value for name, value in own.items() if value != Cell.model_fields[name].default}
+    return digest(of_picture, cell.title, cell.template, cell.font, *([said] if said else []))

@@ -1,17 +1,20 @@
 """Every check on a request. One that passes costs money; one that fails costs nothing."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
 from thumbnails.brands.kit import Brands, Kit
-from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES, Provider
+from thumbnails.catalog import DEFAULT_FONT, FONTS, FORMATS, MODELS, STYLES, TEMPLATES, Provider
 from thumbnails.errors import InvalidBatch, Problem, quoted
 from thumbnails.requests.models import (
+    AUTHOR_CHARACTERS,
     CONTEXT_CHARACTERS,
     EXTRA_PROMPT_CHARACTERS,
+    KICKER_CHARACTERS,
     POSITIONS,
     SHAPES,
     TITLE_CHARACTERS,
@@ -39,6 +42,8 @@ _NO_VALUE = re.compile(
     r"#[¡¿]?[^\W\d_]+(?:[/ _][^\W\d_]+)*(?:/0)?[!?]|#[^\W\d_]{1,2}/[^\W\d_]{1,2}!?|#{3,}|ERR:\d{3}|LOADING(?:\.\.\.|…)"
     r"|#(?:NV|YOK|SAKNAS|HIÁNYZIK|GETTING_DATA|NENÍ_K_DISPOZICI)!?|=[^\s=].*"
 )
+#: Of the letters that no font has, so many are named.
+NAMED = 5
 #: A message that names several problems ends with the number of the rest where it would be longer.
 MESSAGE_CHARACTERS = 1000
 
@@ -68,7 +73,7 @@ def parse_request(
     """
     shape = SHAPES[task]
     given = _as_object(shape.first, value)
-    for name in (shape.first, "models", "only"):
+    for name in (shape.first, "models", "only", "formats", "drawn_for"):
         if isinstance(given.get(name), list):
             # What is over the cap is too many, whatever it holds: a megabyte of it takes no longer to refuse.
             given[name] = given[name][: cap + 1]
@@ -150,8 +155,9 @@ def parse_cell(value: object, *, run_id: str, real: Collection[Provider] = ()) -
         update={"run_id": cell.run_id or run_id, "execution": cell.execution or cell.run_id or run_id}
     )
     problems = [
-        *_length_problems([("title", cell.title)], cell.context, cell.extra_prompt),
+        *_length_problems([("title", cell.title)], cell),
         *_name_problems(["model"], [cell.model], cell, None),
+        *_glyph_problems([("title", cell.title), *_notes(cell)], cell),
         *_retired_problems(["model"], [cell.model], real),
     ]
     if problems:
@@ -215,7 +221,8 @@ def _size_problems(request: Request, rows: int, cap: int) -> Iterator[Problem]:
 
 def _field_problems(request: Request, real: Collection[Provider], kit: Kit | None) -> Iterator[Problem]:
     rows = [(request.place(row), title) for row, title in enumerate(request.titles)]
-    yield from _length_problems(rows, request.context, request.extra_prompt)
+    yield from _length_problems(rows, request)
+    yield from _glyph_problems([*rows, *_notes(request)], request)
     places = [f"models[{column}]" for column in range(len(request.models))]
     yield from _name_problems(places, request.models, request, kit)
     if kit:
@@ -228,7 +235,7 @@ def _field_problems(request: Request, real: Collection[Provider], kit: Kit | Non
             yield Problem(f"only[{number}]", f"only[{number}]: row {row}, column {column} is named twice")
 
 
-def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prompt: str) -> Iterator[Problem]:
+def _length_problems(titles: Iterable[tuple[str, str]], options: Options | Cell) -> Iterator[Problem]:
     """Characters after trimming; ``titles`` are pairs of a title's place in the request and the title."""
     low, high = TITLE_CHARACTERS
     for place, title in titles:
@@ -241,8 +248,10 @@ def _length_problems(titles: Iterable[tuple[str, str]], context: str, extra_prom
                 place, f"{place}: a title has {low} to {high} characters, and this one has no visible character"
             )
     for place, text, limit in (
-        ("extra_prompt", extra_prompt, EXTRA_PROMPT_CHARACTERS),
-        ("context", context, CONTEXT_CHARACTERS),
+        ("extra_prompt", options.extra_prompt, EXTRA_PROMPT_CHARACTERS),
+        ("context", options.context, CONTEXT_CHARACTERS),
+        ("kicker", options.kicker, KICKER_CHARACTERS),
+        ("author", options.author, AUTHOR_CHARACTERS),
     ):
         if _has_no_value(text):
             yield Problem(place, f"{place}: {quoted(text)} is what a spreadsheet writes for a formula that failed")
@@ -257,11 +266,47 @@ def _has_no_value(text: str) -> bool:
     return bool(_NO_VALUE.fullmatch(text.upper())) and (text[0] != "#" or text == text.upper())
 
 
+def _glyph_problems(titles: Iterable[tuple[str, str]], options: Options | Cell) -> Iterator[Problem]:
+    """Every visible letter of a title is in some font, unless the request says that it may be left out."""
+    if options.missing_glyphs == "allow":
+        return
+    for place, title in titles:
+        if title.isascii() and "&" not in title:
+            continue
+        # The properties of Unicode's characters, which most titles need none of.
+        from thumbnails.images.overlay.coverage import choose
+        from thumbnails.images.overlay.text import prepare
+
+        # A kit's own font is asked apart.
+        font = options.font if options.font in FONTS else DEFAULT_FONT
+        missing = choose(prepare(title, options.typography).text, font).missing
+        if missing:
+            named = ", ".join(_letter(one) for one in missing[:NAMED])
+            others = f" and {len(missing) - NAMED} others" if len(missing) > NAMED else ""
+            yield Problem(
+                place,
+                f"{place}: no font has {named}{others}; write it without, "
+                'or say missing_glyphs: "allow" to have it drawn without',
+            )
+
+
+def _notes(options: Options | Cell) -> list[tuple[str, str]]:
+    return [("kicker", options.kicker), ("author", options.author)]
+
+
+def _letter(missing: str) -> str:
+    name = unicodedata.name(missing[0], "")
+    return f"{missing[:4]!r} (U+{ord(missing[0]):04X}{name and f' {name}'})"
+
+
 def _name_problems(places: list[str], models: list[str], asked: Options | Cell, kit: Kit | None) -> Iterator[Problem]:
     """Every name is in the catalogue or the kit, and no model is named twice; ``places`` are those of the models."""
+    formats = [("formats", at, name) for at, name in enumerate(asked.formats)]
+    formats += [("drawn_for", at, name) for at, name in enumerate(asked.drawn_for)]
     named: list[tuple[str, str, str, Mapping[str, object]]] = [
         *((place, "model", model, MODELS) for place, model in zip(places, models, strict=True)),
         ("style", "style", asked.style, STYLES),
+        *((f"{field}[{at}]", "format", name, FORMATS) for field, at, name in formats),
     ]
     # Of a kit that nobody has looked up, nobody knows what is in it.
     if kit or not asked.brand:
@@ -273,6 +318,11 @@ def _name_problems(places: list[str], models: list[str], asked: Options | Cell, 
     for place, kind, name, known in named:
         if name not in known:
             yield Problem(place, f"unknown {kind} {quoted(name)}; choose from: {', '.join(known)}")
+    if not asked.formats:
+        yield Problem("formats", f"formats must contain at least one of: {', '.join(FORMATS)}")
+    for at, name in enumerate(asked.formats):
+        if asked.formats.index(name) < at:
+            yield Problem(f"formats[{at}]", f"format {quoted(name)} is named twice")
     for column, model in enumerate(models):
         if models.index(model) < column:
             message = f"model {quoted(model)} is named twice; a run draws each title once by each model"

@@ -1,14 +1,16 @@
 """Where a line of a title may end, and how willingly.
 
-The rules are those of UAX #14 (Unicode line breaking), with strict kinsoku (class CJ as NS). Scripts that
-write no spaces are refined by BudouX, which finds phrases in Japanese and Chinese and words in Thai; Korean breaks
-between words. Character properties come from the ``regex`` library.
+The rules are those of UAX #14 (Unicode line breaking), with strict kinsoku (class CJ as NS), and those of typography
+that keep a number with its unit and a name in one piece. Scripts that write no spaces are refined: BudouX finds phrases
+in Japanese and Chinese, a word list the words of Thai; Korean breaks between words. Character properties come from the
+``regex`` library.
 """
 
 import unicodedata
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, cast
 
 import regex
@@ -18,7 +20,7 @@ class Tier(IntEnum):
     """How fine a break is."""
 
     WORD = 0  # between words and phrases
-    SYLLABLE = 1  # inside a CJK phrase, or at a hyphenation point
+    SYLLABLE = 1  # inside a CJK phrase, or at a soft hyphen or a hyphenation point
     CLUSTER = 2  # anywhere between grapheme clusters
 
 
@@ -153,12 +155,32 @@ def uax14_breaks(text: str) -> list[int]:
 
 
 _HAN_OR_KANA = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆]")
-_EAST_ASIAN_RUN = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆、。，．！？：；・「」『』（）【】]+")
+# With the Latin words and the numbers between them: BudouX keeps those with what belongs to them.
+_EAST_ASIAN_RUN = regex.compile(
+    r"[A-Za-z0-9０-９Ａ-Ｚａ-ｚ]*[\p{Han}\p{Hiragana}\p{Katakana}ー々〆、。，．！？：；・「」『』（）【】]"
+    r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆、。，．！？：；・「」『』（）【】A-Za-z0-9０-９Ａ-Ｚａ-ｚ]*"
+)
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF10, 0xFF5B) if chr(code).isalnum()}
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
 _HANGUL = regex.compile(r"\p{Hangul}")
+_ALPHANUMERIC = regex.compile(r"[\p{L}\p{Nd}]")
 _THAI_RUN = regex.compile(r"\p{Thai}+")
+# Scripts without spaces between words, and where a syllable of those begins whose words are not listed here.
+_UNSPACED = regex.compile(r"\p{lb=SA}")
+_SYLLABLE = regex.compile(
+    r"(?<![ເແໂໃໄ])(?:[ເແໂໃໄ]|[ກ-ຮ](?=[\u0eb0-\u0ebd\u0ec8-\u0ecd]))|"
+    r"(?<!\u17d2)[\u1780-\u17b3](?=[\u17b6-\u17c8\u17d2])|"
+    r"(?<!\u1039)[\u1000-\u102a\u103f](?!\u103a|\u1039|\u1037\u103a)"
+)
+# Of a shorter word nothing is gained by a break that no dictionary knows.
+_TOO_SHORT_TO_BREAK = 8
 _CLUSTER = regex.compile(r"\X")
 _WORD = regex.compile(r"[\p{L}\p{M}'’]+")
+_ALPHABETIC_WORD = regex.compile(r"[\p{Latin}\p{Greek}\p{Cyrillic}\p{M}'’]+")
+_SOFT_HYPHEN = "\u00ad"
+_SOFT_HYPHENED = regex.compile(r"[\p{L}\p{M}'’\u00ad]*\u00ad[\p{L}\p{M}'’\u00ad]*")
+# Even where a word has soft hyphens, a part of it that no line holds is broken somewhere.
+_LONGER_THAN_A_LINE = 24
 
 # Words that lean on the next one, in the languages most titles come in; a line should not end with them.
 _LEANING_WORDS = (
@@ -177,28 +199,60 @@ _AFTER_CONNECTOR = 0.08
 _AFTER_PAUSE = -0.04
 _AFTER_HYPHEN = 0.10
 _INSIDE_PHRASE = 0.10
+_AT_SOFT_HYPHEN = 0.12
 _HYPHENATION = 0.25
 _ANYWHERE = 0.60
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _phrases(language: str) -> Any:
     import budoux
 
-    return {
-        "ja": budoux.load_default_japanese_parser,
-        "zh": budoux.load_default_simplified_chinese_parser,
-        "th": budoux.load_default_thai_parser,
-    }[language]()
+    return {"ja": budoux.load_default_japanese_parser, "zh": budoux.load_default_simplified_chinese_parser}[language]()
 
 
-def _phrase_ends(text: str, runs: Any, language: str) -> set[int]:
+def _phrase_ends(text: str) -> set[int]:
     ends: set[int] = set()
-    for run in runs.finditer(text):
+    language = "ja" if _KANA.search(text) else "zh"
+    for run in _EAST_ASIAN_RUN.finditer(text):
         at = run.start()
-        for phrase in _phrases(language).parse(run[0]):
+        for phrase in _phrases(language).parse(run[0].translate(_FULL_WIDTH)):
             at += len(phrase)
             ends.add(at)
+    return ends
+
+
+@cache
+def _thai_words() -> tuple[frozenset[str], int]:
+    """The words of ``thai-words.txt``, and how long the longest is."""
+    words = frozenset(Path(__file__).with_name("thai-words.txt").read_text().split())
+    return words, max(map(len, words))
+
+
+def _thai_word_ends(text: str) -> set[int]:
+    """Where the words of Thai end: of all ways to read a run as listed words, the one that leaves the least unread, and
+    of those the one in the fewest words. What is in no list stays whole.
+    """
+    ends: set[int] = set()
+    for run in _THAI_RUN.finditer(text):
+        words, longest = _thai_words()
+        thai, count = run[0], len(run[0])
+        # For each start, from the last: characters unread, words, the end of the first word, and whether it is listed.
+        best: list[tuple[int, int, int, bool]] = [(0, 0, count, True)] * (count + 1)
+        for start in range(count - 1, -1, -1):
+            unread, number, _, _ = best[start + 1]
+            best[start] = (unread + 1, number, start + 1, False)
+            for end in range(min(count, start + longest), start, -1):
+                if thai[start:end] in words and (end == count or not _glued(thai[end - 1], thai[end])):
+                    unread, number, _, _ = best[end]
+                    best[start] = min(best[start], (unread, number + 1, end, True), key=lambda one: one[:2])
+        at, before = 0, True
+        while at < count:
+            _, _, end, listed = best[at]
+            if at and (listed or before):
+                ends.add(run.start() + at)
+            at, before = end, listed
+        ends.add(run.end())
     return ends
 
 
@@ -209,33 +263,116 @@ def _hyphenator(language: str) -> Any:
     return pyphen.Pyphen(lang=language, left=3, right=3)
 
 
+# Whose dictionary hyphenates a word, told by script and by letters that only some languages have; the first that fits.
+# functions/Makefile packs these dictionaries.
+LANGUAGES = (
+    (r"\p{Cyrillic}*[іїєґ]", "uk_UA"),
+    (r"\p{Cyrillic}", "ru_RU"),
+    (r"\p{Greek}", "el_GR"),
+    (r"[äöüß]|.*(?:schaft|ung|keit|heit|lich|isch)", "de_DE"),
+    (r"[ąćęłńśźż]", "pl_PL"),
+    (r"[ěřů]", "cs_CZ"),
+    (r"[ãõ]", "pt_PT"),
+    (r"[ñ]|.*ción", "es"),
+    (r"[éèêëàâçîïôœ]", "fr"),
+    (r"[a-z]", "en_US"),
+)
+
+
 def _language(word: str) -> str | None:
-    """The dictionary that hyphenates ``word``: told by script and by letters that only some languages have."""
     lower = word.lower()
-    for letters, language in (
-        (r"\p{Cyrillic}*[іїєґ]", "uk_UA"),
-        (r"\p{Cyrillic}", "ru_RU"),
-        (r"\p{Greek}", "el_GR"),
-        (r"[äöüß]|.*(?:schaft|ung|keit|heit|lich|isch)", "de_DE"),
-        (r"[ąćęłńśźż]", "pl_PL"),
-        (r"[ěřů]", "cs_CZ"),
-        (r"[ãõ]", "pt_PT"),
-        (r"[ñ]|.*ción", "es"),
-        (r"[éèêëàâçîïôœ]", "fr"),
-        (r"[a-z]", "en_US"),
-    ):
-        if regex.search(letters, lower):
-            return language
-    return None
+    return next((language for letters, language in LANGUAGES if regex.search(letters, lower)), None)
 
 
 def _hyphenation_points(text: str) -> set[int]:
     points: set[int] = set()
-    for word in _WORD.finditer(text):
+    for word in _ALPHABETIC_WORD.finditer(text):
         language = _language(word[0]) if len(word[0]) >= 8 else None
         if language:
             points |= {word.start() + position for position in _hyphenator(language).positions(word[0])}
     return points
+
+
+_UNIT = (
+    r"(?:[%‰°′″\p{Sc}]|°[CF]|[kcmµμnd]?m[²³]?|[kmµμ]?g|t|[mcd]?l|[mµμn]?s|min|h|[kMGT]?Hz|[kMGT]?Wh?|[mk]?[VA]|mAh|"
+    r"[kKMGTP]i?[Bb](?:it)?(?:ps|/s)?|fps|px|pt|dpi|rpm|km/h|mph|ft|lbs?|oz|mi|in|[ap]\.?m\.?|"
+    r"EUR|USD|GBP|CHF|JPY|CNY|INR|PLN|CZK|SEK|NOK|DKK|RUB|UAH|zł|Kč|kr|Ft|lei|руб|грн|"
+    r"Mio|Mrd|Tsd|Uhr|млн|млрд|тыс|трлн|км|кг|см|мм|м|г|л|кВт|ГБ|МБ|ТБ|percent|Prozent|million|billion|trillion)"
+)
+_NUMBER_SIGN = (
+    r"(?:[№#§€$£¥₹₽₩₺₴₪₫±~≈]|§§|[Nn][ro]s?\.|[Nn][º°]|Art\.|Abs\.|Abb\.|Fig\.|Kap\.|[Vv]ol\.|[Cc]h\.|pp?\.|S\.|ver\.|v\.|"
+    r"стр\.|ст\.|п\.|гл\.)"
+)
+_OPENING, _CLOSING = r"[\p{Ps}\p{Pi}„‚¿¡]", r"[\p{Pe}\p{Pf}!?:;…‽⁇⁈⁉]"
+# What a line keeps together, wherever it ends: (what comes before, what comes after), as regular expressions.
+_TOGETHER = tuple(
+    regex.compile(rf"(?<={before})(?={after})")
+    for before, after in (
+        (r"\d[\s]", rf"{_UNIT}(?![\p{{L}}\p{{Nd}}])"),
+        (r"\d", r"[%‰°′″]|\p{Sc}"),
+        (r"(?<!\d)\d{1,3}[ \u2009]|(?<!\d)\d{1,3}(?:[ \u2009]\d{3})*[ \u2009]", r"\d{3}(?!\d)"),
+        (rf"(?<![\p{{L}}\p{{Nd}}]){_NUMBER_SIGN}\s?", r"\d"),
+        (r"\d\s?", r"[×x*÷·/:^]\s?\d"),
+        (r"\d\s?[×x*÷·/:^]\s?", r"\d"),
+        (r"\d", r"[–—-]\d"),
+        (r"\d[–—-]", r"\d"),
+        (r"[+−–-]", r"\d"),
+        # Names that hold or end in signs, and the number after one: C++ 20, C# 12, Node.js 22, Python 3.13, v2.0.
+        (r"[A-Za-z]\+", r"\+"),
+        (r"[A-Za-z](?:\+\+|#)\s?", r"v?\d"),
+        (r"\.(?:js|ts|io|NET|net)\s", r"v?\d"),
+        (r"(?:\p{Ll}\p{Lu}\w*|(?<!\w)\p{Lu}{2,})\s", r"\d{1,2}(?!\d)"),
+        (r"\p{L}\s", r"[vV]?\d+(?:\.\d+)+(?![\d.,]*\s*%)"),
+        (r"(?<![\p{L}\p{Nd}])[\p{L}\p{Nd}]{1,3}/", r"[\p{L}\p{Nd}]{1,3}(?![\p{L}\p{Nd}/])"),
+        (r"(?<!\p{L})\p{L}\.\s", r"\p{L}\."),
+        # A space inside a pair of marks, as French has it, or by mistake.
+        (rf"(?:^|[\s\p{{Ps}}]){_OPENING}\s?", r"\S"),
+        (r"\S\s?", rf"{_CLOSING}(?![\p{{L}}\p{{Nd}}])"),
+        (r"\S\s", r"[–—](?:\s|$)"),
+        # Full-width words and numbers are read as half-width ones, and a counter belongs to its number.
+        (r"[０-９Ａ-Ｚａ-ｚ]", r"[０-９Ａ-Ｚａ-ｚ]"),
+        (r"[０-９][．，]", r"[０-９]"),
+        (r"[0-9０-９]", r"[\p{Han}\p{Hangul}％]"),
+        (r"第", r"[0-9０-９]"),
+    )
+)
+_ADDRESS = regex.compile(
+    r"(?:https?://|www\.)[^\s\p{Han}\p{Kana}\p{Hira}]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
+    r"(?<![\w@])[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|ai|app|co|de|fr|eu|uk|jp|cn|ru|gov|edu)(?:/[^\s\p{Han}]*)?(?!\w)"
+)
+# Where a URL may be divided: after a slash between its parts, and before what begins its query.
+_DIVIDES_URL = regex.compile(r"(?<=[^/:]/)(?=\w{2})|(?<=\w{2}/?)(?=[?#&])")
+
+
+def _kept_together(text: str) -> set[int]:
+    """Where no line ends, whatever UAX #14 says: indices as ``Break.at``."""
+    if text.isascii() and text.replace(" ", "").isalpha():
+        return set()
+    return {found.start() for pair in _TOGETHER for found in pair.finditer(text)}
+
+
+def _decided(text: str) -> dict[int, Break | None]:
+    """The breaks that there are, and are not, whatever UAX #14 and the dictionaries say: by where they are."""
+    decided: dict[int, Break | None] = dict.fromkeys(_kept_together(text))
+    for word in _SOFT_HYPHENED.finditer(text) if _SOFT_HYPHEN in text else ():
+        if all(len(part) <= _LONGER_THAN_A_LINE for part in word[0].split(_SOFT_HYPHEN)):
+            decided.update(dict.fromkeys(range(word.start() + 1, word.end())))
+        for at in range(word.start() + 1, word.end()):
+            if text[at - 1] == _SOFT_HYPHEN and not _glued(text[at - 1], text[at]):
+                decided[at] = Break(at, Tier.SYLLABLE, _AT_SOFT_HYPHEN, hyphen=True)
+    for address in _ADDRESS.finditer(text) if "." in text else ():
+        # Where it is too long for a line it is broken anywhere, with no hyphen that would become part of it.
+        for at in range(address.start() + 1, address.end()):
+            decided[at] = None if _glued(text[at - 1], text[at]) else Break(at, Tier.CLUSTER, _ANYWHERE)
+        for divides in _DIVIDES_URL.finditer(text, *address.span()):
+            decided[divides.start()] = Break(divides.start(), Tier.WORD, _AFTER_HYPHEN)
+    return decided
+
+
+def _places_in(words: "regex.Pattern[str]", text: str, shortest: int) -> set[int]:
+    """The places inside the words of at least so many characters."""
+    found = (word.span() for word in words.finditer(text))
+    return {at for start, end in found if end - start >= shortest for at in range(start + 1, end)}
 
 
 def _cost_of_ending(text: str, at: int) -> float:
@@ -258,27 +395,32 @@ def find_breaks(text: str, finest: Tier) -> tuple[Break, ...]:
     No break is inside a grapheme cluster (UAX #29).
     """
     allowed = set(uax14_breaks(text))
-    phrases = _phrase_ends(text, _EAST_ASIAN_RUN, "ja" if _KANA.search(text) else "zh")
-    thai = _phrase_ends(text, _THAI_RUN, "th")
+    phrases, thai, decided = _phrase_ends(text), _thai_word_ends(text), _decided(text)
     # The dictionaries take longer to load than most titles to set: they wait for a title that needs them.
     syllables = _hyphenation_points(text) if finest >= Tier.SYLLABLE else set()
+    long_words = _places_in(_WORD, text, _TOO_SHORT_TO_BREAK)
     found: list[Break] = []
     at = 0
     for cluster in _CLUSTER.findall(text)[:-1]:
         at += len(cluster)
         before, after = text[at - 1], text[at]
-        if after.isspace() or _glued(before, after):
+        if after.isspace():
             continue
-        if at in thai or (at in allowed and (at in phrases or not _splits_a_phrase(before, after))):
+        if at in decided:
+            found += [one for one in [decided[at]] if one]
+        elif _glued(before, after):
+            continue
+        elif at in thai or (at in allowed and (at in phrases or not _splits_a_phrase(before, after))):
             found.append(Break(at, Tier.WORD, _cost_of_ending(text, at)))
         elif at in allowed:
             found.append(Break(at, Tier.SYLLABLE, _INSIDE_PHRASE))
-        elif at in syllables:
-            found.append(Break(at, Tier.SYLLABLE, _HYPHENATION, hyphen=True))
+        elif at in syllables or (_SYLLABLE.match(text, at) and not before.isspace()):
+            found.append(Break(at, Tier.SYLLABLE, _HYPHENATION, hyphen=at in syllables))
         elif not before.isspace():
-            spaceless = _THAI_RUN.match(after) or _HAN_OR_KANA.match(after)
+            spaceless = _UNSPACED.match(after) or _HAN_OR_KANA.match(after)
             inside_word = bool(_WORD.match(before) and _WORD.match(after) and not spaceless)
-            found.append(Break(at, Tier.CLUSTER, _ANYWHERE, hyphen=inside_word))
+            if not inside_word or at in long_words:
+                found.append(Break(at, Tier.CLUSTER, _ANYWHERE, hyphen=inside_word))
     return tuple(one for one in found if one.tier <= finest)
 
 
@@ -298,8 +440,18 @@ def _glued(before: str, after: str) -> bool:
     )
 
 
+_CLOSING_BRACKET = frozenset("」』）】〉》〕］｝”’")
+_NEVER_AFTER_A_BRACKET = regex.compile(r"\p{Hiragana}")
+
+
 def _splits_a_phrase(before: str, after: str) -> bool:
     """Whether UAX #14 breaks here between any two characters, where a reader takes them as one phrase or word."""
+    east = _HAN_OR_KANA.match(before), _HAN_OR_KANA.match(after)
+    korean = _HANGUL.match(before), _HANGUL.match(after)
+    joined = _ALPHANUMERIC.match(before) and _ALPHANUMERIC.match(after)
     return bool(
-        (_HAN_OR_KANA.match(before) and _HAN_OR_KANA.match(after)) or (_HANGUL.match(before) and _HANGUL.match(after))
+        all(east)
+        or all(korean)
+        or (joined and (any(east) or any(korean)))
+        or (before in _CLOSING_BRACKET and (east[1] or korean[1]))
     )
