@@ -157,13 +157,22 @@ def test_a_kit_of_three_colours_is_enough() -> None:
         (kit(line="two\nlines"), "line: has a line break"),
         (kit(line="x" * 81), "line"),
         (kit(templates={"Big One": {}}), "'Big One' is no name; right is, with at most 40 characters: acme"),
+        (kit(templates={"big": {"colour": "red"}}), "templates: big.colour must match pattern"),
+        (
+            kit(templates={"big": {"lines": 99, "any": 1}}),
+            "big.lines must be less than or equal to 12; big.any is unknown",
+        ),
+        (kit(templates={"big": {"tall": {"area": [0, 0, 5, 1]}}}), "big.tall.area[2] must be less than or equal to 1"),
         (kit(templates={"big": {"x": "y" * 20_000}}), "big has more than 10,000 bytes"),
         (kit(fonts=[font(), font()]), "has two fonts called 'brand-sans'"),
         (kit(fonts=[font(may_embed=False)]), "may_embed has to be true; say so where the font's licence"),
         (kit(fonts=[font(licence="")]), "fonts[0].licence"),
         (kit(fonts=[{**font(), "data": "***"}]), "fonts[0].data: is not base64"),
         (kit(fonts=[{"name": "a", "file": "b.ttf"}]), "fonts[0]: has an unknown field 'file'"),
-        (kit(fonts=[font(f"f-{number}", small_font()) for number in range(5)]), "fonts must be"),
+        (
+            kit(fonts=[font(f"f-{number}", small_font()) for number in range(5)]),
+            "fonts must have at most 4 items, not 5",
+        ),
         (kit(logo={"data": b64(b"GIF89a")}), "logo.data: the file is neither PNG nor SVG"),
         (kit(logo={"data": b64(png()), "height": 2}), "logo.height must be less than or equal to 0.4"),
     ],
@@ -598,9 +607,24 @@ def every_way_in(store: MemoryStore) -> dict[str, Any]:
 @pytest.mark.parametrize("way", ["check", "page", "open", "resume", "campaign", "rows", "cell"])
 def test_every_way_in_refuses_a_kit_that_is_not_there_before_anything_is_paid(store: MemoryStore, way: str) -> None:
     put_kit(store, "other", kit())
-    with pytest.raises(InvalidBatch, match="there is no brand kit 'acme'; choose from: other"):
+    # A campaign's own brand is wrong for every row, and is said once.
+    place = "1 of 1 rows are refused: row 1: 'brand': " if way == "rows" else ""
+    with pytest.raises(InvalidBatch, match=f"^{place}there is no brand kit 'acme'; choose from: other$"):
         every_way_in(store)[way]()
     assert not store.under("runs/") and not store.under("originals/")
+
+
+def test_a_cell_is_held_against_its_kit_once_it_is_read(store: MemoryStore) -> None:
+    put_kit(store, "acme", {**BRAND, "templates": {"wide": {}}})
+    given = {"title": "A title", "model": GPT, "brand": "acme"}
+    # Without a look at the bucket nobody knows what is in the kit.
+    cell = parse_cell({**given, "template": "left-panel", "font": "brand-small"}, run_id="r")
+    with pytest.raises(InvalidBatch, match="the brand's font 'brand-small' lacks t i l e"):
+        brand_of(cell, brands_in(store))
+    left_out, kit_of_it = brand_of(parse_cell(given, run_id="r"), brands_in(store))
+    assert (left_out.template, left_out.font, kit_of_it) == ("wide", "brand-sans", get_kit(store, "acme"))
+    with pytest.raises(InvalidBatch, match="unknown template 'none'; choose from: wide, "):
+        brand_of(parse_cell({**given, "template": "none"}, run_id="r"), brands_in(store))
 
 
 def test_finals_of_a_run_are_held_against_the_kit_as_it_is_now(store: MemoryStore) -> None:
@@ -816,5 +840,14 @@ def test_the_schema_is_that_of_the_code_and_takes_the_example_and_what_is_stored
     validator = jsonschema.Draft202012Validator(published)
     validator.validate(json.loads(EXAMPLE.read_text()))
     validator.validate(json.loads(prepare_kit(BRAND).canonical))
-    for wrong in (kit(corner="top"), kit(any=1), kit(logo={}), kit(fonts=[font(may_embed=False)]), {}):
+    validator.validate(kit(templates={"big": {"colour": "deep", "tall": {"lines": 4}}}))
+    for wrong in (
+        kit(templates={"big": {"any": 1}}),
+        kit(templates={"Big": {}}),
+        kit(corner="top"),
+        kit(any=1),
+        kit(logo={}),
+        kit(fonts=[font(may_embed=False)]),
+        {},
+    ):
         assert not validator.is_valid(wrong)

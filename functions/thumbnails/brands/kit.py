@@ -24,7 +24,7 @@ from pydantic import (
 
 from thumbnails.brands.fonts import Coverage, read_font
 from thumbnails.errors import InvalidBatch, Problem, quoted
-from thumbnails.images.overlay import templates as overlay_templates
+from thumbnails.images.overlay.templates import Template
 
 #: With base64 around it once more, and what an invocation has beside it, this stays below Lambda's 6 MB.
 KIT_BYTES = 4_000_000
@@ -195,12 +195,10 @@ def check_template(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
     """
     if len(json.dumps(value)) > TEMPLATE_BYTES:
         raise ValueError(f"{name} has more than {TEMPLATE_BYTES:,} bytes")
-    validate = getattr(overlay_templates.Template, "model_validate", None)
-    if validate:
-        try:
-            validate(value)
-        except ValidationError as error:
-            raise ValueError("; ".join(problem.message for problem in _problems(error, name))) from None
+    try:
+        Template.model_validate(value)
+    except ValidationError as error:
+        raise ValueError("; ".join(problem.message for problem in _problems(error, name, name))) from None
     return dict(value)
 
 
@@ -299,19 +297,24 @@ def parse_kit(value: object) -> Kit:
     raise InvalidBatch(problems[0].message, problems)
 
 
-def _problems(error: ValidationError, what: str) -> list[Problem]:
+def _problems(error: ValidationError, what: str, before: str = "") -> list[Problem]:
     found = []
     for one in error.errors(include_url=False, include_context=False, include_input=False):
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in one["loc"]).lstrip(".")
-        if one["type"] == "missing":
-            sentence = "is missing"
-        elif one["type"] == "value_error":
-            sentence = one["msg"].removeprefix("Value error, ")
-        else:
-            sentence = f"must be {one['msg'].removeprefix('Input should be ')}"
+        # Of what may be of several kinds Pydantic names the kind too.
+        parts = [part for part in one["loc"] if part != "constrained-str" and "literal[" not in str(part)]
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in (before, *parts)).strip(".")
         field = quoted(place, 100)[1:-1]
-        joined = f"{field or what}: {sentence}" if one["type"] == "value_error" else f"{field or what} {sentence}"
-        found.append(Problem(field, joined))
+        if one["type"] == "missing":
+            sentence = " is missing"
+        elif one["type"] == "extra_forbidden":
+            sentence = " is unknown"
+        elif one["type"] == "value_error":
+            sentence = f": {one['msg'].removeprefix('Value error, ')}"
+        else:
+            # Such as "Tuple should have at most 4 items after validation, not 5".
+            rest = one["msg"].partition(" should ")[2].removeprefix("be ").replace(" after validation", "")
+            sentence = f" must {'be ' if ' should be ' in one['msg'] else ''}{rest or one['msg']}"
+        found.append(Problem(field, f"{field or what}{sentence}"))
     return found
 
 
@@ -360,5 +363,11 @@ def json_schema() -> dict[str, Any]:
         }
         part["required"].remove("data")
         part["oneOf"] = [{"required": ["data"]}, {"required": ["file"]}]
+    template = Template.model_json_schema()
+    schema["$defs"] |= {**template.pop("$defs", {}), "Template": template}
+    given = schema["properties"]["templates"]
+    given["patternProperties"] = {f"^{NAME}$": {"$ref": "#/$defs/Template"}}
+    given["additionalProperties"] = False
+    given["maxProperties"] = given.pop("maxLength")
     schema["properties"]["$schema"] = {"type": "string"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Brand kit"}

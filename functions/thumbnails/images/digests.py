@@ -33,8 +33,8 @@ def picture_digest(order: Order, prompt: str) -> str:
 def image_digest(of_picture: str, cell: Cell, kit: Kit | None = None) -> str:
     """Of a cell's finished images: the picture, the words, and all that decides how they are drawn."""
     own = {name: getattr(cell, name) for name in ("formats", "output", "kicker", "author", "typography")}
-    if kit:
-        own["kit"] = kit.digest
     # What says nothing changes nothing: an image from before there was such a field is still the one.
     said = {name: value for name, value in own.items() if value != Cell.model_fields[name].default}
+    if kit:
+        said["kit"] = kit.digest
     return digest(of_picture, cell.title, cell.template, cell.font, *([said] if said else []))
