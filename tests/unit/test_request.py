@@ -319,3 +319,51 @@ def test_a_retired_model_is_refused_where_its_provider_is_called_and_drawn_offli
 
 def test_a_living_model_is_taken_wherever_it_is_drawn() -> None:
     assert parse_request("generateBatch", batch(models=["gpt-image-2.5-flare"]), CAP, PROVIDERS)
+
+
+TOTO = "'𞊐' (U+1E290 TOTO LETTER PA)"
+
+
+@pytest.mark.parametrize(
+    ("title", "named"),
+    [
+        ("Toto 𞊐𞊐 letters", TOTO),
+        ("A &#x1E290; entity", TOTO),
+        ("Some \U0001faff emoji", "'\\U0001faff' (U+1FAFF)"),
+        ("Six " + "".join(chr(0x1E290 + n) for n in range(7)), f"{TOTO}, '𞊑'"),
+        ("Private \ue123 letter", "'\\ue123' (U+E123)"),
+    ],
+)
+def test_a_title_with_letters_that_no_font_has_is_refused_by_name(title: str, named: str) -> None:
+    with pytest.raises(InvalidBatch) as refused:
+        parse_request("generateBatch", batch(prompts=["Fine", title]), CAP)
+    (problem,) = refused.value.problems
+    assert problem.field == "prompts[1]"
+    assert problem.message.startswith(f"prompts[1]: no font has {named}")
+    assert 'missing_glyphs: "allow"' in problem.message
+    assert parse_request("generateBatch", batch(prompts=[title], missing_glyphs="allow"), CAP).titles
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "𝗕𝗼𝗹𝗱 and 𝕏",
+        "ಕನ್ನಡದಲ್ಲಿ ಬ್ಲಾಗ್",
+        "Go 🚀 👨\u200d👩\u200d👧 #️⃣",
+        "Tips &amp; &foo; tricks",
+        "soft\u00adhyphen",
+        "直す 汉字 한글",
+    ],
+)
+def test_a_title_whose_letters_can_all_be_drawn_is_taken(title: str) -> None:
+    for font in FONTS:
+        assert parse_request("generateThumbnails", {"title": title, "models": [GPT], "font": font}, CAP).titles
+
+
+def test_a_cell_and_a_campaign_say_what_becomes_of_missing_letters() -> None:
+    cell = {"title": "Toto 𞊐", "model": GPT}
+    with pytest.raises(InvalidBatch, match="no font has"):
+        parse_cell(cell, run_id="run")
+    assert parse_cell({**cell, "missing_glyphs": "allow"}, run_id="run").missing_glyphs == "allow"
+    campaign = parse_campaign({"file": "a.csv", "max_images": 1, "missing_glyphs": "allow", "typography": "smart"})
+    assert campaign.defaults == {"missing_glyphs": "allow", "typography": "smart"}

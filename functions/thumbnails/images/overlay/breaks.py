@@ -174,6 +174,9 @@ _SYLLABLE = regex.compile(
 )
 # Of a shorter word nothing is gained by a break that no dictionary knows.
 _TOO_SHORT_TO_BREAK = 8
+# Letters, digits and signs without a space between, in scripts that write spaces.
+_TOKEN = regex.compile(r"[^\s\p{Han}\p{Hiragana}\p{Katakana}ー\p{lb=SA}]+")
+_TOO_SHORT_A_TOKEN = 12
 _CLUSTER = regex.compile(r"\X")
 _WORD = regex.compile(r"[\p{L}\p{M}'’]+")
 _ALPHABETIC_WORD = regex.compile(r"[\p{Latin}\p{Greek}\p{Cyrillic}\p{M}'’]+")
@@ -231,24 +234,25 @@ def _thai_words() -> tuple[frozenset[str], int]:
 
 def _thai_word_ends(text: str) -> set[int]:
     """Where the words of Thai end: of all ways to read a run as listed words, the one that leaves the least unread, and
-    of those the one in the fewest words. What is in no list stays whole.
+    of those the one in the fewest words, and then with the longest ones. What is in no list stays whole.
     """
     ends: set[int] = set()
     for run in _THAI_RUN.finditer(text):
         words, longest = _thai_words()
         thai, count = run[0], len(run[0])
-        # For each start, from the last: characters unread, words, the end of the first word, and whether it is listed.
-        best: list[tuple[int, int, int, bool]] = [(0, 0, count, True)] * (count + 1)
+        # For each start, from the last: characters unread, words, less the squares of their lengths; the end of the
+        # first word, and whether it is listed.
+        best: list[tuple[int, int, int, int, bool]] = [(0, 0, 0, count, True)] * (count + 1)
         for start in range(count - 1, -1, -1):
-            unread, number, _, _ = best[start + 1]
-            best[start] = (unread + 1, number, start + 1, False)
+            unread, number, squares, _, _ = best[start + 1]
+            best[start] = (unread + 1, number, squares, start + 1, False)
             for end in range(min(count, start + longest), start, -1):
                 if thai[start:end] in words and (end == count or not _glued(thai[end - 1], thai[end])):
-                    unread, number, _, _ = best[end]
-                    best[start] = min(best[start], (unread, number + 1, end, True), key=lambda one: one[:2])
+                    unread, number, squares, _, _ = best[end]
+                    best[start] = min(best[start], (unread, number + 1, squares - (end - start) ** 2, end, True))
         at, before = 0, True
         while at < count:
-            _, _, end, listed = best[at]
+            *_, end, listed = best[at]
             if at and (listed or before):
                 ends.add(run.start() + at)
             at, before = end, listed
@@ -314,6 +318,8 @@ _TOGETHER = tuple(
         (rf"(?<![\p{{L}}\p{{Nd}}]){_NUMBER_SIGN}\s?", r"\d"),
         (r"\d\s?", r"[×x*÷·/:^]\s?\d"),
         (r"\d\s?[×x*÷·/:^]\s?", r"\d"),
+        (r"(?<!\d)\d{1,15}", r"\d{1,15}(?!\d)"),
+        (r"\d[.,:'’]", r"\d"),
         (r"\d", r"[–—-]\d"),
         (r"\d[–—-]", r"\d"),
         (r"[+−–-]", r"\d"),
@@ -344,9 +350,13 @@ _ADDRESS = regex.compile(
 _DIVIDES_URL = regex.compile(r"(?<=[^/:]/)(?=\w{2})|(?<=\w{2}/?)(?=[?#&])")
 
 
+# A title with none of these has nothing of the above in it.
+_NEEDS_A_LOOK = regex.compile(rf"\p{{N}}|[A-Za-z]\+\+|[０-９Ａ-Ｚａ-ｚ/.–—]|{_OPENING}|\s{_CLOSING}|\p{{Pe}}|\p{{Pf}}")
+
+
 def _kept_together(text: str) -> set[int]:
     """Where no line ends, whatever UAX #14 says: indices as ``Break.at``."""
-    if text.isascii() and text.replace(" ", "").isalpha():
+    if not _NEEDS_A_LOOK.search(text):
         return set()
     return {found.start() for pair in _TOGETHER for found in pair.finditer(text)}
 
@@ -398,7 +408,7 @@ def find_breaks(text: str, finest: Tier) -> tuple[Break, ...]:
     phrases, thai, decided = _phrase_ends(text), _thai_word_ends(text), _decided(text)
     # The dictionaries take longer to load than most titles to set: they wait for a title that needs them.
     syllables = _hyphenation_points(text) if finest >= Tier.SYLLABLE else set()
-    long_words = _places_in(_WORD, text, _TOO_SHORT_TO_BREAK)
+    breakable = _places_in(_TOKEN, text, _TOO_SHORT_A_TOKEN) | _places_in(_WORD, text, _TOO_SHORT_TO_BREAK)
     found: list[Break] = []
     at = 0
     for cluster in _CLUSTER.findall(text)[:-1]:
@@ -410,7 +420,7 @@ def find_breaks(text: str, finest: Tier) -> tuple[Break, ...]:
             found += [one for one in [decided[at]] if one]
         elif _glued(before, after):
             continue
-        elif at in thai or (at in allowed and (at in phrases or not _splits_a_phrase(before, after))):
+        elif at in thai or (at in allowed and not _splits_a_phrase(before, after, at in phrases)):
             found.append(Break(at, Tier.WORD, _cost_of_ending(text, at)))
         elif at in allowed:
             found.append(Break(at, Tier.SYLLABLE, _INSIDE_PHRASE))
@@ -419,7 +429,7 @@ def find_breaks(text: str, finest: Tier) -> tuple[Break, ...]:
         elif not before.isspace():
             spaceless = _UNSPACED.match(after) or _HAN_OR_KANA.match(after)
             inside_word = bool(_WORD.match(before) and _WORD.match(after) and not spaceless)
-            if not inside_word or at in long_words:
+            if spaceless or at in breakable:
                 found.append(Break(at, Tier.CLUSTER, _ANYWHERE, hyphen=inside_word))
     return tuple(one for one in found if one.tier <= finest)
 
@@ -441,11 +451,17 @@ def _glued(before: str, after: str) -> bool:
 
 
 _CLOSING_BRACKET = frozenset("」』）】〉》〕］｝”’")
-_NEVER_AFTER_A_BRACKET = regex.compile(r"\p{Hiragana}")
+_HIRAGANA = regex.compile(r"\p{Hiragana}")
 
 
-def _splits_a_phrase(before: str, after: str) -> bool:
-    """Whether UAX #14 breaks here between any two characters, where a reader takes them as one phrase or word."""
+def _splits_a_phrase(before: str, after: str, ends: bool) -> bool:
+    """Whether UAX #14 breaks here between any two characters, where a reader takes them as one phrase or word.
+
+    ``ends`` says that BudouX has a phrase end here.
+    """
+    if ends:
+        # What follows a bracket in Hiragana is a particle, which leans on what the bracket holds.
+        return before in _CLOSING_BRACKET and bool(_HIRAGANA.match(after))
     east = _HAN_OR_KANA.match(before), _HAN_OR_KANA.match(after)
     korean = _HANGUL.match(before), _HANGUL.match(after)
     joined = _ALPHANUMERIC.match(before) and _ALPHANUMERIC.match(after)

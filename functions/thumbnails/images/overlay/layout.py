@@ -111,12 +111,16 @@ class Layout:
 
 @dataclass(frozen=True)
 class _Text:
-    """A title ready to be set: every character has a font and an embedding level (UAX #9)."""
+    """A title ready to be set: every character has a font and an embedding level (UAX #9).
+
+    ``plain`` says that any part of it is one run: in one font, from left to right, of characters that are all drawn.
+    """
 
     text: str
     fonts: tuple[str, ...]
     levels: tuple[int, ...]
     rtl: bool
+    plain: bool
 
 
 # One line of a title: from this character, up to that one, and what is set after it (a hyphen or an ellipsis).
@@ -261,11 +265,16 @@ def _prepare(title: str, font: str, typography: Typography = "as-is", emoji: Emo
     if (again := normalise(chosen.text)) != chosen.text:
         chosen = choose(again, font, emoji)
     levels, rtl = _embedding_levels(chosen.text)
-    return _Text(chosen.text, chosen.fonts, levels, rtl), notes
+    plain = not any(levels) and len(set(chosen.fonts)) == 1 and not UNDRAWN.search(chosen.text)
+    return _Text(chosen.text, chosen.fonts, levels, rtl, plain), notes
 
 
 def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tuple[str, str, Direction]]:
-    """The line ``text[start:end]`` + ``suffix`` as (characters, font, direction) from left to right (UAX #9, L2)."""
+    """The line ``text[start:end]`` + ``suffix`` as (characters, font, direction) from left to right."""
+    if text.plain and not suffix:
+        if start < end:
+            yield text.text[start:end], text.fonts[0], "ltr"
+        return
     runs: list[tuple[str, str, int]] = []
     for i in range(start, end):
         if runs and runs[-1][1:] == (text.fonts[i], text.levels[i]):
@@ -280,6 +289,14 @@ def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tup
             runs[-1] = (runs[-1][0] + suffix, font, base)
         else:
             runs.append((suffix, font, base))
+    for characters, font, level in _from_left_to_right(runs):
+        drawn = UNDRAWN.sub("", characters)
+        if drawn:
+            yield drawn, font, "rtl" if level % 2 else "ltr"
+
+
+def _from_left_to_right(runs: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+    """Runs of (characters, font, level) in reading order as they stand on the line (UAX #9, L2)."""
     for level in range(max((run[2] for run in runs), default=0), 0, -1):
         at = 0
         while at < len(runs):
@@ -288,10 +305,7 @@ def _visual_runs(text: _Text, start: int, end: int, suffix: str) -> Iterator[tup
                 stop += 1
             runs[at:stop] = runs[at:stop][::-1]
             at = max(stop, at + 1)
-    for characters, font, level in runs:
-        drawn = UNDRAWN.sub("", characters)
-        if drawn:
-            yield drawn, font, "rtl" if level % 2 else "ltr"
+    return runs
 
 
 def _shape(text: _Text, cut: _Cut, size: int) -> _Shape:

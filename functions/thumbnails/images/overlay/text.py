@@ -74,12 +74,12 @@ _GUILLEMETS = ("«", "»", "„", "“")
 _LANGUAGES: tuple[tuple[str, tuple[str, str, str, str]], ...] = (
     (r"[іїєґ]|\p{Cyrillic}", _GUILLEMETS),
     (r"\p{Greek}", ("«", "»", "“", "”")),
-    (r"\b(?:der|die|das|und|ist|nicht|ein|eine|für|mit|wie|wir|auf|von|zu|so)\b|ß", _GERMAN),
+    (r"\b(?:der|das|und|ist|nicht|ein|eine|für|wie|wir|auf|von)\b|ß", _GERMAN),
     (r"[ąęłńśźż]|\b(?:jak|nie|jest|się)\b", _POLISH),
-    (r"[ěřů]|\b(?:jak|není|je|se)\b", _GERMAN),
-    (r"\b(?:le|la|les|des|est|une|un|et|pour|avec|dans|sur|du|vous|nous)\b|[cdjlmnst]['’][aeiouyhéèê]|[œç]", _FRENCH),
-    (r"\b(?:el|los|las|una|por|para|cómo|qué|con|del|y)\b|[¿¡ñ]", ("«", "»", "“", "”")),
-    (r"\b(?:il|lo|gli|che|per|della|di|come|una)\b", ("«", "»", "“", "”")),
+    (r"[ěřů]|\b(?:jak|není)\b", _GERMAN),
+    (r"\b(?:el|los|las|cómo|qué|para|del)\b|[¿¡ñ]", ("«", "»", "“", "”")),
+    (r"\b(?:il|gli|che|della|perché)\b", ("«", "»", "“", "”")),
+    (r"\b(?:le|les|des|est|une|et|pour|avec|dans|sur|du|vous|nous)\b|\b[cdjlmnst]['’][aeiouyhéèê]|œ", _FRENCH),
     (r"\b(?:och|är|att|det|på)\b", ("”", "”", "’", "’")),
 )
 _OPENS = regex.compile(r"(?:^|[\s(\[{«“‘„‚—–/-])$")
