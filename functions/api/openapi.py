@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, Server
 
-from api.bodies import Body, Chosen, Finals, Previewed, Taken
+from api.bodies import Body, Chosen, File, Finals, Previewed, Taken
 from api.responses import Error
 from thumbnails.blog.page import URL_CHARACTERS
 from thumbnails.catalog import (
@@ -61,6 +61,7 @@ _CONFLICTS = {
     ("/batches", "post"): "The key came with another request before: `idempotency_key_reused`",
 }
 _SHAPES: dict[tuple[str, str], type[Body]] = {
+    ("/files", "post"): File,
     ("/preview", "post"): Previewed,
     ("/runs/{run_id}/finalise", "post"): Finals,
     ("/runs/{run_id}/winners", "post"): Taken,

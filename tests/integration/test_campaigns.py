@@ -63,7 +63,11 @@ def test_every_title_is_drawn_by_every_model(app: Application) -> None:
         ("title\nA good title\nab\n", {"max_images": 9}, "1 of 2 rows are refused: row 3: 'title': a title has 3 to"),
         (as_csv(TITLES), {}, "a campaign needs max_images, the most images that it may make and pay for"),
         (as_csv(TITLES), {"max_images": 5}, "asks for 6 images; max_images allows 5"),
-        ([{"title": "A title"}, {"title": "A title", "models": ["none"]}], {"max_images": 9}, "row 2: 'models': unknown model"),
+        (
+            [{"title": "A title"}, {"title": "A title", "models": ["none"]}],
+            {"max_images": 9},
+            "row 2: 'models': unknown model",
+        ),
     ],
 )
 def test_a_refused_campaign_costs_nothing(app: Application, rows: object, asked: dict[str, Any], cause: str) -> None:
