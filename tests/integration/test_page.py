@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.application import GPT2, RUN_SECONDS, Application, opened
+from tests.integration.application import RUN_SECONDS, Application, opened
 from tests.integration.http_api import HttpApi
 from thumbs.cli.application import Application as Command
 
@@ -214,9 +214,9 @@ def test_titles_come_from_a_file_and_an_address_from_a_paste(desk: "Page") -> No
     expect(titles).to_have_value('A title, with a comma\nAnother "quoted" one')
     desk.get_by_role("button", name="Clear").click()
     # As Excel writes it in Germany, and as "Unicode text".
-    take("posts.csv", f"Title;Model;Style\r\nZwölf Boxkämpfer, schnell;{GPT2};neon\r\n".encode("cp1252"))
+    take("posts.csv", f"Title;Model;Style\r\nZwölf Boxkämpfer, schnell;{OTHER};neon\r\n".encode("cp1252"))
     expect(titles).to_have_value("Zwölf Boxkämpfer, schnell")
-    expect(desk.locator(f"input[value='{GPT2}']")).to_be_checked()
+    expect(desk.locator(f"input[value='{OTHER}']")).to_be_checked()
     expect(desk.locator("input[value=neon]")).to_be_checked()
     take("posts.txt", "title\tmodels\r\nThe next one\t\r\n".encode("utf-16"))
     expect(titles).to_have_value("Zwölf Boxkämpfer, schnell\nThe next one")
