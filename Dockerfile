@@ -2,6 +2,5 @@
 # Another base: docker compose build --build-arg BASE=python:3.12-slim
 ARG BASE=python:3.13-slim
 FROM ${BASE}
-RUN command -v make > /dev/null || \
-    { apt-get update -qq && apt-get install -qq --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*; }
+RUN apt-get update -qq && apt-get install -qq --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /project

@@ -389,6 +389,12 @@ def refuse_dead_loopback() -> None:
                 f"this machine does not reach itself at {LOOPBACK} ({error.strerror or error})",
                 "bring its loopback interface up (`ip link set lo up`), or let a firewall pass it",
             ) from None
+    try:
+        found = {address[4][0] for address in socket.getaddrinfo("localhost", None, socket.AF_INET)}
+    except OSError:
+        found = set()
+    if LOOPBACK not in found:
+        raise CommandError(f"the name localhost does not lead to {LOOPBACK}", f"add `{LOOPBACK} localhost` to /etc/hosts")
 
 
 def answers(url: str) -> bool:
