@@ -327,6 +327,7 @@ def test_a_person_who_looks_at_the_titles_may_leave_a_header_out(name: str, raw:
         ("list.txt", b"ab\nA title\n", "1 of 2 rows are refused: line 1: 'title': a title has 3 to 200 characters"),
         ("posts.csv", b"title;day\n#REF!;1\n", "row 2: 'title': '#REF!' is what a spreadsheet writes"),
         ("posts.csv", b"title;day\nOne;two;three\n", "row 2: 'three' is in column C, which has no name in the header"),
+        ("posts.csv", b"Titel;models\nA title;gpt-image-2\n", "with the column 'title', and 'Titel' is none"),
         ("batch.json", b'{"prompts": ["A title"], "sytle": "neon"}', "unknown field 'sytle'"),
         ("batch.json", b"17", "a request is an object with prompts and models"),
         ("posts.xlsx", b"PK\x03\x04", "a workbook or another ZIP archive"),

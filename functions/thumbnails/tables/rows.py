@@ -106,7 +106,7 @@ def _table_rows(text: IO[str], *, loose: bool, lines: bool) -> Iterator[Row]:
             break
         before += 1
     delimiter = delimiter or _delimiter(first)
-    is_list = loose and "title" not in map(_field, next(_cells([first], delimiter), []))
+    is_list = loose and not any(_field(name) in COLUMNS for name in next(_cells([first], delimiter), []))
     if is_list and lines:
         for number, line in enumerate(chain([first], rest), before + 1):
             if title := line.strip(_BLANK):
