@@ -15,6 +15,9 @@ from thumbnails.catalog import (
 )
 from thumbnails.runs.winners import ALT_CHARACTERS
 
+#: File systems take no more.
+FILE_NAME_CHARACTERS = 255
+
 
 class Body(BaseModel):
     """What is not named here is a mistake."""
@@ -36,6 +39,13 @@ class Previewed(Body):
     run_id: str = ""
     row: int = 0
     column: int = 0
+
+
+class File(Body):
+    """A file of titles as it is, in base64."""
+
+    name: Annotated[StrictStr, StringConstraints(max_length=FILE_NAME_CHARACTERS)]
+    content: StrictStr
 
 
 class Chosen(Body):

@@ -17,6 +17,8 @@ from thumbnails.strict_json import NotJson, read_json
 
 #: A request with every field at its limit and fifty titles stays below.
 BODY_BYTES = 64 * 1024
+#: A file of titles in base64; the largest that the page takes has 1 MB.
+FILE_BODY_BYTES = 1400 * 1024
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -79,14 +81,14 @@ def json_body(event: BaseProxyEvent, most: int = BODY_BYTES) -> Any:
         raise Refusal(400, "malformed_json", "the body is not JSON: it is not text in UTF-8") from None
 
 
-def read_body(event: BaseProxyEvent, shape: type[M]) -> M:
-    """The request's JSON value as a shape has it.
+def read_body(event: BaseProxyEvent, shape: type[M], most: int = BODY_BYTES) -> M:
+    """The request's JSON value, of at most so many bytes, as a shape has it.
 
     Raises:
         Refusal: it is too large, not JSON, or of another shape.
     """
     try:
-        return shape.model_validate(json_body(event))
+        return shape.model_validate(json_body(event, most))
     except ValidationError as error:
         places = [(".".join(str(part) for part in one["loc"]), one["msg"]) for one in error.errors(include_url=False)]
         problems = [Problem(place, f"{place or 'the request'}: {message}") for place, message in places]

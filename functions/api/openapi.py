@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, Server
 from pydantic import BaseModel
 
-from api.bodies import Chosen, Finals, Previewed, Taken
+from api.bodies import Chosen, File, Finals, Previewed, Taken
 from api.responses import Error
 from thumbnails.blog.page import URL_CHARACTERS
 from thumbnails.brands.kit import NAME, NAME_CHARACTERS, Kit
@@ -72,6 +72,7 @@ _CONFLICTS = {
 }
 _SHAPES: dict[tuple[str, str], type[BaseModel]] = {
     ("/brands/{name}", "put"): Kit,
+    ("/files", "post"): File,
     ("/preview", "post"): Previewed,
     ("/runs/{run_id}/finalise", "post"): Finals,
     ("/runs/{run_id}/winners", "post"): Taken,

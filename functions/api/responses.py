@@ -69,6 +69,18 @@ class Plan(BaseModel):
     warnings: list[str]
 
 
+class Draft(BaseModel):
+    """What a file says of a batch; null or empty where it says nothing."""
+
+    prompts: list[str] = []
+    models: list[str] = []
+    style: str | None = None
+    template: str | None = None
+    font: str | None = None
+    context: str | None = None
+    extra_prompt: str | None = None
+
+
 class Counts(BaseModel):
     """How many cells are in which state."""
 

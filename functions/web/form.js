@@ -1,7 +1,7 @@
 // The request: titles, models, style, template, font; what it makes and costs; Make.
 import {html, useEffect, useMemo, useRef, useState} from './preact.js';
 import {ApiError, get, kindly, post, sentence} from './api.js';
-import {keepDraft, loadDraft, titlesOf, titlesOfFile} from './draft.js';
+import {keepDraft, loadDraft, titlesOf} from './draft.js';
 import {expectRun} from './live.js';
 import {FontPicker, FormatPicker, ModelPicker, StylePicker, TemplatePicker, money} from './pickers.js';
 import {Preview} from './preview.js';
@@ -15,6 +15,13 @@ const sent = {request: '', key: ''};
 
 /** @param {Draft} draft */
 const formatsOf = (draft) => (draft.formats ? draft.formats.split(',') : ['og']);
+/** A file's bytes. @param {File} file @returns {Promise<string>} */
+const base64 = (file) => new Promise((done, failed) => {
+  const reader = new FileReader();
+  reader.onload = () => done(String(reader.result).replace(/^[^,]*,/, ''));
+  reader.onerror = () => failed(reader.error);
+  reader.readAsDataURL(file);
+});
 
 /** @param {Draft} draft @param {any} options @returns {Record<string, unknown>} */
 function requestOf(draft, options) {
@@ -99,9 +106,23 @@ export function Form({query, options, examples, open, fail}) {
   /** @param {File} file */
   async function take(file) {
     if (file.size > 1_000_000) return fail('This file is larger than a list of titles: at most 1 MB.');
-    const found = titlesOfFile(file.name, await file.text());
-    if (!found.length) return fail(`There is no title in ${file.name}.`);
-    change({titles: [...titles, ...found].join('\n')});
+    try {
+      const said = await post('files', {name: file.name, content: await base64(file)});
+      const living = options.models.filter((/** @type {any} */ one) => one.state !== 'retired' && said.models.includes(one.id));
+      setRefused({});
+      // What was typed while it was read stays.
+      setDraft((before) => ({
+        ...before,
+        titles: [...titlesOf(before.titles), ...said.prompts].join('\n'),
+        ...(living.length ? {models: living.map((/** @type {any} */ one) => one.id)} : {}),
+        ...Object.fromEntries(['style', 'template', 'font', 'context'].filter((name) => said[name]).map((name) => [name, said[name]])),
+        ...(said.extra_prompt ? {extra: said.extra_prompt} : {}),
+      }));
+      const gone = said.models.filter((/** @type {string} */ id) => !living.some((/** @type {any} */ one) => one.id === id));
+      if (gone.length) fail(`${file.name} names ${gone.join(', ')}, which the provider has shut down. Pick another.`);
+    } catch (error) {
+      fail(error instanceof ApiError && error.code === 'invalid_request' ? `${file.name}: ${sentence(error.message)}` : kindly(error));
+    }
   }
 
   /** @param {any} event a drop or a paste */
@@ -150,7 +171,7 @@ export function Form({query, options, examples, open, fail}) {
         onSelect=${(/** @type {any} */ event) => setLine(titlesOf(event.target.value.slice(0, event.target.selectionStart)).length - 1)} />
       ${problems.titles && html`<p class="problem" id="titles-problem">${problems.titles}</p>`}
       <p class="quiet" id="titles-help">Paste a list, drop a CSV or text file, or
-        <label class="link">choose one<input type="file" accept=".csv,.txt,.md,text/plain,text/csv" class="unseen"
+        <label class="link">choose one<input type="file" accept=".csv,.tsv,.tab,.txt,.md,.json,.jsonl,.ndjson,text/plain,text/csv" class="unseen"
           onChange=${(/** @type {any} */ event) => { if (event.target.files[0]) take(event.target.files[0]); event.target.value = ''; }} /></label>.
         ${draft.titles && html` <button type="button" class="link" onClick=${() => change({titles: ''})}>Clear</button>`}</p>
       <${Field} name="blog" label="From a blog post" type="url" value=${draft.blog} problem=${problems.blog} placeholder="https://blog.example/a-post"

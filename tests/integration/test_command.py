@@ -47,13 +47,16 @@ def new_name() -> str:
     return f"typed-{uuid.uuid4().hex[:8]}"
 
 
+@pytest.mark.smoke
 def test_a_run_ends_with_a_table_and_links_that_open(app: Application) -> None:
-    done = thumbs(app, "start", "generateBatch", "--input", json.dumps(REQUEST))
+    example = PROJECT / "examples" / "batch.json"
+    request = json.loads(example.read_text())
+    done = thumbs(app, "start", "generateBatch", "--input-file", str(example))
     assert (done.returncode, done.stderr) == (0, "")
-    for shown in (*REQUEST["prompts"], *REQUEST["models"], "4 of 4 images", "(4 paid calls, $", "1.1 ↗", "2.2 ↗"):
+    for shown in (*request["prompts"], *request["models"], "6 of 6 images", "(6 paid calls, $", "1.1 ↗", "3.2 ↗"):
         assert shown in done.stdout
     urls = [word for word in done.stdout.split() if word.startswith(app.stack.endpoint)]
-    assert len(urls) == 4
+    assert len(urls) == 6
     for url in urls:
         with urllib.request.urlopen(url) as answer:  # noqa: S310 - it starts with the stack's own address
             assert answer.headers["Content-Type"] == "image/jpeg"

@@ -72,7 +72,7 @@ def logs(
         print(line, flush=follow)
         silent = False
     if silent:
-        err.print(f"{function} has written nothing in the last {minutes:g} minutes; --minutes looks further back")
+        err.print(f"{function} has not run in the last {minutes:g} minutes; --minutes looks further back")
 
 
 @app.command()

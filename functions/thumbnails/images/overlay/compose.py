@@ -13,7 +13,7 @@ from thumbnails.images.overlay import colours
 from thumbnails.images.overlay import picture as pictures
 from thumbnails.images.overlay.colours import RGB, extremes
 from thumbnails.images.overlay.coverage import COLOURED, Emoji
-from thumbnails.images.overlay.layout import Layout, Line, measure
+from thumbnails.images.overlay.layout import BAR_WIDTH, Layout, Line, bar_end, measure
 from thumbnails.images.overlay.templates import (
     DEFAULT_FORMAT,
     DEFAULT_OUTPUT,
@@ -275,17 +275,14 @@ def _needed(canvas: Image.Image, layout: Layout, tones: Tones) -> float:
 def _bar(panel: Box, layout: Layout) -> Box:
     """An upright bar along the side of the panel where lines begin: within a frame, beside the text."""
     where = layout.place
-    wide = round(9 * where.unit)
-    text = _around([line.ink for line in layout.every_line]) if layout.lines else panel
+    end, wide = bar_end(where), round(BAR_WIDTH * where.unit)
+    top, bottom = panel[1], panel[3]
     if where.frame:
-        inside = where.frame + round(6 * where.unit)
-        x = panel[2] - inside - wide if layout.rtl else panel[0] + inside
-        return x, text[1], x + wide, text[3]
-    return (
-        (panel[2] - wide, panel[1], panel[2], panel[3])
-        if layout.rtl
-        else (panel[0], panel[1], panel[0] + wide, panel[3])
-    )
+        text = _around([line.ink for line in layout.every_line]) if layout.lines else panel
+        top, bottom = text[1], text[3]
+    if layout.rtl:
+        return panel[2] - end, top, panel[2] - end + wide, bottom
+    return panel[0] + end - wide, top, panel[0] + end, bottom
 
 
 def draw_title(canvas: Image.Image, layout: Layout, tones: Tones) -> None:

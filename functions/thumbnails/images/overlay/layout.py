@@ -29,6 +29,8 @@ _ALONE, _HALF = 2, 0.5
 _KICKER, _AUTHOR, _NOTE_LEAST, _NOTE_GAP = 27, 25, 18, 20
 # A short rule above the text: its height and the room below it.
 RULE_HEIGHT, _RULE_GAP = 6, 22
+# An upright bar beside the text.
+BAR_WIDTH = 9
 _ELLIPSIS = "…"
 # What hangs outside of a line's edge, and how far letters do, in ems.
 _HANGING = frozenset("\"'“”„‟‘’‚‛«»‹›")
@@ -611,7 +613,13 @@ class _Fit:
             share = _width(text, cut[0], cut[0] + 1)
         else:
             share = _OPTICAL.get(unicodedata.normalize("NFD", first)[0], 0.0)
-        moved = min(round(share * size), self._where.padding[2 if text.rtl else 0] // 2)
+        where = self._where
+        room = where.padding[2 if text.rtl else 0]
+        # A bar stands beside the text: nothing hangs into it.
+        room = (
+            min(room // 2, room - bar_end(where) - round(8 * where.unit)) if where.template.mark == "bar" else room // 2
+        )
+        moved = max(0, min(round(share * size), room))
         return moved if text.rtl else -moved
 
 
@@ -635,6 +643,11 @@ def _line(text: _Text, cut: _Cut, shape: _Shape, edge: int, baseline: int, size:
     runs = tuple(Run(run.text, run.font, run.direction, run.x + shift) for run in shape.runs)
     start, end, suffix = cut
     return Line(UNDRAWN.sub("", text.text[start:end]) + suffix, runs, baseline, ink, size)
+
+
+def bar_end(where: Place) -> int:
+    """How far from the panel's edge a bar ends, in pixels."""
+    return (where.frame + round(6 * where.unit) if where.frame else 0) + round(BAR_WIDTH * where.unit)
 
 
 def _fitted(text: Box, where: Place, rtl: bool) -> Box:
