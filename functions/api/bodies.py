@@ -36,6 +36,7 @@ class Previewed(Body):
     output: Output = DEFAULT_OUTPUT
     kicker: str = ""
     author: str = ""
+    brand: str = ""
     run_id: str = ""
     row: int = 0
     column: int = 0

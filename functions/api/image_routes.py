@@ -12,6 +12,7 @@ from api.bodies import Previewed
 from api.http import invalid, not_found, read_body, read_cursor, write_cursor
 from api.run_routes import found_run
 from entry.clients import store
+from thumbnails.brands.kits import brands_in
 from thumbnails.catalog import MODELS
 from thumbnails.errors import quoted
 from thumbnails.images.redraw import original_of
@@ -55,13 +56,15 @@ def get_images(
 def post_preview() -> responses.Preview:
     """Set a title over a sample of the style, or over a picture of a run, as a run would."""
     # Pillow, which no other route needs.
-    from thumbnails.images.overlay.compose import Words
     from thumbnails.images.preview import preview
+    from thumbnails.images.words import words_of
 
     asked = read_body(router.current_event, Previewed)
-    named = asked.model_dump(exclude={"format", "run_id", "row", "column"})
+    # What is left out is the kit's, where there is one.
+    named = asked.model_dump(exclude={"format", "run_id", "row", "column"}, exclude_unset=True)
     given = {**named, "formats": [asked.format], "models": [next(iter(MODELS))]}
-    wanted = parse_request("generateThumbnails", given, 1)
+    brands = brands_in(store())
+    wanted = parse_request("generateThumbnails", given, 1, brands=brands)
     original = None
     if asked.run_id:
         run = found_run(asked.run_id)
@@ -70,7 +73,7 @@ def post_preview() -> responses.Preview:
         original = original_of(store(), run.run_id, run.request, (asked.row, asked.column))
         if original is None:
             raise not_found("this cell has no picture to draw on yet")
-    words = Words(wanted.titles[0], wanted.template, wanted.font, wanted.kicker, wanted.author)
+    words = words_of(wanted.titles[0], wanted, brands(wanted.brand) if wanted.brand else None)
     finished = preview(words, wanted.style, original, wanted.formats[0], wanted.output)
     return responses.Preview(
         image=base64.b64encode(finished.file).decode(),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from thumbnails.brands.kit import KIT_BYTES
+from thumbnails.brands.kit import KIT_BYTES, Kit
 from thumbnails.brands.kits import get_kit, kit_name, list_kits, prepare_kit, put_kit
 from thumbnails.errors import InvalidBatch, quoted
 from thumbnails.strict_json import NotJson, read_json
@@ -27,11 +27,7 @@ Name = Annotated[str, typer.Argument(help="The kit's name, in lower case: acme, 
 @brand.command()
 def check(file: File, as_json: AsJson = False) -> None:
     """Say whether a kit is right, and what it holds. Needs no stack."""
-    value = _read_kit(file)
-    try:
-        summary = prepare_kit(value).summary()
-    except InvalidBatch as refused:
-        raise _refusal(file, refused) from None
+    summary = checked_kit(file).summary()
     print(json.dumps(summary, ensure_ascii=False)) if as_json else _print(f"{file} is right", summary)
 
 
@@ -71,6 +67,19 @@ def list_brands(as_json: AsJson = False) -> None:
         out.print(f"{kit_name(one.key):<24} {one.size / 1000:7,.0f} kB  {one.modified:%Y-%m-%d %H:%M}", soft_wrap=True)
     if not found:
         out.print("there are no brand kits yet; `thumbs brand put NAME FILE` keeps one (docs/brands.md)")
+
+
+def checked_kit(file: Path) -> Kit:
+    """The kit of a file.
+
+    Raises:
+        CommandError: it cannot be read, or breaks a rule.
+    """
+    value = _read_kit(file)
+    try:
+        return prepare_kit(value)
+    except InvalidBatch as refused:
+        raise _refusal(file, refused) from None
 
 
 def _print(headline: str, summary: dict[str, Any]) -> None:

@@ -120,7 +120,7 @@ def draw_formats(
         sharp = tones.bleeds or _chroma_would_bleed(canvas, layout)
         draw_title(canvas, layout, tones)
         if words.logo:
-            _draw_logo(canvas, layout, words.logo)
+            draw_logo(canvas, layout, words.logo)
         finished.append(Finished(pictures.encode(canvas, sharp, output), _warnings(layout)))
     return finished
 
@@ -327,7 +327,7 @@ def _mask(lines: tuple[Line, ...]) -> tuple[Box, Image.Image]:
     return box, mask
 
 
-def _draw_logo(canvas: Image.Image, layout: Layout, logo: Logo) -> None:
+def draw_logo(canvas: Image.Image, layout: Layout, logo: Logo) -> None:
     """Set the logo into its corner, or into the next one where it does not touch the text."""
     picture = Image.open(BytesIO(logo.png), formats=("PNG",)).convert("RGBA")
     where = layout.place

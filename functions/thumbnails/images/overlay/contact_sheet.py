@@ -1,14 +1,15 @@
 """Every template beside every title on one sheet, to be looked at."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from PIL import Image, ImageDraw
 
-from thumbnails.images.overlay.compose import Words, canvas_of, darken, draw_title
+from thumbnails.images.overlay.compose import Words, canvas_of, darken, draw_logo, draw_title
 from thumbnails.images.overlay.layout import Layout
 from thumbnails.images.overlay.picture import Picture, open_picture
-from thumbnails.images.overlay.templates import DEFAULT_FORMAT, FORMATS, HEIGHT, TEMPLATES, WIDTH, Template
+from thumbnails.images.overlay.templates import DEFAULT_FORMAT, FORMATS, HEIGHT, TEMPLATES, WIDTH
 from thumbnails.images.overlay.typefaces import face
 
 # One title for each script that the overlay sets, and two for what mixtures ask of it.
@@ -30,6 +31,10 @@ _GAP = 12
 _HEADER = 44
 
 
+#: What is set for a title, and how.
+Look = Callable[[str], Words]
+
+
 def contact_sheet(
     titles: Sequence[str] = TITLES,
     pictures: Sequence[bytes] = (),
@@ -37,24 +42,20 @@ def contact_sheet(
     debug: bool = False,
     cell_width: int = 400,
     *,
-    templates: Mapping[str, Template] = TEMPLATES,
+    looks: Mapping[str, Look] | None = None,
     formats: Sequence[str] = (DEFAULT_FORMAT,),
-    kicker: str = "",
-    author: str = "",
 ) -> bytes:
     """Every template beside every title, in every format.
 
     Args:
         titles: one row each for every format.
         pictures: what they are set on, in turn; a plain gradient without any.
-        font: a font of the catalogue.
+        font: a font of the catalogue, for the catalogue's templates.
         debug: draw over each cell the panel (green), the box (cyan), every line's ink (yellow) and baseline (magenta),
             and the size in pixels.
         cell_width: of each cell, in pixels.
-        templates: one column each, by their names.
+        looks: one column each, by their names; the catalogue's templates where left out.
         formats: names of the catalogue.
-        kicker: a few words above every title.
-        author: a line below every title.
 
     Returns:
         A JPEG.
@@ -63,20 +64,24 @@ def contact_sheet(
         UnusablePicture: a picture can't be opened.
         KeyError: there is no such font or format.
     """
+    shown = looks or {name: partial(Words, template=name, font=font) for name in TEMPLATES}
     heights = [cell_width * FORMATS[form].height // FORMATS[form].width for form in formats]
-    size = (_GAP + len(templates) * (cell_width + _GAP), _HEADER + len(titles) * sum(high + _GAP for high in heights))
+    size = (_GAP + len(shown) * (cell_width + _GAP), _HEADER + len(titles) * sum(high + _GAP for high in heights))
     sheet = Image.new("RGB", size, (24, 26, 30))
     pen = ImageDraw.Draw(sheet)
     sizes = [(FORMATS[form].width, FORMATS[form].height) for form in formats]
     backdrops = [open_picture(picture, sizes) for picture in pictures] or [Picture(_gradient(), None)]
-    for column, (name, template) in enumerate(templates.items()):
+    for column, (name, look) in enumerate(shown.items()):
         x, y = _GAP + column * (cell_width + _GAP), _HEADER
         pen.text((x, _HEADER - _GAP), name, fill=(225, 225, 225), font=face("inter", 20), anchor="ls")
         for row, title in enumerate(titles):
             for form, high in zip(formats, heights, strict=True):
-                layout = Words(title, template, font, kicker, author).on(form)
+                words = look(title)
+                layout = words.on(form)
                 canvas = canvas_of(backdrops[row % len(backdrops)], layout)
                 draw_title(canvas, layout, darken(canvas, layout))
+                if words.logo:
+                    draw_logo(canvas, layout, words.logo)
                 if debug:
                     _draw_frames(canvas, layout)
                 sheet.paste(canvas.resize((cell_width, high), Image.Resampling.LANCZOS), (x, y))
