@@ -1,7 +1,7 @@
 """A picture and a title → finished thumbnails, one for each format."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
 from math import ceil
@@ -232,7 +232,13 @@ def darken(canvas: Image.Image, layout: Layout) -> Tones:
         _scrim(canvas, layout, tones)
     elif layout.lines:
         _glow(canvas, layout, tones)
-    return tones
+    if layout.kicker is None:
+        return tones
+    # Where something shines through, the kicker gives way and not the picture.
+    light_text = colours.luminance(tones.text) > colours.luminance(tones.ground)
+    behind = extremes(canvas.crop(_grown(layout.kicker.ink, _EDGE, layout)))
+    red, green, blue = (ends[int(light_text)] for ends in behind)
+    return replace(tones, accent=colours.readable(tones.accent, (red, green, blue)))
 
 
 def _panel(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
@@ -258,14 +264,10 @@ def _panel(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
 
 
 def _needed(canvas: Image.Image, layout: Layout, tones: Tones) -> float:
-    """How opaque the ground must be for every line to be read in its own colour, 0–1."""
+    """How opaque the ground must be for every line to be read in the text's colour, 0–1."""
     return max(
         (
-            colours.needed_opacity(
-                canvas.crop(_grown(line.ink, _EDGE, layout)),
-                tones.ground,
-                tones.accent if line is layout.kicker else tones.text,
-            )
+            colours.needed_opacity(canvas.crop(_grown(line.ink, _EDGE, layout)), tones.ground, tones.text)
             for line in layout.every_line
         ),
         default=0.0,
