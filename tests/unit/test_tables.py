@@ -300,7 +300,7 @@ def test_a_batch_file_that_cannot_be_meant_is_refused(name: str, raw: str, task:
         ("posts.csv", SEMICOLONS.encode("cp1252"), {"prompts": [FIRST, SECOND], "models": [GPT]}),
         ("posts.txt", TABS.encode("utf-16"), {"prompts": [FIRST, SECOND], "models": [GPT]}),
         ("posts.json", LINES.encode(), {"prompts": [FIRST, SECOND], "models": [GPT]}),
-        ("posts.csv", f"Author;Title;Day\nAda;{FIRST};1\n;;2\n".encode(), {"prompts": [FIRST]}),
+        ("posts.csv", f"Author;Title;Day\nAda;{FIRST};1\n;;2\n".encode(), {"prompts": [FIRST], "author": "Ada"}),
         (
             "posts.csv",
             f"{FIRST},Ada\n\n{SECOND.replace(',', '')},Bo\n".encode(),
