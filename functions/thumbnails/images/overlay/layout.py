@@ -367,6 +367,9 @@ class _Fit:
 
     def layout(self, title: str) -> Layout:
         text, notes = _prepare(title, self._font, self._typography, self._emoji)
+        if text.rtl and self._where.template.fit != "no":
+            # A panel that is as wide as its text begins where the text does.
+            self._where = self._where.mirrored()
         where = self._where
         if not text.text:
             return Layout(where, self._font, self._largest_size, (), notes, shortened=False, panel=where.panel)

@@ -3,7 +3,7 @@
 Nothing here imports Pillow: checking a request needs the names alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Annotated, Any, Literal, Self
 
@@ -152,6 +152,21 @@ class Place:
     largest: int
     least: int
     frame: int
+
+    def mirrored(self) -> "Place":
+        """The same with left and right exchanged, but for the picture."""
+
+        def turned(box: Box) -> Box:
+            return self.width - box[2], box[1], self.width - box[0], box[3]
+
+        left, top, right, bottom = self.padding
+        return replace(
+            self,
+            area=turned(self.area),
+            box=turned(self.box),
+            panel=self.panel and turned(self.panel),
+            padding=(right, top, left, bottom),
+        )
 
     @property
     def box_size(self) -> tuple[int, int]:
