@@ -1,10 +1,14 @@
 # make run: set everything up and run the main job.   make test: set everything up and pass every test.
 # make down: stop what `make run` left running.       make check: the whole gate.
 
-PYTHON ?= python3.11
+# The newest that can make a virtual environment; make PYTHON=/path/to/python3.12 … names another.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import ensurepip, venv' 2> /dev/null && { command -v "$$python"; break; }; done)
 export SAM_CLI_TELEMETRY = 0
 
-BIN = .venv/bin
+# Another one beside it, for another Python: make smoke VENV=.venv-3.12 PYTHON=python3.12
+VENV = .venv
+BIN = $(VENV)/bin
 UV = $(BIN)/uv pip
 TYPESCRIPT_VERSION = 5.9.3
 # The system's own certificates, for a network that has some of its own.
@@ -30,6 +34,10 @@ WORKERS ?= 4
 
 test: setup
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 10
+
+# Three titles by two models, and each way in, on a stack of its own.
+smoke: setup
+	@$(BIN)/python -m pytest tests/integration -m smoke --durations 5
 
 # What takes too long for every run of the suite.
 test-nightly: setup
@@ -144,6 +152,10 @@ examples: setup
 openapi: setup
 	@PYTHONPATH=functions POWERTOOLS_TRACE_DISABLED=1 $(BIN)/python -m api > docs/openapi.json
 
+# The JSON Schema of brand kits, from the code that checks them.
+schema: setup
+	@PYTHONPATH=functions $(BIN)/python -m thumbnails.brands > docs/schema/brand.schema.json
+
 up: setup
 	@$(BIN)/thumbs up
 
@@ -153,6 +165,7 @@ help:
 	@echo 'make down      stops what that left running; the images stay'
 	@echo 'make up        starts the stack alone'
 	@echo 'make test      sets everything up and passes every test; make check passes the whole gate'
+	@echo 'make smoke     a batch by each way in, on a stack of its own'
 	@echo 'make setup     the environments alone; make pins renews what they hold'
 	@echo 'More targets, each with a line of its own: less Makefile. The command: .venv/bin/thumbs --help'
 
@@ -160,34 +173,42 @@ down:
 	@if [ -x $(BIN)/thumbs ]; then $(BIN)/thumbs down; else echo 'nothing was ever started here'; fi
 
 # Both environments, from the pins; again only when they change. What installs them leaves nothing outside the project.
-.venv/ready .venv-sam/ready .venv-checkov/ready pins: export TMPDIR = $(CURDIR)/.cache/tmp
-setup: .venv/ready .venv-sam/ready
+$(VENV)/ready .venv-sam/ready .venv-checkov/ready pins: export TMPDIR = $(CURDIR)/.cache/tmp
+setup: $(VENV)/ready .venv-sam/ready
 
-.venv/ready: requirements-dev.txt requirements-build.txt pyproject.toml | python
-	@echo 'Installing the pins into .venv …'
+# An environment whose Python is gone, or is another than the one that is named, is made anew.
+WHICH = -c 'import sys; print(sys.version, sys.base_prefix)' 2> /dev/null
+NAMED = $(if $(filter file,$(origin PYTHON)),$(BIN)/python,$(PYTHON))
+ifneq ($(shell found=$$($(BIN)/python $(WHICH)) && [ "$$found" = "$$("$(NAMED)" $(WHICH))" ] && echo same),same)
+$(VENV)/ready: anew
+endif
+ifneq ($(shell .venv-sam/bin/python -c 'print("runs")' 2> /dev/null),runs)
+.venv-sam/ready: anew
+endif
+
+$(VENV)/ready: requirements-dev.txt requirements-build.txt pyproject.toml
+	@"$(PYTHON)" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null || { \
+		echo 'This needs Python 3.11, 3.12 or 3.13 with its venv module, and $(if $(PYTHON),$(PYTHON) is none,there is none): install it (Debian, Ubuntu: apt install python3-venv), or name one: make PYTHON=/path/to/python3.13 …'; exit 1; }
+	@echo 'Installing the pins into $(VENV), on $(PYTHON) …'
 	@mkdir -p "$$TMPDIR"
-	@$(PYTHON) -m venv --clear .venv || { echo '$(PYTHON) cannot make a virtual environment: install its venv package (Debian: apt install python3-venv)'; exit 1; }
+	@"$(PYTHON)" -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes -r requirements-build.txt || { echo 'uv could not be installed: is the package index reachable?'; exit 1; }
 	@$(UV) install --quiet --python $(BIN)/python --require-hashes --build-constraints requirements-build.txt -r requirements-dev.txt
 	@$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv-sam/ready: requirements-sam.txt | .venv/ready
+.venv-sam/ready: requirements-sam.txt | $(VENV)/ready
 	@echo 'Installing the AWS SAM CLI into .venv-sam …'
-	@$(PYTHON) -m venv --clear --without-pip .venv-sam
+	@"$(PYTHON)" -m venv --clear --without-pip .venv-sam
 	@$(UV) install --quiet --python .venv-sam/bin/python --require-hashes --build-constraints requirements-build.txt -r requirements-sam.txt
 	@touch $@
 
 # Its own, for it wants other versions than LocalStack; nothing but `make check-rules` needs it.
-.venv-checkov/ready: requirements-checkov.txt | .venv/ready
+.venv-checkov/ready: requirements-checkov.txt | $(VENV)/ready
 	@echo 'Installing checkov into .venv-checkov …'
-	@$(PYTHON) -m venv --clear --without-pip .venv-checkov
+	@"$(PYTHON)" -m venv --clear --without-pip .venv-checkov
 	@$(UV) install --quiet --python .venv-checkov/bin/python --require-hashes --build-constraints requirements-build.txt -r requirements-checkov.txt
 	@touch $@
-
-python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
-		echo "This needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -1): install one, or name it: make PYTHON=/path/to/python3.13 …"; exit 1; }
 
 # Whether every pin of the functions has a wheel for each runtime and architecture; asks the package index.
 wheels: setup
@@ -202,4 +223,4 @@ pins:
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
 .PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-docs bench-speed bench-cold-start bench-overlay bench-campaign bench-economy bench-limits bench-gallery bench-disk \
-	check-page bench-page coverage examples golden error-table openapi up down help setup python pins wheels
+	check-page bench-page coverage examples golden error-table openapi schema up down help setup anew smoke pins wheels

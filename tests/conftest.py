@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+# Before Pillow is imported: a machine without FriBidi shapes no title unless the shipped one is loaded by then.
+import thumbnails.images.overlay  # noqa: F401
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 

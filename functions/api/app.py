@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from api import image_routes, openapi, page_routes, responses, run_routes, winner_routes
+from api import brand_routes, image_routes, openapi, page_routes, responses, run_routes, winner_routes
 from api.http import BODY_BYTES, Refusal
 from api.origin import refuse_foreign_page
 from entry.clients import budget
@@ -22,7 +22,9 @@ from thumbnails.catalog import (
     DEFAULT_STYLE,
     DEFAULT_TEMPLATE,
     FONTS,
+    FORMATS,
     MODELS,
+    OUTPUTS,
     QUALITIES,
     STYLES,
     TEMPLATES,
@@ -38,7 +40,13 @@ from thumbnails.errors import (
     Unavailable,
     quoted,
 )
-from thumbnails.requests.models import CONTEXT_CHARACTERS, EXTRA_PROMPT_CHARACTERS, TITLE_CHARACTERS
+from thumbnails.requests.models import (
+    AUTHOR_CHARACTERS,
+    CONTEXT_CHARACTERS,
+    EXTRA_PROMPT_CHARACTERS,
+    KICKER_CHARACTERS,
+    TITLE_CHARACTERS,
+)
 from thumbnails.runs.resume import NothingToRedrive, RunNeverAccepted, RunUnderWay
 from thumbnails.runs.stop import RunHasEnded
 from thumbnails.runs.submit import ContentFlagged, IdempotencyKeyReused
@@ -69,6 +77,7 @@ app = APIGatewayRestResolver(
 app.include_router(run_routes.router)
 app.include_router(image_routes.router)
 app.include_router(winner_routes.router)
+app.include_router(brand_routes.router)
 app.include_router(page_routes.router)
 
 
@@ -94,12 +103,16 @@ def get_options() -> responses.Options:
         styles=list(STYLES),
         templates=list(TEMPLATES),
         fonts=list(FONTS),
+        formats=[responses.FormatOut(name=name, width=one.width, height=one.height) for name, one in FORMATS.items()],
+        outputs=list(OUTPUTS),
         defaults=responses.Defaults(style=DEFAULT_STYLE, template=DEFAULT_TEMPLATE, font=DEFAULT_FONT),
         limits=responses.Limits(
             images_per_run=settings(ApiSettings).batch_cap,
             title_characters=TITLE_CHARACTERS,
             context_characters=CONTEXT_CHARACTERS,
             extra_prompt_characters=EXTRA_PROMPT_CHARACTERS,
+            kicker_characters=KICKER_CHARACTERS,
+            author_characters=AUTHOR_CHARACTERS,
             body_bytes=BODY_BYTES,
         ),
         moderation=settings(ApiSettings).moderation == "on",

@@ -4,8 +4,19 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr, StringConstraints
 
-from thumbnails.catalog import DEFAULT_FONT, DEFAULT_STYLE, DEFAULT_TEMPLATE, Quality
+from thumbnails.catalog import (
+    DEFAULT_FONT,
+    DEFAULT_FORMAT,
+    DEFAULT_OUTPUT,
+    DEFAULT_STYLE,
+    DEFAULT_TEMPLATE,
+    Output,
+    Quality,
+)
 from thumbnails.runs.winners import ALT_CHARACTERS
+
+#: File systems take no more.
+FILE_NAME_CHARACTERS = 255
 
 
 class Body(BaseModel):
@@ -21,9 +32,21 @@ class Previewed(Body):
     style: str = DEFAULT_STYLE
     template: str = DEFAULT_TEMPLATE
     font: str = DEFAULT_FONT
+    format: str = DEFAULT_FORMAT
+    output: Output = DEFAULT_OUTPUT
+    kicker: str = ""
+    author: str = ""
+    brand: str = ""
     run_id: str = ""
     row: int = 0
     column: int = 0
+
+
+class File(Body):
+    """A file of titles as it is, in base64."""
+
+    name: Annotated[StrictStr, StringConstraints(max_length=FILE_NAME_CHARACTERS)]
+    content: StrictStr
 
 
 class Chosen(Body):

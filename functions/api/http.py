@@ -17,6 +17,8 @@ from thumbnails.strict_json import NotJson, read_json
 
 #: A request with every field at its limit and fifty titles stays below.
 BODY_BYTES = 64 * 1024
+#: A file of titles in base64; the largest that the page takes has 1 MB.
+FILE_BODY_BYTES = 1400 * 1024
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -54,8 +56,8 @@ def invalid(field: str, message: str) -> Refusal:
     return Refusal(422, "invalid_request", message, [Problem(field, message)])
 
 
-def json_body(event: BaseProxyEvent) -> Any:
-    """The request's JSON value.
+def json_body(event: BaseProxyEvent, most: int = BODY_BYTES) -> Any:
+    """The request's JSON value, of at most so many bytes.
 
     Raises:
         Refusal: it is too large, not JSON, or not sent as JSON.
@@ -66,12 +68,12 @@ def json_body(event: BaseProxyEvent) -> Any:
         raise Refusal(415, "unsupported_media_type", "a request is JSON: send it with Content-Type: application/json")
     body = event.get("body") or ""
     # In base64 four characters are three bytes.
-    if len(body) > BODY_BYTES * 4 // 3 + 4:
-        raise _too_large()
+    if len(body) > most * 4 // 3 + 4:
+        raise _too_large(most)
     try:
         raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
-        if len(raw) > BODY_BYTES:
-            raise _too_large()
+        if len(raw) > most:
+            raise _too_large(most)
         return read_json(raw)
     except NotJson as error:
         raise Refusal(400, "malformed_json", f"the body is not JSON: {error}") from None
@@ -79,22 +81,22 @@ def json_body(event: BaseProxyEvent) -> Any:
         raise Refusal(400, "malformed_json", "the body is not JSON: it is not text in UTF-8") from None
 
 
-def read_body(event: BaseProxyEvent, shape: type[M]) -> M:
-    """The request's JSON value as a shape has it.
+def read_body(event: BaseProxyEvent, shape: type[M], most: int = BODY_BYTES) -> M:
+    """The request's JSON value, of at most so many bytes, as a shape has it.
 
     Raises:
         Refusal: it is too large, not JSON, or of another shape.
     """
     try:
-        return shape.model_validate(json_body(event))
+        return shape.model_validate(json_body(event, most))
     except ValidationError as error:
         places = [(".".join(str(part) for part in one["loc"]), one["msg"]) for one in error.errors(include_url=False)]
         problems = [Problem(place, f"{place or 'the request'}: {message}") for place, message in places]
         raise Refusal(422, "invalid_request", problems[0].message, problems) from None
 
 
-def _too_large() -> Refusal:
-    return Refusal(413, "body_too_large", f"a request has at most {BODY_BYTES // 1024} kB")
+def _too_large(most: int) -> Refusal:
+    return Refusal(413, "body_too_large", f"a request has at most {most // 1024:,} kB")
 
 
 def write_cursor(mark: tuple[float, str] | None) -> str | None:

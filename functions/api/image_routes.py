@@ -12,6 +12,7 @@ from api.bodies import Previewed
 from api.http import invalid, not_found, read_body, read_cursor, write_cursor
 from api.run_routes import found_run
 from entry.clients import store
+from thumbnails.brands.kits import brands_in
 from thumbnails.catalog import MODELS
 from thumbnails.errors import quoted
 from thumbnails.images.redraw import original_of
@@ -41,6 +42,7 @@ def get_images(
                 run_id=image.run_id,
                 row=image.row,
                 model=image.model,
+                format=image.format,
                 bytes=image.listed.size,
                 created_at=image.listed.modified,
             )
@@ -55,10 +57,14 @@ def post_preview() -> responses.Preview:
     """Set a title over a sample of the style, or over a picture of a run, as a run would."""
     # Pillow, which no other route needs.
     from thumbnails.images.preview import preview
+    from thumbnails.images.words import words_of
 
     asked = read_body(router.current_event, Previewed)
-    named = asked.model_dump(include={"title", "style", "template", "font"})
-    wanted = parse_request("generateThumbnails", {**named, "models": [next(iter(MODELS))]}, 1)
+    # What is left out is the kit's, where there is one.
+    named = asked.model_dump(exclude={"format", "run_id", "row", "column"}, exclude_unset=True)
+    given = {**named, "formats": [asked.format], "models": [next(iter(MODELS))]}
+    brands = brands_in(store())
+    wanted = parse_request("generateThumbnails", given, 1, brands=brands)
     original = None
     if asked.run_id:
         run = found_run(asked.run_id)
@@ -67,8 +73,13 @@ def post_preview() -> responses.Preview:
         original = original_of(store(), run.run_id, run.request, (asked.row, asked.column))
         if original is None:
             raise not_found("this cell has no picture to draw on yet")
-    finished = preview(wanted.titles[0], wanted.style, wanted.template, wanted.font, original)
-    return responses.Preview(image=base64.b64encode(finished.jpeg).decode(), warnings=list(finished.warnings))
+    words = words_of(wanted.titles[0], wanted, brands(wanted.brand) if wanted.brand else None)
+    finished = preview(words, wanted.style, original, wanted.formats[0], wanted.output)
+    return responses.Preview(
+        image=base64.b64encode(finished.file).decode(),
+        media_type=f"image/{wanted.output}",
+        warnings=list(finished.warnings),
+    )
 
 
 @router.delete(

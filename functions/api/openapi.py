@@ -7,25 +7,33 @@ from typing import Any, get_args
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, Server
+from pydantic import BaseModel
 
-from api.bodies import Body, Chosen, Finals, Previewed, Taken
+from api.bodies import Chosen, File, Finals, Previewed, Taken
 from api.responses import Error
 from thumbnails.blog.page import URL_CHARACTERS
+from thumbnails.brands.kit import NAME, NAME_CHARACTERS, Kit
 from thumbnails.catalog import (
     DEFAULT_FONT,
+    DEFAULT_FORMAT,
+    DEFAULT_OUTPUT,
     DEFAULT_QUALITY,
     DEFAULT_STYLE,
     DEFAULT_TEMPLATE,
     FONTS,
+    FORMATS,
     MODELS,
+    OUTPUTS,
     QUALITIES,
     STYLES,
     TEMPLATES,
 )
 from thumbnails.images.overlay.templates import Typography
 from thumbnails.requests.models import (
+    AUTHOR_CHARACTERS,
     CONTEXT_CHARACTERS,
     EXTRA_PROMPT_CHARACTERS,
+    KICKER_CHARACTERS,
     MOST_VARIANTS,
     MOST_WAIT_SECONDS,
     POSITIONS,
@@ -62,7 +70,9 @@ _CONFLICTS = {
     ("/thumbnails", "post"): "The key came with another request before: `idempotency_key_reused`",
     ("/batches", "post"): "The key came with another request before: `idempotency_key_reused`",
 }
-_SHAPES: dict[tuple[str, str], type[Body]] = {
+_SHAPES: dict[tuple[str, str], type[BaseModel]] = {
+    ("/brands/{name}", "put"): Kit,
+    ("/files", "post"): File,
     ("/preview", "post"): Previewed,
     ("/runs/{run_id}/finalise", "post"): Finals,
     ("/runs/{run_id}/winners", "post"): Taken,
@@ -122,7 +132,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
         reasons |= _BODY
     if (path, method) in _SHAPES:
-        schema = _SHAPES[path, method].model_json_schema()
+        schema = _inlined(_SHAPES[path, method].model_json_schema())
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
         reasons |= {**_BODY, "400": "The body is not JSON: `malformed_json`", "422": "The body breaks the contract"}
     answers.pop("422", None)
@@ -141,13 +151,15 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
 
 def _request(first: str) -> dict[str, Any]:
     low, high = TITLE_CHARACTERS
+    own_name = {"type": "string", "pattern": f"^{NAME}$", "maxLength": NAME_CHARACTERS}
     title = {"type": "string", "minLength": low, "maxLength": high}
     fields = {
         first: title if first == "title" else {"type": "array", "minItems": 1, "items": title},
         "models": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(MODELS)}},
         "style": {"enum": list(STYLES), "default": DEFAULT_STYLE},
-        "template": {"enum": list(TEMPLATES), "default": DEFAULT_TEMPLATE},
-        "font": {"enum": list(FONTS), "default": DEFAULT_FONT},
+        # A brand's own may be named too.
+        "template": {"anyOf": [{"enum": list(TEMPLATES)}, own_name], "default": DEFAULT_TEMPLATE},
+        "font": {"anyOf": [{"enum": list(FONTS)}, own_name], "default": DEFAULT_FONT},
         "context": {"type": "string", "maxLength": CONTEXT_CHARACTERS, "default": ""},
         "extra_prompt": {"type": "string", "maxLength": EXTRA_PROMPT_CHARACTERS, "default": ""},
     }
@@ -172,6 +184,23 @@ def _request(first: str) -> dict[str, Any]:
             "default": 1,
             "description": "Pictures of each title by each model whose API makes several a call; one by any other.",
         },
+        "formats": {
+            "type": "array",
+            "minItems": 1,
+            "uniqueItems": True,
+            "items": {"enum": list(FORMATS)},
+            "default": [DEFAULT_FORMAT],
+            "description": "What each picture is finished in, laid out anew for each; they cost nothing more.",
+        },
+        "drawn_for": {
+            "type": "array",
+            "uniqueItems": True,
+            "items": {"enum": list(FORMATS)},
+            "description": "The formats by which the size of the model's picture is chosen, where not by formats.",
+        },
+        "output": {"enum": list(OUTPUTS), "default": DEFAULT_OUTPUT},
+        "kicker": {"type": "string", "maxLength": KICKER_CHARACTERS, "default": ""},
+        "author": {"type": "string", "maxLength": AUTHOR_CHARACTERS, "default": ""},
         "missing_glyphs": {
             "enum": list(get_args(MissingGlyphs)),
             "default": "refuse",
@@ -181,6 +210,10 @@ def _request(first: str) -> dict[str, Any]:
             "enum": list(get_args(Typography)),
             "default": "as-is",
             "description": "Whether straight quotes and apostrophes become those of the title's language.",
+        },
+        "brand": {
+            **own_name,
+            "description": "A brand kit; template and font may then be its own, and are its first where left out.",
         },
         "only": {
             "type": "array",
@@ -212,6 +245,21 @@ def _request(first: str) -> dict[str, Any]:
             },
         ]
     }
+
+
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema with its definitions where they are referred to: the document's references lead elsewhere."""
+    parts = schema.pop("$defs", {})
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            if "$ref" in value:
+                return filled(parts[value["$ref"].rpartition("/")[2]])
+            return {name: filled(item) for name, item in value.items()}
+        return [filled(item) for item in value] if isinstance(value, list) else value
+
+    inlined: dict[str, Any] = filled(schema)
+    return inlined
 
 
 def methods_of(app: APIGatewayRestResolver, path: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from thumbnails.aws.step_functions import Status
+from thumbnails.catalog import DEFAULT_FORMAT, DEFAULT_OUTPUT
 from thumbnails.requests.models import Kind, Task
 
 
@@ -57,10 +58,27 @@ class Plan(BaseModel):
     redraw: str
     quality: str
     variants: int
+    formats: list[str]
+    output: str
+    kicker: str
+    author: str
+    brand: str
     only: list[tuple[int, int]]
     images: int
     estimated_cost_usd: float
     warnings: list[str]
+
+
+class Draft(BaseModel):
+    """What a file says of a batch; null or empty where it says nothing."""
+
+    prompts: list[str] = []
+    models: list[str] = []
+    style: str | None = None
+    template: str | None = None
+    font: str | None = None
+    context: str | None = None
+    extra_prompt: str | None = None
 
 
 class Counts(BaseModel):
@@ -84,7 +102,8 @@ class Variant(BaseModel):
 class Cell(BaseModel):
     """One image: its URL once it is there, an error and a message where it failed.
 
-    ``usd`` is what was paid for it; ``waits`` is between two tries; ``variants`` are the cell's other pictures.
+    ``usd`` is what was paid for it; ``waits`` is between two tries; ``variants`` are the cell's other pictures,
+    ``formats`` the URLs of its first one in the run's other formats.
     """
 
     row: int
@@ -99,6 +118,7 @@ class Cell(BaseModel):
     usd: float | None = None
     waits: bool = False
     variants: list[Variant] = []
+    formats: dict[str, str] = {}
 
 
 class Rows(BaseModel):
@@ -126,10 +146,15 @@ class Run(BaseModel):
     forgotten: bool = False
     titles: list[str]
     models: list[str]
+    formats: list[str] = [DEFAULT_FORMAT]
+    output: str = DEFAULT_OUTPUT
+    kicker: str = ""
+    author: str = ""
     style: str | None
     template: str | None
     font: str | None
     redraw: str | None
+    brand: str | None
     counts: Counts
     cells: list[Cell]
     rows: Rows | None = None
@@ -169,6 +194,7 @@ class Image(BaseModel):
     run_id: str
     row: int
     model: str
+    format: str
     bytes: int
     created_at: datetime
 
@@ -197,9 +223,10 @@ class ModelPrice(BaseModel):
 
 
 class Preview(BaseModel):
-    """A thumbnail as a run would make it, a JPEG in base64, and what the writer should look at."""
+    """A thumbnail as a run would make it, in base64, and what the writer should look at."""
 
     image: str
+    media_type: str
     warnings: list[str]
 
 
@@ -245,6 +272,50 @@ class WinRates(BaseModel):
     models: list[WinRate]
 
 
+class ListedBrand(BaseModel):
+    """A brand kit in a list."""
+
+    name: str
+    bytes: int
+    modified_at: datetime
+
+
+class Brands(BaseModel):
+    """The brand kits, by name."""
+
+    brands: list[ListedBrand]
+
+
+class BrandFont(BaseModel):
+    """A font of a brand kit, and the scripts whose letters it has."""
+
+    name: str
+    licence: str
+    scripts: list[str]
+
+
+class Brand(BaseModel):
+    """A brand kit that was put, without its files.
+
+    ``version`` is the bucket's, ``digest`` the SHA-256 of the document, ``contrast`` that of text on background, and
+    ``logo`` its width and height in pixels.
+    """
+
+    name: str
+    version: str
+    digest: str
+    bytes: int
+    colours: dict[str, str]
+    contrast: float
+    fonts: list[BrandFont]
+    logo: tuple[int, int] | None
+    line: str
+    kicker: str
+    corner: str
+    emoji: str
+    templates: list[str]
+
+
 class ModelOut(BaseModel):
     """An image model.
 
@@ -276,6 +347,8 @@ class Limits(BaseModel):
     title_characters: tuple[int, int]
     context_characters: int
     extra_prompt_characters: int
+    kicker_characters: int
+    author_characters: int
     body_bytes: int
 
 
@@ -298,6 +371,14 @@ class Budget(BaseModel):
     starts_anew: datetime | None = None
 
 
+class FormatOut(BaseModel):
+    """A format, in pixels."""
+
+    name: str
+    width: int
+    height: int
+
+
 class Options(BaseModel):
     """Everything that may be asked for."""
 
@@ -305,6 +386,8 @@ class Options(BaseModel):
     styles: list[str]
     templates: list[str]
     fonts: list[str]
+    formats: list[FormatOut]
+    outputs: list[str]
     defaults: Defaults
     limits: Limits
     moderation: bool

@@ -1,5 +1,7 @@
 """Routes of runs: started, shown, listed, stopped, resumed, packed."""
 
+import base64
+import binascii
 import time
 from collections.abc import Mapping
 from typing import Annotated
@@ -9,8 +11,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from api import responses
-from api.bodies import Finals
-from api.http import Refusal, invalid, json_body, link, not_found, read_body, read_cursor, write_cursor
+from api.bodies import File, Finals
+from api.http import FILE_BODY_BYTES, Refusal, invalid, json_body, link, not_found, read_body, read_cursor, write_cursor
 from entry.clients import budget, executions, provider_keys, store
 from entry.settings import ApiSettings, settings
 from thumbnails.blog.page import read_page
@@ -25,6 +27,7 @@ from thumbnails.runs.resume import redrive
 from thumbnails.runs.status import CellStatus, RunStatus, get_status
 from thumbnails.runs.stop import stop_rows, stop_run
 from thumbnails.runs.submit import Submitted, check, submit
+from thumbnails.strict_json import NotJson
 
 router = APIGatewayRouter()  # type: ignore[no-untyped-call]
 
@@ -69,12 +72,33 @@ def post_batch(
         redraw=request.redraw,
         quality=request.quality,
         variants=request.variants,
+        formats=request.formats,
+        output=request.output,
+        kicker=request.kicker,
+        author=request.author,
+        brand=request.brand,
         only=request.only,
         images=checked.estimate.images,
         estimated_cost_usd=checked.estimate.usd,
         warnings=checked.warnings,
     )
     return Response(200, content_types.APPLICATION_JSON, plan)
+
+
+@router.post("/files", summary="What a file of titles asks for; nothing is started", tags=["runs"])
+def post_file() -> responses.Draft:
+    """Read a file as every way in reads it; columns that no request has are left out."""
+    # ijson and chardet, which no other route needs.
+    from thumbnails.tables.requests import draft_in_file
+
+    given = read_body(router.current_event, File, FILE_BODY_BYTES)
+    try:
+        said = draft_in_file(given.name, base64.b64decode(given.content, validate=True))
+    except NotJson as error:
+        raise invalid("content", f"{quoted(given.name, 80)} is not JSON: {error}") from None
+    except binascii.Error:
+        raise invalid("content", "content must be the file's bytes in base64") from None
+    return responses.Draft(**{name: value for name, value in said.items() if name in responses.Draft.model_fields})
 
 
 @router.get("/runs", summary="Runs, newest first", tags=["runs"])
@@ -239,9 +263,11 @@ def _run(run: RunStatus) -> responses.Run:
         titles=request.titles if request else [],
         models=request.models if request else [],
         style=request.style if request else None,
+        **({name: getattr(request, name) for name in ("formats", "output", "kicker", "author")} if request else {}),
         template=request.template if request else None,
         font=request.font if request else None,
         redraw=request.redraw or None if request else None,
+        brand=request.brand or None if request else None,
         counts=responses.Counts(
             total=len(run.cells),
             pending=run.count("pending"),
@@ -274,4 +300,5 @@ def _cell(cell: CellStatus) -> responses.Cell:
         message=cell.message or None,
         usd=cell.usd,
         variants=[responses.Variant(key=key, image_url=store().url(key)) for key in cell.variants],
+        formats={form: store().url(key) for form, key in cell.formats.items()},
     )

@@ -3,7 +3,8 @@
     runs/<run_id>/request.json               the checked request, which a resumed run starts from
     runs/<run_id>/event.json                 the request of an event that is too large for an execution's input
     runs/<run_id>/claim.json                 what an idempotency key was first sent with
-    runs/<run_id>/<row>-<slug>/<model>.jpg   a finished image; <model>.v2.jpg of the cell's second picture
+    runs/<run_id>/<row>-<slug>/<model>.jpg   a finished image; <model>.v2.jpg of the cell's second picture,
+                                             <model>.story.jpg in another format, .webp and .avif
     runs/<run_id>/manifest.json              the run's result
     runs/<run_id>/archive.zip                its finished images, packed
     gallery/<moment>/<run_id>                nothing: by its name the gallery finds the newest runs first
@@ -20,6 +21,7 @@
     campaigns/<id>/images.jsonl              every image with its key, and every failure, a line each
     campaigns/<id>/manifest.json             the campaign's result
     campaigns/<id>/budget/<execution>.json   what an execution of it has reserved for all of its rows
+    brands/<name>.json                       a brand kit
     budget/<day>.json                        what runs have paid on a UTC day, and what those under way may pay
     winners/<run_id>/…                       what was chosen of a run, in copies that stay
     originals/<digest>/<run_id>/<row>-<column>   the provider's own picture, as it came; <row>-<column>.v2 the second
@@ -37,7 +39,11 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from thumbnails.images.overlay.templates import OUTPUTS
+
 SLUG_CHARACTERS = 60
+#: What finished images' keys end with.
+IMAGE_ENDINGS = tuple(f".{ending}" for ending in OUTPUTS.values())
 #: What S3 takes, in bytes of UTF-8.
 KEY_BYTES = 1024
 #: A file that is dropped here starts a run.
@@ -48,6 +54,7 @@ GALLERY = "gallery/"
 _LAST_MOMENT = 9_999_999_999_999
 CAMPAIGNS = "campaigns/"
 SPENT = "spent/"
+BRANDS = "brands/"
 
 
 class S3Object(NamedTuple):
@@ -83,9 +90,21 @@ def manifest_key(run_id: str) -> str:
     return run_prefix(run_id) + "manifest.json"
 
 
-def image_key(run_id: str, row: int, title: str, model: str, variant: int = 0) -> str:
-    """The key of a finished image; variants count from 0."""
-    return f"{run_prefix(run_id)}{row}-{slug(title)}/{model}{_variant(variant)}.jpg"
+def image_key(
+    run_id: str, row: int, title: str, model: str, variant: int = 0, form: str = "", ending: str = "jpg"
+) -> str:
+    """The key of a finished image.
+
+    Args:
+        run_id: the run.
+        row: the title's row.
+        title: the title.
+        model: the model.
+        variant: which of the cell's pictures, from 0.
+        form: the format; empty for the one that requests have which name none.
+        ending: of the kind of file.
+    """
+    return f"{run_prefix(run_id)}{row}-{slug(title)}/{model}{_variant(variant)}{form and '.' + form}.{ending}"
 
 
 def original_key(digest: str, run_id: str, row: int, column: int, variant: int = 0) -> str:
@@ -127,6 +146,11 @@ def budget_key(date: str) -> str:
 def campaign_budget_key(campaign_id: str, execution: str) -> str:
     """The key of what an execution of a campaign has reserved."""
     return f"{campaign_prefix(campaign_id)}budget/{execution}.json"
+
+
+def brand_key(name: str) -> str:
+    """The key of a brand kit."""
+    return f"{BRANDS}{name}.json"
 
 
 def batches_prefix(campaign_id: str) -> str:

@@ -1,9 +1,9 @@
 // The request: titles, models, style, template, font; what it makes and costs; Make.
 import {html, useEffect, useMemo, useRef, useState} from './preact.js';
 import {ApiError, get, kindly, post, sentence} from './api.js';
-import {keepDraft, loadDraft, titlesOf, titlesOfFile} from './draft.js';
+import {keepDraft, loadDraft, titlesOf} from './draft.js';
 import {expectRun} from './live.js';
-import {FontPicker, ModelPicker, StylePicker, TemplatePicker, money} from './pickers.js';
+import {FontPicker, FormatPicker, ModelPicker, StylePicker, TemplatePicker, money} from './pickers.js';
 import {Preview} from './preview.js';
 
 /** @typedef {import('./draft.js').Draft} Draft */
@@ -12,6 +12,16 @@ const SAMPLE = 'What the tide leaves behind';
 const URL_ALONE = /^https?:\/\/\S+$/;
 /** One key for one request, however often it is sent: an answer that is lost starts no second run. */
 const sent = {request: '', key: ''};
+
+/** @param {Draft} draft */
+const formatsOf = (draft) => (draft.formats ? draft.formats.split(',') : ['og']);
+/** A file's bytes. @param {File} file @returns {Promise<string>} */
+const base64 = (file) => new Promise((done, failed) => {
+  const reader = new FileReader();
+  reader.onload = () => done(String(reader.result).replace(/^[^,]*,/, ''));
+  reader.onerror = () => failed(reader.error);
+  reader.readAsDataURL(file);
+});
 
 /** @param {Draft} draft @param {any} options @returns {Record<string, unknown>} */
 function requestOf(draft, options) {
@@ -22,6 +32,9 @@ function requestOf(draft, options) {
     style: draft.style || options.defaults.style,
     template: draft.template || options.defaults.template,
     font: draft.font || options.defaults.font,
+    formats: formatsOf(draft),
+    ...(draft.kicker.trim() ? {kicker: draft.kicker} : {}),
+    ...(draft.author.trim() ? {author: draft.author} : {}),
     ...(draft.context.trim() ? {context: draft.context} : {}),
     ...(draft.extra.trim() ? {extra_prompt: draft.extra} : {}),
     ...(draft.blog.trim() ? {blog_url: draft.blog.trim()} : {}),
@@ -43,6 +56,8 @@ function problemsOf(draft, limits) {
   if (images > limits.images_per_run) found.titles = `A run makes at most ${limits.images_per_run} images; this would be ${images}. Take fewer titles or models.`;
   if ([...draft.context].length > limits.context_characters) found.context = `At most ${limits.context_characters} characters; this has ${[...draft.context].length}.`;
   if ([...draft.extra].length > limits.extra_prompt_characters) found.extra = `At most ${limits.extra_prompt_characters} characters; this has ${[...draft.extra].length}.`;
+  if ([...draft.kicker].length > limits.kicker_characters) found.kicker = `At most ${limits.kicker_characters} characters; this has ${[...draft.kicker].length}.`;
+  if ([...draft.author].length > limits.author_characters) found.author = `At most ${limits.author_characters} characters; this has ${[...draft.author].length}.`;
   if (draft.blog.trim() && !URL_ALONE.test(draft.blog.trim())) found.blog = 'An address starts with http:// or https://.';
   return found;
 }
@@ -91,9 +106,23 @@ export function Form({query, options, examples, open, fail}) {
   /** @param {File} file */
   async function take(file) {
     if (file.size > 1_000_000) return fail('This file is larger than a list of titles: at most 1 MB.');
-    const found = titlesOfFile(file.name, await file.text());
-    if (!found.length) return fail(`There is no title in ${file.name}.`);
-    change({titles: [...titles, ...found].join('\n')});
+    try {
+      const said = await post('files', {name: file.name, content: await base64(file)});
+      const living = options.models.filter((/** @type {any} */ one) => one.state !== 'retired' && said.models.includes(one.id));
+      setRefused({});
+      // What was typed while it was read stays.
+      setDraft((before) => ({
+        ...before,
+        titles: [...titlesOf(before.titles), ...said.prompts].join('\n'),
+        ...(living.length ? {models: living.map((/** @type {any} */ one) => one.id)} : {}),
+        ...Object.fromEntries(['style', 'template', 'font', 'context'].filter((name) => said[name]).map((name) => [name, said[name]])),
+        ...(said.extra_prompt ? {extra: said.extra_prompt} : {}),
+      }));
+      const gone = said.models.filter((/** @type {string} */ id) => !living.some((/** @type {any} */ one) => one.id === id));
+      if (gone.length) fail(`${file.name} names ${gone.join(', ')}, which the provider has shut down. Pick another.`);
+    } catch (error) {
+      fail(error instanceof ApiError && error.code === 'invalid_request' ? `${file.name}: ${sentence(error.message)}` : kindly(error));
+    }
   }
 
   /** @param {any} event a drop or a paste */
@@ -142,7 +171,7 @@ export function Form({query, options, examples, open, fail}) {
         onSelect=${(/** @type {any} */ event) => setLine(titlesOf(event.target.value.slice(0, event.target.selectionStart)).length - 1)} />
       ${problems.titles && html`<p class="problem" id="titles-problem">${problems.titles}</p>`}
       <p class="quiet" id="titles-help">Paste a list, drop a CSV or text file, or
-        <label class="link">choose one<input type="file" accept=".csv,.txt,.md,text/plain,text/csv" class="unseen"
+        <label class="link">choose one<input type="file" accept=".csv,.tsv,.tab,.txt,.md,.json,.jsonl,.ndjson,text/plain,text/csv" class="unseen"
           onChange=${(/** @type {any} */ event) => { if (event.target.files[0]) take(event.target.files[0]); event.target.value = ''; }} /></label>.
         ${draft.titles && html` <button type="button" class="link" onClick=${() => change({titles: ''})}>Clear</button>`}</p>
       <${Field} name="blog" label="From a blog post" type="url" value=${draft.blog} problem=${problems.blog} placeholder="https://blog.example/a-post"
@@ -151,13 +180,18 @@ export function Form({query, options, examples, open, fail}) {
       <${StylePicker} names=${options.styles} value=${look.style} problem=${problems.style} onPick=${(/** @type {string} */ style) => change({style})} />
       <${TemplatePicker} names=${options.templates} value=${look.template} problem=${problems.template} onPick=${(/** @type {string} */ template) => change({template})} />
       <${FontPicker} names=${options.fonts} value=${look.font} problem=${problems.font} onPick=${(/** @type {string} */ font) => change({font})} />
+      <${FormatPicker} formats=${options.formats} chosen=${formatsOf(draft)} problem=${problems.formats} onChange=${(/** @type {string[]} */ formats) => change({formats: formats.join(',')})} />
+      <details class="more" open=${!!(draft.kicker || draft.author || problems.kicker || problems.author)}><summary>Lines above and below the title</summary>
+        <${Field} name="kicker" label="Above the title" value=${draft.kicker} problem=${problems.kicker} placeholder="Engineering" onInput=${(/** @type {string} */ kicker) => change({kicker})} />
+        <${Field} name="author" label="Below the title" value=${draft.author} problem=${problems.author} placeholder="Jane Doe · blog.example" onInput=${(/** @type {string} */ author) => change({author})} />
+      </details>
       <details class="more" open=${!!(draft.context || draft.extra || problems.context || problems.extra)}><summary>More for the models to know</summary>
         <${Field} name="context" label="What the post is about" rows="4" value=${draft.context} problem=${problems.context} onInput=${(/** @type {string} */ context) => change({context})} />
         <${Field} name="extra" label="Wishes for every picture" rows="2" value=${draft.extra} problem=${problems.extra} placeholder="No people. Early morning light." onInput=${(/** @type {string} */ extra) => change({extra})} />
       </details>
     </div>
     <aside class="look">
-      <${Preview} wanted=${{title: fits ? current : SAMPLE, ...look}} caption="The title over a sample of the style. Models draw pictures of their own." />
+      <${Preview} wanted=${{title: fits ? current : SAMPLE, ...look, format: formatsOf(draft)[0], kicker: problems.kicker ? '' : draft.kicker, author: problems.author ? '' : draft.author}} caption="The title over a sample of the style. Models draw pictures of their own." />
       <div class="sum">
         <p class="count" role="status">${images ? html`<strong>${rows}</strong> ${rows === 1 ? 'title' : 'titles'} × <strong>${draft.models.length}</strong> ${draft.models.length === 1 ? 'model' : 'models'} = <strong>${images}</strong> ${images === 1 ? 'image' : 'images'}` : 'Write a title and pick a model.'}
           ${images > 0 && html`<span class="cost">${cost ? `about ${money(cost)}` : ''}${prices.includes(null) ? `${cost ? ' and ' : ''}what models without a list price cost` : ''}</span>`}</p>

@@ -27,7 +27,7 @@ export function Gallery({options, fail}) {
       ${rates.length > 0 && html`<p class="quiet rates">Chosen: ${rates.map((one, at) => html`<span key=${one.model}>${at ? ' · ' : ''}${label(one.model)} <strong>${Math.round((100 * one.wins) / one.rows)} %</strong> of ${one.rows}</span>`)}</p>`}</div>
     ${models.length > 1 && html`<label>Model <select value=${model} onChange=${(/** @type {any} */ event) => setModel(event.target.value)}><option value="">All</option>${models.map((one) => html`<option value=${one}>${label(one)}</option>`)}</select></label>`}</header>
     ${items === null ? html`<p class="quiet loading">Looking…</p>` : !images.length ? html`<p>There is no picture yet. <a href="#/">Make the first.</a></p>` : html`<ul class="gallery">
-      ${images.map((image) => html`<li key=${image.key}><button onClick=${() => setShown(image)} aria-label=${`${titleOf(image.key)}, ${label(image.model)}`}><img src=${image.image_url} alt="" width="1200" height="630" loading="lazy" /></button></li>`)}
+      ${images.map((image) => html`<li key=${image.key}><button onClick=${() => setShown(image)} aria-label=${`${titleOf(image.key)}, ${label(image.model)}`}><img src=${image.image_url} alt="" loading="lazy" /></button></li>`)}
     </ul>`}
     ${more && html`<p><button onClick=${more}>Older pictures</button></p>`}
     ${shown && html`<${Large} image=${shown} label=${label} onRemove=${remove} onClose=${() => setShown(null)} />`}
@@ -39,7 +39,7 @@ function Large({image, label, onRemove, onClose}) {
   const box = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const [sure, setSure] = useState(false);
   useEffect(() => { box.current?.showModal(); }, []);
-  return html`<dialog class="viewer" ref=${box} onClose=${onClose} aria-label="Picture"><div class="stage"><img src=${image.image_url} alt=${`${titleOf(image.key)}, drawn by ${label(image.model)}`} width="1200" height="630" /></div>
+  return html`<dialog class="viewer" ref=${box} onClose=${onClose} aria-label="Picture"><div class="stage"><img src=${image.image_url} alt=${`${titleOf(image.key)}, drawn by ${label(image.model)}`} /></div>
     <footer><div class="who"><strong>${titleOf(image.key)}</strong><span class="quiet">${label(image.model)} · ${new Date(image.created_at).toLocaleString(undefined, {dateStyle: 'medium', timeStyle: 'short'})}</span></div>
       <div class="acts"><a class="button" href=${`#/run/${encodeURIComponent(image.run_id)}`} onClick=${() => box.current?.close()}>Its run</a><a class="button" href=${image.image_url} target="_blank" rel="noopener">Open the file</a>
         <button class=${sure ? 'danger' : ''} onClick=${() => (sure ? onRemove(image) : setSure(true))}>${sure ? 'Delete it for good' : 'Delete'}</button><button onClick=${() => box.current?.close()}>Close</button></div></footer></dialog>`;

@@ -11,9 +11,9 @@ export function stateOf(cell) {
 export const cellAt = (run, row, column) => run.cells.find((/** @type {any} */ one) => one.row === row && one.column === column);
 
 /**
- * @param {{run: any, label: (model: string) => string, stars: Map<number, string>, onOpen: (cell: any) => void, onStar: (cell: any) => void, onBroken: () => void}} given
+ * @param {{run: any, shape: string, label: (model: string) => string, stars: Map<number, string>, onOpen: (cell: any) => void, onStar: (cell: any) => void, onBroken: () => void}} given
  */
-export function Matrix({run, label, stars, onOpen, onStar, onBroken}) {
+export function Matrix({run, shape, label, stars, onOpen, onStar, onBroken}) {
   const grid = useRef(/** @type {HTMLElement | null} */ (null));
   const [at, setAt] = useState([0, 0]);
   const rows = run.titles.length, columns = run.models.length;
@@ -35,7 +35,7 @@ export function Matrix({run, label, stars, onOpen, onStar, onBroken}) {
     }
   }
 
-  return html`<div class="scroll" tabindex="-1"><table class="matrix" role="grid" aria-label="Images by title and model" ref=${grid} onKeyDown=${keys} style=${{'--columns': columns}}>
+  return html`<div class="scroll" tabindex="-1"><table class="matrix" role="grid" aria-label="Images by title and model" ref=${grid} onKeyDown=${keys} style=${{'--columns': columns, '--shape': shape}}>
     <thead><tr><th scope="col"><span class="unseen">Title</span></th>${run.models.map((/** @type {string} */ model) => html`<th scope="col" key=${model}>${label(model)}</th>`)}</tr></thead>
     <tbody>${run.titles.map((/** @type {string} */ title, /** @type {number} */ row) => html`<tr key=${row}>
       <th scope="row" dir="auto">${title}</th>
@@ -54,7 +54,7 @@ function Cell({cell, name, here, starred, onFocus, onOpen, onStar, onBroken}) {
     <button class="open" tabindex=${here ? 0 : -1} onFocus=${onFocus} onClick=${() => onOpen(cell)} aria-keyshortcuts="s"
       aria-label=${`${cell.title}, ${name}: ${state}${cell.message ? `, ${cell.message}` : ''}${starred ? ', your choice' : ''}`}>
       ${there
-        ? html`<img src=${cell.image_url} alt="" width="1200" height="630" loading="lazy" decoding="async" onLoad=${(/** @type {any} */ event) => event.target.classList.add('in')} onError=${onBroken} />`
+        ? html`<img src=${cell.image_url} alt="" loading="lazy" decoding="async" onLoad=${(/** @type {any} */ event) => event.target.classList.add('in')} onError=${onBroken} />`
         : html`<span class="state">${state}${cell.state === 'failed' && html`<small dir="auto">${cell.message}</small>`}</span>`}
     </button>
     ${there && html`<button class="star" tabindex=${here ? 0 : -1} aria-pressed=${starred} aria-label=${`Choose ${name} for ${cell.title}`} onClick=${() => onStar(cell)}>${starred ? '★' : '☆'}</button>`}

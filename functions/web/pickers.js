@@ -34,18 +34,41 @@ export const TemplatePicker = (given) => html`<${Pick} legend="Template" name="t
 /** @param {any} given */
 export const FontPicker = (given) => html`<${Pick} legend="Font" name="font" ...${given} show=${fontFace} />`;
 
+/**
+ * What each picture is finished in: the first is the one that the matrix shows.
+ * @param {{formats: {name: string, width: number, height: number}[], chosen: string[], problem?: string, onChange: (formats: string[]) => void}} given
+ */
+export function FormatPicker({formats, chosen, problem, onChange}) {
+  return html`<fieldset class="pick formats" aria-describedby=${problem ? 'formats-problem' : null}>
+    <legend>Formats <span class="quiet">each picture in all of them, for the price of one</span></legend>
+    <div class="choices">
+      ${formats.map(({name, width, height}) => html`<label key=${name} class="choice">
+        <input type="checkbox" name="formats" value=${name} checked=${chosen.includes(name)} disabled=${chosen.length === 1 && chosen[0] === name}
+          onChange=${(/** @type {any} */ event) => onChange(event.target.checked ? [...chosen, name] : chosen.filter((one) => one !== name))} />
+        <span class="face"><svg viewBox="0 0 200 105" aria-hidden="true"><rect class="line" rx="4" x=${100 - (width * 42) / Math.max(width, height * 0.9)} y=${52 - (height * 42) / Math.max(width, height * 0.9)}
+          width=${(width * 84) / Math.max(width, height * 0.9)} height=${(height * 84) / Math.max(width, height * 0.9)} /></svg>
+          <span class="name">${spoken(name)} <small class="quiet">${width} × ${height}</small></span></span>
+      </label>`)}
+    </div>
+    ${problem && html`<p class="problem" id="formats-problem">${problem}</p>`}
+  </fieldset>`;
+}
+
 /** @param {string} name */
 function templateFace(name) {
   const one = TEMPLATES[name];
   if (!one) return html`<i class="blank" />`;
   const [left, top, right, bottom] = one.box;
   const width = right - left;
-  const lines = one.panel && right - left < 500 ? [0.9, 0.75, 0.85, 0.5] : [0.85, 0.55];
-  const middle = (top + bottom) / 2 - (lines.length * 74) / 2;
-  return html`<svg viewBox="0 0 1200 630" aria-hidden="true">
+  const lines = one.panel && width < 560 ? [0.9, 0.75, 0.85, 0.5] : [0.85, 0.55];
+  // A panel that fits its text, and text without a panel, stand at the lower end of their box.
+  const low = one.fit !== 'no' || one.backdrop === 'scrim';
+  const first = low ? bottom - lines.length * 74 : (top + bottom) / 2 - (lines.length * 74) / 2;
+  const panel = one.panel && (low ? [one.panel[0], first - 50, left + width * 0.95, one.panel[3]] : one.panel);
+  return html`<svg class=${one.light ? 'light' : ''} viewBox="0 0 1200 630" aria-hidden="true">
     <rect class="ground" width="1200" height="630" />
-    ${one.panel && html`<rect class="panel" x=${one.panel[0]} y=${one.panel[1]} width=${one.panel[2] - one.panel[0]} height=${one.panel[3] - one.panel[1]} />`}
-    ${lines.map((part, at) => html`<rect class="line" rx="20" height="44" y=${middle + at * 74}
+    ${panel && html`<rect class="panel" x=${panel[0]} y=${panel[1]} width=${panel[2] - panel[0]} height=${panel[3] - panel[1]} />`}
+    ${lines.map((part, at) => html`<rect class="line" rx="20" height="44" y=${first + at * 74}
       x=${one.align === 'center' ? left + (width * (1 - part)) / 2 : left} width=${width * part} />`)}
   </svg>`;
 }

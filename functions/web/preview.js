@@ -19,7 +19,7 @@ export function Preview({wanted, caption}) {
       setBusy(true);
       try {
         const {data} = await call('POST', 'preview', {body: wanted, signal: stop.signal});
-        setShown({src: `data:image/jpeg;base64,${data.image}`, warnings: data.warnings});
+        setShown({src: `data:${data.media_type};base64,${data.image}`, warnings: data.warnings});
       } catch (error) {
         if (error instanceof ApiError) setShown((/** @type {any} */ before) => before && {...before, warnings: []});
       }
@@ -29,7 +29,7 @@ export function Preview({wanted, caption}) {
     return () => { clearTimeout(wait); stop.abort(); };
   }, [asked]);
   return html`<figure class="preview" aria-busy=${busy}>
-    <div class="frame">${shown && html`<img src=${shown.src} width="1200" height="630" alt=${`Preview of “${wanted?.title ?? ''}”`} />`}</div>
+    <div class="frame">${shown && html`<img src=${shown.src} alt=${`Preview of “${wanted?.title ?? ''}”`} />`}</div>
     <figcaption class="quiet">${caption}</figcaption>
     ${shown?.warnings.map((/** @type {string} */ one) => html`<p class="warning">${one}</p>`)}
   </figure>`;

@@ -2,7 +2,7 @@
 import {html, useEffect, useRef, useState} from './preact.js';
 import {ApiError, kindly, post} from './api.js';
 import {expectRun} from './live.js';
-import {FontPicker, TemplatePicker} from './pickers.js';
+import {FontPicker, FormatPicker, TemplatePicker} from './pickers.js';
 import {Preview} from './preview.js';
 
 /** @param {{run: any, options: any, open: (path: string) => void, fail: (text: string) => void, close: () => void}} given */
@@ -10,6 +10,7 @@ export function Redraw({run, options, open, fail, close}) {
   const [titles, setTitles] = useState(/** @type {string[]} */ (run.titles));
   const [template, setTemplate] = useState(run.template);
   const [font, setFont] = useState(run.font);
+  const [formats, setFormats] = useState(/** @type {string[]} */ (run.formats));
   const [row, setRow] = useState(0);
   const [busy, setBusy] = useState(false);
   const [problems, setProblems] = useState(/** @type {Record<number, string>} */ ({}));
@@ -22,7 +23,7 @@ export function Redraw({run, options, open, fail, close}) {
     event.preventDefault();
     setBusy(true);
     try {
-      const {run_id} = await post('batches', {prompts: titles, models: run.models, template, font, redraw: run.run_id});
+      const {run_id} = await post('batches', {prompts: titles, models: run.models, template, font, formats, output: run.output, kicker: run.kicker, author: run.author, redraw: run.run_id});
       expectRun(run_id, {prompts: titles, models: run.models});
       open(`/run/${encodeURIComponent(run_id)}`);
     } catch (error) {
@@ -41,9 +42,10 @@ export function Redraw({run, options, open, fail, close}) {
       </fieldset>
       <${TemplatePicker} names=${options.templates} value=${template} onPick=${setTemplate} />
       <${FontPicker} names=${options.fonts} value=${font} onPick=${setFont} />
+      <${FormatPicker} formats=${options.formats} chosen=${formats} onChange=${setFormats} />
     </div>
     <aside class="look">
-      <${Preview} wanted=${titles[shown.row].trim().length >= options.limits.title_characters[0] ? {title: titles[shown.row], style: run.style, template, font, run_id: run.run_id, row: shown.row, column: shown.column} : null} caption="Over a picture of this run." />
+      <${Preview} wanted=${titles[shown.row].trim().length >= options.limits.title_characters[0] ? {title: titles[shown.row], style: run.style, template, font, format: formats[0], kicker: run.kicker, author: run.author, run_id: run.run_id, row: shown.row, column: shown.column} : null} caption="Over a picture of this run." />
       <p class="acts"><button class="primary" disabled=${busy}>${busy ? 'Starting…' : `Redraw ${run.counts.succeeded} for nothing`}</button><button type="button" onClick=${close}>Leave it</button></p>
       ${run.counts.failed + run.counts.deleted > 0 && html`<p class="quiet">What was never drawn has no picture to draw on, and is asked of its model at its price.</p>`}
     </aside>

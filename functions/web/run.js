@@ -24,6 +24,8 @@ export function Run({id, options, open, fail}) {
     <p><a href="#/runs">All runs</a> · <a href="#/">Make another</a></p>` : html`<p class="quiet loading">Looking for the run…</p>`}</section>`;
 
   const running = run.status === 'RUNNING', {counts} = run;
+  const first = options.formats.find((/** @type {any} */ one) => one.name === run.formats[0]);
+  const shape = first ? `${first.width}/${first.height}` : '1200/630';
   const missing = counts.failed + counts.deleted;
 
   /** @param {string} name @param {() => Promise<unknown>} work */
@@ -58,7 +60,7 @@ export function Run({id, options, open, fail}) {
     ${error && html`<p class="banner" role="alert">${kindly(error)} This page goes on by itself.</p>`}
     ${!running && run.error && counts.succeeded === 0 && html`<p class="banner">${run.message || run.error}</p>`}
     ${redrawing && html`<${Redraw} run=${run} options=${options} open=${open} fail=${fail} close=${() => setRedrawing(false)} />`}
-    ${run.cells.length > 0 && html`<${Matrix} run=${run} label=${label} stars=${stars} onStar=${star} onBroken=${renew}
+    ${run.cells.length > 0 && html`<${Matrix} run=${run} shape=${shape} label=${label} stars=${stars} onStar=${star} onBroken=${renew}
       onOpen=${(/** @type {any} */ cell) => { back.current = document.activeElement; setShown([cell.row, cell.column]); }} />`}
     ${run.rows && html`<p>${run.rows.done} of ${run.rows.total} rows done, ${run.rows.failed} without an image.</p>`}
     ${counts.succeeded > 0 && html`<${Winners} id=${id} run=${run} winners=${winners} setWinners=${setWinners} label=${label} fail=${fail} />`}

@@ -1,6 +1,7 @@
 // One picture large: along its row and its column by the arrow keys, two side by side under a slider.
 import {html, useEffect, useRef, useState} from './preact.js';
 import {cellAt, stateOf} from './matrix.js';
+import {spoken} from './pickers.js';
 
 /**
  * @param {{run: any, at: [number, number], label: (model: string) => string, stars: Map<number, string>, onMove: (at: [number, number]) => void,
@@ -10,12 +11,16 @@ export function Viewer({run, at, label, stars, onMove, onStar, onRemove, onBroke
   const box = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const [other, setOther] = useState(/** @type {string | null} */ (null));
   const [sure, setSure] = useState(false);
+  const [pick, setPick] = useState('');
   useEffect(() => { box.current?.showModal(); box.current?.focus(); }, []);
-  useEffect(() => setSure(false), [at]);
+  useEffect(() => { setSure(false); setPick(''); }, [at]);
   const rows = run.titles.length, columns = run.models.length;
   const cell = cellAt(run, at[0], at[1]);
   const there = cell.state === 'succeeded', starred = stars.get(cell.row) === cell.model;
   const ready = run.cells.filter((/** @type {any} */ one) => one.row === cell.row && one.state === 'succeeded' && one.column !== cell.column);
+  /** The cell's other files: its picture in other formats, and its other pictures. @type {[string, string][]} */
+  const others = there ? [...Object.entries(/** @type {Record<string, string>} */ (cell.formats)), ...cell.variants.map((/** @type {any} */ one, /** @type {number} */ place) => /** @type {[string, string]} */ ([`Picture ${place + 2}`, one.image_url]))] : [];
+  const file = others.find(([name]) => name === pick)?.[1] ?? cell.image_url;
   const second = there && ready.find((/** @type {any} */ one) => one.model === other);
 
   /** @param {number} down @param {number} right */
@@ -41,7 +46,7 @@ export function Viewer({run, at, label, stars, onMove, onStar, onRemove, onBroke
   return html`<dialog class="viewer" tabindex="-1" ref=${box} onClose=${onClose} onKeyDown=${keys} aria-label="Picture" onClick=${(/** @type {any} */ event) => { if (event.target === box.current) box.current?.close(); }}>
     <div class="stage">
       ${second ? html`<${Compare} one=${cell} two=${second} label=${label} onBroken=${onBroken} />`
-        : there ? html`<img key=${cell.key} src=${cell.image_url} alt=${`${cell.title}, drawn by ${label(cell.model)}`} width="1200" height="630" onError=${onBroken} />`
+        : there ? html`<img key=${file} src=${file} alt=${`${cell.title}, drawn by ${label(cell.model)}`} onError=${onBroken} />`
         : html`<p class="state">${stateOf(cell)}${cell.message && html`<small dir="auto">${cell.message}</small>`}</p>`}
     </div>
     <footer>
@@ -52,7 +57,8 @@ export function Viewer({run, at, label, stars, onMove, onStar, onRemove, onBroke
         ${there && html`<button class="star" aria-pressed=${starred} aria-keyshortcuts="s" onClick=${() => onStar(cell)}>${starred ? '★ Chosen' : '☆ Choose'}</button>`}
         ${there && ready.length > 0 && html`<button aria-pressed=${!!second} aria-keyshortcuts="c" onClick=${compare}>Compare</button>`}
         ${second && ready.length > 1 && html`<label class="with">with <select value=${other} onChange=${(/** @type {any} */ event) => setOther(event.target.value)}>${ready.map((/** @type {any} */ one) => html`<option value=${one.model}>${label(one.model)}</option>`)}</select></label>`}
-        ${there && html`<a class="button" href=${cell.image_url} target="_blank" rel="noopener">Open the file</a>`}
+        ${others.length > 0 && html`<label class="with">Shown <select value=${pick} onChange=${(/** @type {any} */ event) => setPick(event.target.value)}><option value="">${spoken(run.formats[0])}</option>${others.map(([name]) => html`<option value=${name}>${spoken(name)}</option>`)}</select></label>`}
+        ${there && html`<a class="button" href=${file} target="_blank" rel="noopener">Open the file</a>`}
         ${there && html`<button class=${sure ? 'danger' : ''} onClick=${() => (sure ? onRemove(cell) : setSure(true))}>${sure ? 'Delete it for good' : 'Delete'}</button>`}
         <button onClick=${() => box.current?.close()} aria-keyshortcuts="Escape">Close</button>
       </div>
@@ -64,8 +70,8 @@ export function Viewer({run, at, label, stars, onMove, onStar, onRemove, onBroke
 function Compare({one, two, label, onBroken}) {
   const [share, setShare] = useState(50);
   return html`<div class="compare" style=${{'--share': `${share}%`}}>
-    <img src=${two.image_url} alt=${`${two.title}, drawn by ${label(two.model)}`} width="1200" height="630" onError=${onBroken} />
-    <img class="over" src=${one.image_url} alt=${`${one.title}, drawn by ${label(one.model)}`} width="1200" height="630" onError=${onBroken} />
+    <img src=${two.image_url} alt=${`${two.title}, drawn by ${label(two.model)}`} onError=${onBroken} />
+    <img class="over" src=${one.image_url} alt=${`${one.title}, drawn by ${label(one.model)}`} onError=${onBroken} />
     <span class="tag left">${label(one.model)}</span><span class="tag right">${label(two.model)}</span>
     <input type="range" min="0" max="100" value=${share} aria-label=${`How much of ${label(one.model)} is shown, in per cent`} onInput=${(/** @type {any} */ event) => setShare(Number(event.target.value))} />
   </div>`;

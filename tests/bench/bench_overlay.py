@@ -25,8 +25,9 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "functions"))
 
-from thumbnails.images.overlay import breaks, compose, coverage, layout, picture, typefaces
-from thumbnails.images.overlay.templates import HEIGHT, LINE_HEIGHT, TEMPLATES, WIDTH, Template
+from thumbnails.images.overlay import breaks, compose, layout, picture, typefaces
+from thumbnails.images.overlay.coverage import FOLDER
+from thumbnails.images.overlay.templates import FORMATS, HEIGHT, TEMPLATES, WIDTH, Place, place
 
 FONT = "inter"
 TITLE = "How We Cut Our AWS Bill by 80% Without Losing a Single Feature"
@@ -79,7 +80,7 @@ def forget_titles() -> None:
     for cached in (
         layout.measure,
         breaks.find_breaks,
-        compose._title_mask,
+        compose._mask,
         compose._emoji,
         compose._shadow_and_glow,
         typefaces.render,
@@ -89,7 +90,7 @@ def forget_titles() -> None:
         cached.cache_clear()
 
 
-def plain(data: bytes, title: str, template: Template) -> bytes:
+def plain(data: bytes, title: str, where: Place) -> bytes:
     """The usual way with Pillow: resize all of it, try every size, compose and blur at the size of the frame."""
     source = Image.open(io.BytesIO(data)).convert("RGB")
     scale = max(WIDTH / source.width, HEIGHT / source.height)
@@ -98,12 +99,12 @@ def plain(data: bytes, title: str, template: Template) -> bytes:
     frame = source.crop((left, top, left + WIDTH, top + HEIGHT)).convert("RGBA")
     overlay = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 0))
     pen = ImageDraw.Draw(overlay)
-    if template.panel:
-        pen.rectangle(template.panel, fill=(0, 0, 0, 199))
-    x, y, right, bottom = template.box
-    font, lines = ImageFont.truetype(coverage.FOLDER / f"{FONT}.ttf", 32), [title]
+    if where.panel:
+        pen.rectangle(where.panel, fill=(0, 0, 0, 199))
+    x, y, right, bottom = where.box
+    font, lines = ImageFont.truetype(FOLDER / f"{FONT}.ttf", 32), [title]
     for size in range(80, 31, -2):
-        font = ImageFont.truetype(coverage.FOLDER / f"{FONT}.ttf", size)
+        font = ImageFont.truetype(FOLDER / f"{FONT}.ttf", size)
         lines = [""]
         for word in title.split():
             longer = f"{lines[-1]} {word}".strip()
@@ -111,11 +112,11 @@ def plain(data: bytes, title: str, template: Template) -> bytes:
                 lines[-1] = longer
             else:
                 lines.append(word)
-        if len(lines) <= template.lines and len(lines) * size * LINE_HEIGHT <= bottom - y + size * 0.25:
+        if len(lines) <= where.shape.lines and len(lines) * size * 1.25 <= bottom - y + size * 0.25:
             break
-    step = font.size * LINE_HEIGHT
+    step = font.size * 1.25
     y += round((bottom - y - len(lines) * step) / 2)
-    if not template.panel:
+    if not where.panel:
         shadow = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 0))
         for radius in (24, 6):
             for i, line in enumerate(lines):
@@ -129,25 +130,25 @@ def plain(data: bytes, title: str, template: Template) -> bytes:
     return buffer.getvalue()
 
 
-def image_magick(program: str, path: Path, title: str, template: Template) -> None:
+def image_magick(program: str, path: Path, title: str, where: Place) -> None:
     """One run of ``convert``: its start is part of the figure, as it is part of using it."""
-    x, y, right, bottom = template.box
-    gravity = "center" if template.align == "center" else "west"
+    x, y, right, bottom = where.box
+    gravity = "center" if where.shape.align == "center" else "west"
     text = [
         "-background",
         "none",
         "-fill",
         "white",
         "-font",
-        str(coverage.FOLDER / f"{FONT}.ttf"),
+        str(FOLDER / f"{FONT}.ttf"),
         "-gravity",
         gravity,
     ]
     text += ["-size", f"{right - x}x{bottom - y}", f"caption:{title}"]
     command = [program, str(path), "-resize", f"{WIDTH}x{HEIGHT}^", "-gravity", "center"]
     command += ["-extent", f"{WIDTH}x{HEIGHT}", "+gravity"]
-    if template.panel:
-        corners = "{},{} {},{}".format(*template.panel)
+    if where.panel:
+        corners = "{},{} {},{}".format(*where.panel)
         command += ["-fill", "rgba(0,0,0,0.78)", "-draw", f"rectangle {corners}"]
         command += ["(", *text, ")", "-gravity", "northwest", "-geometry", f"+{x}+{y}", "-composite"]
     else:
@@ -194,15 +195,15 @@ async function once() {
 """
 
 
-def sharp(path: Path, title: str, template: Template, runs: int) -> float | None:
+def sharp(path: Path, title: str, where: Place, runs: int) -> float | None:
     """sharp's median, timed inside a Node.js process that is warm."""
     job = {
         "file": str(path),
-        "font": str(coverage.FOLDER / f"{FONT}.ttf"),
+        "font": str(FOLDER / f"{FONT}.ttf"),
         "title": title,
-        "box": template.box,
-        "panel": template.panel,
-        "align": "centre" if template.align == "center" else "left",
+        "box": where.box,
+        "panel": where.panel,
+        "align": "centre" if where.shape.align == "center" else "left",
         "runs": runs,
     }
     done = subprocess.run(["node", "-e", SHARP], input=json.dumps(job), capture_output=True, text=True, check=False)
@@ -240,7 +241,7 @@ COLUMNS = (
 
 
 def row(data: bytes, kind: str, name: str, runs: int, path: Path, program: str | None, node: bool) -> list[str]:
-    template = TEMPLATES[name]
+    where = place(TEMPLATES[name])
 
     def new_title() -> None:  # and it leaves the title known for the one that follows
         forget_titles()
@@ -251,11 +252,12 @@ def row(data: bytes, kind: str, name: str, runs: int, path: Path, program: str |
         opened.load()
         return opened
 
-    finished = picture.open_picture(data)
-    prepare_title = layout.measure(TITLE, name, FONT)
-    compose.darken(finished, prepare_title)
-    sharp_chroma = compose._chroma_would_bleed(finished, prepare_title)
-    compose.draw_title(finished, prepare_title)
+    words = compose.Words(TITLE, name, FONT)
+    laid_out = words.on("og")
+    finished = compose.canvas_of(picture.open_picture(data), laid_out)
+    tones = compose.darken(finished, laid_out)
+    sharp_chroma = compose._chroma_would_bleed(finished, laid_out)
+    compose.draw_title(finished, laid_out, tones)
 
     decoding, encoding, new, same, usual = medians(
         (
@@ -263,17 +265,43 @@ def row(data: bytes, kind: str, name: str, runs: int, path: Path, program: str |
             lambda: picture.encode(finished, sharp_chroma),
             new_title,
             lambda: compose.draw_overlay(data, TITLE, name, FONT),
-            lambda: plain(data, TITLE, template),
+            lambda: plain(data, TITLE, where),
         ),
         runs,
     )
-    magick = medians([lambda: image_magick(program, path, TITLE, template)], 3)[0] if program else None
-    other = sharp(path, TITLE, template, runs) if node else None
+    magick = medians([lambda: image_magick(program, path, TITLE, where)], 3)[0] if program else None
+    other = sharp(path, TITLE, where, runs) if node else None
     floor = decoding + encoding
     figures = [f"{decoding:.1f}", f"{encoding:.1f}", f"{new:.1f}", f"{new / floor:.2f}", f"{same:.1f}"]
     figures += [f"{same / floor:.2f}", f"{usual:.1f}", f"{usual / same:.1f}"]
     figures += ["–" if value is None else f"{value:.0f}" for value in (magick, other)]
     return [kind, name, *figures]
+
+
+def further_formats(runs: int) -> list[list[str]]:
+    """What each format of a picture costs once its original is decoded: laying out, cutting, drawing; and its file."""
+    rows = [["format", "template", "lay out and draw a new title", "the same title", "encode"]]
+    opened = picture.open_picture(encoded("JPEG", 1536, 806), [(one.width, one.height) for one in FORMATS.values()])
+    for form in FORMATS:
+        for name in TEMPLATES:
+            words = compose.Words(TITLE, name, FONT)
+
+            def draw(form: str = form, words: compose.Words = words) -> Image.Image:
+                laid_out = words.on(form)
+                canvas = compose.canvas_of(opened, laid_out)
+                compose.draw_title(canvas, laid_out, compose.darken(canvas, laid_out))
+                return canvas
+
+            def new_title(draw: Callable[[], Image.Image] = draw) -> None:
+                forget_titles()
+                draw()
+
+            def encode(canvas: Image.Image = draw()) -> bytes:  # noqa: B008
+                return picture.encode(canvas, False)
+
+            new, same, encoding = medians((new_title, draw, encode), runs)
+            rows.append([form, name, f"{new:.1f}", f"{same:.1f}", f"{encoding:.1f}"])
+    return rows
 
 
 def peak_memory() -> float:
@@ -293,6 +321,17 @@ def peak_memory() -> float:
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1024
 
 
+def show(rows: list[list[str]], markdown: bool) -> None:
+    """Print a table; its first row names the columns."""
+    count = len(rows[0])
+    if markdown:
+        rows.insert(1, ["---", "---", *["--:"] * (count - 2)])
+        print("\n".join(f"| {' | '.join(cells)} |" for cells in rows))
+    else:
+        widths = [max(len(cells[i]) for cells in rows) for i in range(count)]
+        print("\n".join("  ".join(cell.rjust(widths[i]) for i, cell in enumerate(cells)) for cells in rows))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=15)
@@ -309,12 +348,9 @@ def main() -> None:
             rows += [
                 row(data, f"{kind} {width} × {height}", name, options.runs, path, program, node) for name in TEMPLATES
             ]
-    if options.markdown:
-        rows.insert(1, ["---", "---", *["--:"] * (len(COLUMNS) - 2)])
-        print("\n".join(f"| {' | '.join(cells)} |" for cells in rows))
-    else:
-        widths = [max(len(cells[i]) for cells in rows) for i in range(len(COLUMNS))]
-        print("\n".join("  ".join(cell.rjust(widths[i]) for i, cell in enumerate(cells)) for cells in rows))
+    show(rows, options.markdown)
+    print()
+    show(further_formats(options.runs), options.markdown)
     print(
         "\nMedian milliseconds of processor time; ratio: to decode + encode; times: plain Pillow over the same title."
     )

@@ -110,6 +110,7 @@ def test_a_run_is_stopped_and_resumed(app: Application, api: HttpApi) -> None:
     assert api.ended(run_id)["counts"]["succeeded"] == 4
 
 
+@pytest.mark.smoke
 def test_the_same_request_with_the_same_key_starts_once(app: Application, api: HttpApi) -> None:
     body = {"title": "Only once", "models": [GPT]}
     first = api("POST", "/thumbnails", body, Idempotency_Key="a key")

@@ -39,6 +39,7 @@ def records(app: Application, campaign: str) -> list[dict[str, Any]]:
     return sorted(map(json.loads, lines), key=lambda record: (record["row"], record["column"]))
 
 
+@pytest.mark.smoke
 def test_every_title_is_drawn_by_every_model(app: Application) -> None:
     titles = [*TITLES[:5], TITLES[0]]
     done = run(app, "\ufeff" + as_csv(titles), models=[GPT, DALLE], max_images=12, max_concurrency=3)

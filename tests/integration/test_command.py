@@ -1,5 +1,6 @@
 """The command `thumbs`, run as a person runs it, against the deployed stack."""
 
+import base64
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from tests.integration.application import DALLE, GPT, RUN_SECONDS, Application, execution_arn, machine_arn, wait_for
 from tests.integration.fault_proxy import Effect, FaultProxy, Rule
+from tests.integration.http_api import HttpApi
 from thumbs.stack.processes import PROJECT
 
 THUMBS = Path(sys.executable).parent / "thumbs"
@@ -45,13 +47,16 @@ def new_name() -> str:
     return f"typed-{uuid.uuid4().hex[:8]}"
 
 
+@pytest.mark.smoke
 def test_a_run_ends_with_a_table_and_links_that_open(app: Application) -> None:
-    done = thumbs(app, "start", "generateBatch", "--input", json.dumps(REQUEST))
+    example = PROJECT / "examples" / "batch.json"
+    request = json.loads(example.read_text())
+    done = thumbs(app, "start", "generateBatch", "--input-file", str(example))
     assert (done.returncode, done.stderr) == (0, "")
-    for shown in (*REQUEST["prompts"], *REQUEST["models"], "4 of 4 images", "(4 paid calls, $", "1.1 ↗", "2.2 ↗"):
+    for shown in (*request["prompts"], *request["models"], "6 of 6 images", "(6 paid calls, $", "1.1 ↗", "3.2 ↗"):
         assert shown in done.stdout
     urls = [word for word in done.stdout.split() if word.startswith(app.stack.endpoint)]
-    assert len(urls) == 4
+    assert len(urls) == 6
     for url in urls:
         with urllib.request.urlopen(url) as answer:  # noqa: S310 - it starts with the stack's own address
             assert answer.headers["Content-Type"] == "image/jpeg"
@@ -245,6 +250,34 @@ def test_a_dropped_file_is_followed_to_its_end(app: Application, tmp_path: Path)
     file.write_text(json.dumps(REQUEST))
     done = thumbs(app, "drop", str(file))
     assert (done.returncode, "4 of 4 images" in done.stdout) == (0, True)
+
+
+def test_a_brand_kit_is_put_by_command_and_by_http_and_held_against_requests(app: Application, api: HttpApi) -> None:
+    example = "examples/brand/harbour-notes.json"
+    put = thumbs(app, "brand", "put", "by-command", example, "--json")
+    assert put.returncode == 0, put.stderr
+    kit = json.loads(thumbs(app, "brand", "show", "by-command", "--json").stdout)
+    # The function rasterises, in its own package and processor's build.
+    svg = base64.b64encode((PROJECT / "examples/brand/logo.svg").read_bytes()).decode()
+    status, answer = api("PUT", "/brands/by-http", {**kit, "logo": {**kit["logo"], "data": svg}})
+    assert (status, answer["digest"]) == (200, json.loads(put.stdout)["digest"]), answer
+    assert answer["version"] != json.loads(put.stdout)["version"]
+    assert api("GET", "/brands/by-http") == (200, kit)
+    assert {one["name"] for one in api("GET", "/brands")[1]["brands"]} >= {"by-command", "by-http"}
+    status, answer = api("PUT", "/brands/by-http", {**kit, "corner": "top"})
+    assert (status, answer["problems"][0]["field"]) == (422, "corner")
+    assert api("GET", "/brands/by-http") == (200, kit)
+    before = app.image_api.calls()
+    request = {"prompts": ["A title"], "models": [GPT], "brand": "by-nobody"}
+    done = thumbs(app, "start", "generateBatch", "--input", json.dumps(request))
+    assert done.returncode == 1
+    assert "InvalidBatch: there is no brand kit 'by-nobody'; choose from: by-command, by-http" in done.stderr
+    assert api("POST", "/batches", request)[0] == 422
+    assert app.image_api.calls() == before
+    # What the machine hands on reaches the cell, which reads the kit.
+    named = {**request, "brand": "by-http", "template": "left-panel", "font": "inter"}
+    done = thumbs(app, "start", "generateBatch", "--input", json.dumps(named), "--json")
+    assert json.loads(done.stdout)["images"]["succeeded"] == 1, done.stderr
 
 
 def test_a_log_has_the_functions_lines(app: Application) -> None:

@@ -84,6 +84,7 @@ def heard(app: Application) -> Iterator[Any]:
         queues.close()
 
 
+@pytest.mark.smoke
 def test_a_dropped_file_starts_a_run_and_the_bus_hears_its_end(app: Application) -> None:
     with heard(app) as event_of:
         name = drop(app, "batch.json", json.dumps(REQUEST).encode())
@@ -161,6 +162,7 @@ def test_one_version_of_a_file_starts_one_run_however_often_it_is_delivered(app:
     assert app.requests_by_title() == {"Delivered thrice": (1, 1)}
 
 
+@pytest.mark.smoke
 def test_a_request_on_the_bus_starts_a_run(app: Application) -> None:
     done = app.wait(run_named(app, f"event-{ask(app, {'prompts': ['Asked for on the bus'], 'models': [GEMINI]})}"))
     assert done.output["prompts"] == ["Asked for on the bus"]

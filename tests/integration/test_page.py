@@ -205,11 +205,23 @@ def test_a_run_is_stopped(desk: "Page", app: Application) -> None:
 
 @pytest.mark.nightly
 def test_titles_come_from_a_file_and_an_address_from_a_paste(desk: "Page") -> None:
-    table = 'author,title\nAda,"A title, with a comma"\nBo,"Another ""quoted"" one"\n'
-    desk.locator("input[type=file]").set_input_files(
-        {"name": "posts.csv", "mimeType": "text/csv", "buffer": table.encode()}
-    )
-    expect(desk.get_by_label("Titles")).to_have_value('A title, with a comma\nAnother "quoted" one')
+    titles = desk.get_by_label("Titles")
+
+    def take(name: str, raw: bytes) -> None:
+        desk.locator("input[type=file]").set_input_files({"name": name, "mimeType": "text/csv", "buffer": raw})
+
+    take("posts.csv", b'author,title\nAda,"A title, with a comma"\nBo,"Another ""quoted"" one"\n')
+    expect(titles).to_have_value('A title, with a comma\nAnother "quoted" one')
+    desk.get_by_role("button", name="Clear").click()
+    # As Excel writes it in Germany, and as "Unicode text".
+    take("posts.csv", f"Title;Model;Style\r\nZwölf Boxkämpfer, schnell;{OTHER};neon\r\n".encode("cp1252"))
+    expect(titles).to_have_value("Zwölf Boxkämpfer, schnell")
+    expect(desk.locator(f"input[value='{OTHER}']")).to_be_checked()
+    expect(desk.locator("input[value=neon]")).to_be_checked()
+    take("posts.txt", "title\tmodels\r\nThe next one\t\r\n".encode("utf-16"))
+    expect(titles).to_have_value("Zwölf Boxkämpfer, schnell\nThe next one")
+    take("posts.csv", b"title\r\n#REF!\r\n")
+    expect(desk.get_by_role("alert")).to_contain_text("posts.csv: 1 of 1 rows are refused: row 2: 'title': '#REF!'")
     desk.get_by_label("Titles").evaluate(
         """area => { const data = new DataTransfer(); data.setData('text/plain', 'https://blog.example/a-post');
            area.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})); }"""

@@ -41,6 +41,7 @@ def batch(deployed: Application) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.smoke
 def test_a_batch_gives_a_matrix_of_thumbnails_that_open_from_the_host(batch: dict[str, Any]) -> None:
     assert (batch["run_id"], batch["prompts"], batch["models"]) == ("the-batch", TITLES, MODELS)
     assert (batch["failures"], batch["warnings"]) == ([], [])

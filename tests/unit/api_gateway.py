@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api import app, image_routes, page_routes, run_routes, winner_routes
+from api import app, brand_routes, image_routes, page_routes, run_routes, winner_routes
 from api.app import handler
 from entry.settings import Settings, settings
 from tests.unit.memory_executions import MemoryExecutions
@@ -66,7 +66,7 @@ def served(patch: pytest.MonkeyPatch, now: list[ApiGateway], **variables: str) -
     for name, value in {**SETTINGS, **variables}.items():
         patch.setenv(name, value)
     settings.cache_clear()
-    for module in (run_routes, image_routes, page_routes, winner_routes):
+    for module in (run_routes, image_routes, page_routes, winner_routes, brand_routes):
         patch.setattr(module, "store", lambda: now[0].store)
     patch.setattr(run_routes, "executions", lambda: now[0].executions)
     for asked in (app, run_routes):

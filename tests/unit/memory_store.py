@@ -17,6 +17,7 @@ class MemoryStore(Store):
         elsewhere: objects of other buckets by (bucket, key).
         content_types: the main bucket's content types by key.
         writes: every key that was written, in order.
+        reads: the keys whose body ``get_unless`` gave, in order.
         listings: the prefixes that were listed, in order.
         unwritable: a key's ending whose next write raises the exception given with it.
     """
@@ -30,6 +31,7 @@ class MemoryStore(Store):
         self.writes: list[str] = []
         self.unwritable: dict[str, Exception] = {}
         self.listings: list[str] = []
+        self.reads: list[str] = []
 
     def put(self, key: str, body: bytes, content_type: str, metadata: dict[str, str] | None = None) -> None:
         for ending in [ending for ending in self.unwritable if key.endswith(ending)]:
@@ -46,6 +48,18 @@ class MemoryStore(Store):
     ) -> Stored | None:
         found = self.elsewhere.get((bucket, key)) if bucket else self.objects.get(key)
         return Stored(found.body[:limit], found.metadata, _etag(found.body)) if found else None
+
+    def get_unless(self, key: str, etag: str, limit: int | None = None) -> Stored | None:
+        found = self.get(key)
+        if found and found.etag == etag:
+            return Stored(b"", {}, etag)
+        if found:
+            self.reads.append(key)
+        return self.get(key, limit=limit)
+
+    def put_version(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> str:
+        self.put(key, body, content_type)
+        return f"v-{_etag(body)[:8]}"
 
     def download(self, key: str, file: IO[bytes], limit: int | None = None) -> int | None:
         if key not in self.objects:

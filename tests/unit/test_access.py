@@ -111,6 +111,7 @@ IMAGE_FUNCTIONS = [
 ]
 DEFAULT_BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
 CAMPAIGNS, BUDGETS, MEASURED = f"{BUCKET}/campaigns/*", f"{BUCKET}/budget/*", f"{BUCKET}/measured/*"
+BRANDS = f"{BUCKET}/brands/*"
 STATES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 # By name: the Map's rows are executions of the state machine that has this role.
 CAMPAIGN_MACHINE, CAMPAIGN_ROWS = (
@@ -134,13 +135,13 @@ EXPECTED = {
         "s3:GetObject",
         "s3:GetObjectVersion",
     )
-    | on([f"{CAMPAIGNS}/budget/*", f"{CAMPAIGNS}/campaign.json", MEASURED], "s3:GetObject")
+    | on([f"{CAMPAIGNS}/budget/*", f"{CAMPAIGNS}/campaign.json", MEASURED, BRANDS], "s3:GetObject")
     | on(f"{BUCKET}/rejected/*", "s3:PutObject")
     | on(BUCKET, "s3:ListBucket"),
     "GenerateThumbnailRole": of_a_function("GenerateThumbnailLogs")
     | on([f"{BUCKET}/runs/*.jpg", f"{BUCKET}/originals/*", BUDGETS], "s3:GetObject", "s3:PutObject")
     | on([f"{BUCKET}/gallery/*", f"{BUCKET}/spent/*"], "s3:PutObject")
-    | on([f"{BUCKET}/runs/*/request.json", MEASURED, f"{CAMPAIGNS}/economy/failed/*"], "s3:GetObject")
+    | on([f"{BUCKET}/runs/*/request.json", MEASURED, BRANDS, f"{CAMPAIGNS}/economy/failed/*"], "s3:GetObject")
     | on("arn:${AWS::Partition}:bedrock:${BedrockRegion}::foundation-model/stability.*", "bedrock:InvokeModel")
     | on(BUCKET, "s3:ListBucket")
     | on("${ProviderKeysSecretArn}", "secretsmanager:GetSecretValue")
@@ -163,7 +164,7 @@ EXPECTED = {
     | on([BUDGETS, MEASURED], "s3:GetObject")
     | on([f"{BUCKET}/runs/*/claim.json", f"{BUCKET}/runs/*/archive.zip"], "s3:PutObject")
     | on(f"{BUCKET}/originals/*", "s3:GetObject")
-    | on(f"{BUCKET}/winners/*", "s3:GetObject", "s3:PutObject")
+    | on([f"{BUCKET}/winners/*", BRANDS], "s3:GetObject", "s3:PutObject")
     | on(DEFAULT_BUS, "events:PutEvents")
     | on(f"{BUCKET}/runs/*.jpg", "s3:DeleteObject")
     | on(BUCKET, "s3:ListBucket")
@@ -181,7 +182,7 @@ EXPECTED = {
         "s3:AbortMultipartUpload",
     )
     | on(BUDGETS, "s3:GetObject", "s3:PutObject")
-    | on(MEASURED, "s3:GetObject")
+    | on([MEASURED, BRANDS], "s3:GetObject")
     | on(BUCKET, "s3:ListBucket"),
     "CollectCampaignRole": of_a_function("CollectCampaignLogs")
     | on(
@@ -196,7 +197,7 @@ EXPECTED = {
     | on(BUCKET, "s3:ListBucket"),
     "BatchCampaignRole": of_a_function("BatchCampaignLogs")
     | on(
-        [f"{CAMPAIGNS}/requests.json", f"{CAMPAIGNS}/rows/*.json", f"{BUCKET}/runs/*/request.json"],
+        [f"{CAMPAIGNS}/requests.json", f"{CAMPAIGNS}/rows/*.json", f"{BUCKET}/runs/*/request.json", BRANDS],
         "s3:GetObject",
     )
     | on(f"{CAMPAIGNS}/economy/*", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")

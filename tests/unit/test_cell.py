@@ -118,10 +118,10 @@ def test_a_finished_image_is_found_again_without_a_call_or_a_write(
 
 
 def test_the_warnings_of_a_finished_image_are_found_again(make: Make, provider: Provider) -> None:
-    title = "Word " * 39
-    first = make(title=title, template="left-panel")
+    title = "Consideration " * 14
+    first = make(title=title, template="bottom-bar", font="press-start-2p")
     assert first.warnings
-    assert make(title=title, template="left-panel").warnings == first.warnings
+    assert make(title=title, template="bottom-bar", font="press-start-2p").warnings == first.warnings
     assert len(provider.calls) == 1
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fontTools.pens.svgPathPen import SVGPathPen  # type: ignore[import-untyped]
-from fontTools.pens.transformPen import TransformPen  # type: ignore[import-untyped]
-from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+from fontTools.pens.svgPathPen import SVGPathPen
+from fontTools.pens.transformPen import TransformPen
+from fontTools.ttLib import TTFont
 from PIL import Image
 
 from thumbnails.catalog import FONTS, STYLES, TEMPLATES
-from thumbnails.images.overlay.templates import HEIGHT, WIDTH
+from thumbnails.images.overlay.templates import HEIGHT, WIDTH, Place, place
 from thumbnails.images.preview import SAMPLES
 from thumbnails.images.prompt import provider_prompt
 from thumbs.image_api.drawing import draw
@@ -52,9 +52,18 @@ def test_templates_and_fonts_are_shown_as_they_are() -> None:
 
 def templates() -> dict[str, Any]:
     """Where each template has its panel and its title."""
+    return {name: _shown(place(template)) for name, template in TEMPLATES.items()}
+
+
+def _shown(where: Place) -> dict[str, Any]:
+    template = where.template
     return {
-        name: {"panel": template.panel and list(template.panel), "box": list(template.box), "align": template.align}
-        for name, template in TEMPLATES.items()
+        "panel": where.panel and list(where.panel),
+        "box": list(where.box),
+        "align": where.shape.align,
+        "backdrop": template.backdrop,
+        "fit": template.fit,
+        "light": template.text != "#ffffff",
     }
 
 

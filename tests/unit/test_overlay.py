@@ -9,11 +9,13 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw, JpegImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
-from thumbnails.catalog import FONTS, TEMPLATES
+from thumbnails.catalog import FONTS, FORMATS, OUTPUTS, TEMPLATES, Output
 from thumbnails.errors import UnusablePicture
-from thumbnails.images.overlay.compose import draw_overlay
+from thumbnails.images.overlay import crops
+from thumbnails.images.overlay.compose import Words, draw_formats, draw_overlay
 from thumbnails.images.overlay.layout import measure
-from thumbnails.images.overlay.picture import _resized, open_picture
+from thumbnails.images.overlay.picture import Picture, open_picture
+from thumbnails.images.overlay.templates import place
 
 TITLE = "How we cut our AWS bill by 80% without losing a feature"
 
@@ -28,6 +30,10 @@ def opened(jpeg: bytes) -> Image.Image:
     picture = Image.open(io.BytesIO(jpeg))
     picture.load()
     return picture
+
+
+def canvas_of(data: bytes) -> Image.Image:
+    return open_picture(data).fitted((1200, 630))
 
 
 def halves(width: int = 1600, height: int = 900) -> Image.Image:
@@ -48,17 +54,16 @@ def is_close(got: tuple[int, ...], wanted: tuple[int, ...], tolerance: int = 12)
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_the_output_is_a_progressive_jpeg_of_the_canvas_size(template: str) -> None:
+def test_the_output_is_a_jpeg_of_the_canvas_size(template: str) -> None:
     finished = draw_overlay(encoded(halves()), TITLE, template, "inter")
-    picture = opened(finished.jpeg)
+    picture = opened(finished.file)
     assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (1200, 630))
-    assert picture.info.get("progressive")
-    assert len(finished.jpeg) <= 250_000
+    assert len(finished.file) <= 250_000
     assert finished.warnings == ()
 
 
 def test_the_quality_is_85() -> None:
-    finished = opened(draw_overlay(encoded(halves()), TITLE, "center-box", "inter").jpeg)
+    finished = opened(draw_overlay(encoded(halves()), TITLE, "center-box", "inter").file)
     reference = opened(encoded(halves(), "JPEG", quality=85))
     assert isinstance(finished, JpegImagePlugin.JpegImageFile) and isinstance(reference, JpegImagePlugin.JpegImageFile)
     assert finished.quantization == reference.quantization
@@ -67,13 +72,13 @@ def test_the_quality_is_85() -> None:
 @pytest.mark.parametrize(("colour", "sampling"), [("red", 0), ((200, 210, 205), 2)], ids=["red", "greyish"])
 def test_chroma_is_whole_only_where_text_edges_would_bleed(colour: str | tuple[int, ...], sampling: int) -> None:
     backdrop = encoded(Image.new("RGB", (1200, 630), colour))
-    finished = opened(draw_overlay(backdrop, TITLE, "overlay-center", "inter").jpeg)
+    finished = opened(draw_overlay(backdrop, TITLE, "overlay-center", "inter").file)
     assert JpegImagePlugin.get_sampling(finished) == sampling
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("template", ["bottom-bar", "left-panel", "center-box", "overlay-bottom", "overlay-center"])
 def test_the_text_is_white_and_the_picture_outside_the_overlay_is_untouched(template: str) -> None:
-    picture = opened(draw_overlay(encoded(Image.new("RGB", (1200, 630), (30, 120, 60))), TITLE, template, "inter").jpeg)
+    picture = opened(draw_overlay(encoded(Image.new("RGB", (1200, 630), (30, 120, 60))), TITLE, template, "inter").file)
     ink = measure(TITLE, template, "inter").lines[0].ink
     shades = sorted(picture.crop(ink).convert("L").tobytes())
     assert shades[0] < 100 and shades[-1] > 245
@@ -81,10 +86,10 @@ def test_the_text_is_white_and_the_picture_outside_the_overlay_is_untouched(temp
     assert is_close(pixel(picture, corner), (30, 120, 60))
 
 
-@pytest.mark.parametrize("template", [name for name, one in TEMPLATES.items() if one.panel])
+@pytest.mark.parametrize("template", ["bottom-bar", "left-panel", "center-box"])
 def test_a_panel_is_black_at_78_percent(template: str) -> None:
-    picture = opened(draw_overlay(encoded(Image.new("RGB", (1200, 630), "white")), TITLE, template, "inter").jpeg)
-    panel = TEMPLATES[template].panel
+    picture = opened(draw_overlay(encoded(Image.new("RGB", (1200, 630), "white")), TITLE, template, "inter").file)
+    panel = place(TEMPLATES[template]).panel
     assert panel
     assert is_close(pixel(picture, (panel[0] + 8, panel[1] + 8)), (56, 56, 56), 3)
     assert is_close(pixel(picture, (panel[2] - 8, panel[3] - 8)), (56, 56, 56), 3)
@@ -94,7 +99,7 @@ def test_a_panel_is_black_at_78_percent(template: str) -> None:
     "size", [(1536, 1024), (1024, 1536), (1376, 768), (2752, 1536), (400, 100), (1, 1), (630, 1200)]
 )
 def test_a_picture_of_any_shape_is_cut_to_its_middle(size: tuple[int, int]) -> None:
-    canvas = open_picture(encoded(halves(*size) if size[0] > 1 else Image.new("RGB", size, "red")))
+    canvas = canvas_of(encoded(halves(*size) if size[0] > 1 else Image.new("RGB", size, "red")))
     assert canvas.size == (1200, 630)
     assert pixel(canvas, (5, 315)) == (255, 0, 0)
     if size[0] > 1:
@@ -105,17 +110,48 @@ def test_a_picture_of_any_shape_is_cut_to_its_middle(size: tuple[int, int]) -> N
 
 @pytest.mark.parametrize("size", [(2752, 1536), (5504, 3072), (1260, 2400)])
 def test_a_large_jpeg_is_cut_to_its_middle_too(size: tuple[int, int]) -> None:
-    canvas = open_picture(encoded(halves(*size), "JPEG"))
+    canvas = canvas_of(encoded(halves(*size), "JPEG"))
     assert canvas.size == (1200, 630)
     assert is_close(pixel(canvas, (590, 315)), (254, 0, 0)) and is_close(pixel(canvas, (610, 315)), (0, 0, 254))
 
 
-def test_a_tall_picture_loses_as_much_above_as_below() -> None:
-    picture = Image.new("RGB", (1200, 1200), "red")
-    picture.paste((0, 255, 0), (0, 600, 1200, 1200))
-    canvas = open_picture(encoded(picture))
-    assert pixel(canvas, (600, 312)) == (255, 0, 0)
-    assert pixel(canvas, (600, 317)) == (0, 255, 0)
+def test_an_even_tall_picture_loses_as_much_above_as_below() -> None:
+    picture = Image.new("RGB", (1200, 1200), (200, 200, 200))
+    assert crops.choose(picture, (1200, 630)) == (0, 285, 1200, 915)
+
+
+@pytest.mark.parametrize("size", [(1080, 1920), (1080, 1080), (1080, 1350)])
+@pytest.mark.parametrize("at", [200, 800, 1300])
+def test_a_crop_follows_the_detail(at: int, size: tuple[int, int]) -> None:
+    picture = Image.new("RGB", (1536, 806), (210, 220, 230))
+    pen = ImageDraw.Draw(picture)
+    for step in range(0, 120, 12):
+        pen.rectangle((at - 60 + step, 300, at - 54 + step, 560), fill=(160, 30, 40))
+    left, _, right, _ = crops.choose(picture, size)
+    assert left <= at - 60 and at + 60 <= right
+    assert left >= 0 and right <= 1536
+
+
+def test_a_crop_shows_the_detail_above_a_panel_and_not_under_it() -> None:
+    picture = Image.new("RGB", (1200, 1800), (210, 220, 230))
+    ImageDraw.Draw(picture).ellipse((500, 1000, 700, 1200), fill=(160, 30, 40))
+    _, plain, _, _ = crops.choose(picture, (1200, 630))
+    _, above, _, _ = crops.choose(picture, (1200, 630), hidden=(0, 428, 1200, 630))
+    # The lower the crop's upper edge, the higher the ellipse stands in it.
+    assert above > plain
+    assert 1200 - above <= 428
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_comes_as_every_kind_of_file(form: str, output: Output) -> None:
+    words = Words(TITLE, "gradient-scrim", "inter", "News", "example.com")
+    one, other = draw_formats(encoded(halves()), words, [form, "og"], output)
+    picture = opened(one.file)
+    assert picture.format == output.upper()
+    assert picture.size == (FORMATS[form].width, FORMATS[form].height)
+    assert other == draw_formats(encoded(halves()), words, ["og"], output)[0]
+    assert len(one.file) <= 250_000 * max(1, picture.width * picture.height / 756_000)
 
 
 def rotated_by_exif(orientation: int) -> bytes:
@@ -132,7 +168,7 @@ def rotated_by_exif(orientation: int) -> bytes:
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])
 def test_exif_orientation_is_undone(orientation: int) -> None:
-    canvas = open_picture(rotated_by_exif(orientation))
+    canvas = canvas_of(rotated_by_exif(orientation))
     assert canvas.size == (1200, 630)
     assert is_close(pixel(canvas, (20, 315)), (254, 0, 0))
     assert is_close(pixel(canvas, (1180, 315)), (0, 0, 254))
@@ -145,7 +181,7 @@ def transparent() -> bytes:
 
 
 def test_what_shows_through_becomes_white() -> None:
-    canvas = open_picture(transparent())
+    canvas = canvas_of(transparent())
     assert pixel(canvas, (100, 50)) == (255, 255, 255)
     assert pixel(canvas, (100, 600)) == (255, 0, 0)
 
@@ -157,7 +193,7 @@ def transparent_palette() -> bytes:
 
 
 def test_a_transparent_palette_entry_becomes_white() -> None:
-    canvas = open_picture(transparent_palette())
+    canvas = canvas_of(transparent_palette())
     assert pixel(canvas, (100, 50)) == (255, 255, 255)
     assert is_close(pixel(canvas, (1100, 50)), (0, 0, 255))
 
@@ -175,7 +211,7 @@ def test_a_transparent_palette_entry_becomes_white() -> None:
     ids=["palette", "CMYK", "JPEG", "WebP", "GIF", "opaque alpha"],
 )
 def test_every_kind_of_input_keeps_its_colours(data: bytes) -> None:
-    canvas = open_picture(data)
+    canvas = canvas_of(data)
     assert canvas.mode == "RGB"
     assert is_close(pixel(canvas, (100, 315)), (255, 0, 0), 25)
     assert is_close(pixel(canvas, (1100, 315)), (0, 0, 255), 25)
@@ -191,16 +227,16 @@ def test_every_kind_of_input_keeps_its_colours(data: bytes) -> None:
     ids=["grey", "grey and alpha", "16 bits"],
 )
 def test_grey_pictures_stay_grey(picture: Image.Image) -> None:
-    assert is_close(pixel(open_picture(encoded(picture)), (600, 315)), (128, 128, 128), 1)
+    assert is_close(pixel(canvas_of(encoded(picture)), (600, 315)), (128, 128, 128), 1)
 
 
 def test_black_and_white_pictures_open() -> None:
-    assert pixel(open_picture(encoded(Image.new("1", (1300, 700), 1))), (600, 315)) == (255, 255, 255)
+    assert pixel(canvas_of(encoded(Image.new("1", (1300, 700), 1))), (600, 315)) == (255, 255, 255)
 
 
 def test_an_embedded_profile_is_turned_into_srgb() -> None:
     linear = _linear_light_profile()
-    canvas = open_picture(encoded(Image.new("RGB", (1200, 630), (55, 55, 55)), icc_profile=linear))
+    canvas = canvas_of(encoded(Image.new("RGB", (1200, 630), (55, 55, 55)), icc_profile=linear))
     # 55/255 in linear light is 0.2157, which sRGB writes as 128.
     assert is_close(pixel(canvas, (600, 315)), (128, 128, 128), 3)
 
@@ -221,7 +257,7 @@ def _linear_light_profile() -> bytes:
 
 
 def test_an_unreadable_profile_is_passed_over() -> None:
-    canvas = open_picture(encoded(halves(), icc_profile=b"no profile"))
+    canvas = canvas_of(encoded(halves(), icc_profile=b"no profile"))
     assert pixel(canvas, (100, 315)) == (255, 0, 0)
 
 
@@ -290,7 +326,7 @@ def test_a_png_with_large_text_chunks_is_drawn() -> None:
 def test_a_picture_too_busy_for_quality_85_still_keeps_to_250_kb() -> None:
     noise = Image.merge("RGB", [Image.effect_noise((1536, 1024), 120) for _ in range(3)])
     finished = draw_overlay(encoded(noise), TITLE, "overlay-center", "inter")
-    assert len(finished.jpeg) <= 250_000
+    assert len(finished.file) <= 250_000
 
 
 @pytest.mark.parametrize("font", FONTS)
@@ -325,27 +361,27 @@ def test_drawing_is_repeatable() -> None:
     assert draw_overlay(data, TITLE, "overlay-center", "lora") == draw_overlay(data, TITLE, "overlay-center", "lora")
 
 
-def test_the_ink_is_where_the_layout_says() -> None:
-    for template in TEMPLATES:
-        picture = opened(draw_overlay(encoded(Image.new("RGB", (1200, 630), "black")), TITLE, template, "inter").jpeg)
-        bright = picture.convert("L").point([0] * 100 + [255] * 156)
-        layout = measure(TITLE, template, "inter")
-        found = bright.getbbox()
-        assert found
-        wanted = (
-            min(line.ink[0] for line in layout.lines),
-            layout.lines[0].ink[1],
-            max(line.ink[2] for line in layout.lines),
-            layout.lines[-1].ink[3],
-        )
-        assert all(abs(a - b) <= 2 for a, b in zip(found, wanted, strict=True)), (template, found, wanted)
-        left, top, right, bottom = TEMPLATES[template].box
-        assert left <= found[0] and top <= found[1] and found[2] <= right and found[3] <= bottom
-        ImageDraw.Draw(bright).rectangle((left, top, right, bottom), fill=0)
-        assert bright.getbbox() is None
+@pytest.mark.parametrize("template", ["bottom-bar", "left-panel", "center-box", "overlay-bottom", "overlay-center"])
+def test_the_ink_is_where_the_layout_says(template: str) -> None:
+    picture = opened(draw_overlay(encoded(Image.new("RGB", (1200, 630), "black")), TITLE, template, "inter").file)
+    bright = picture.convert("L").point([0] * 100 + [255] * 156)
+    layout = measure(TITLE, template, "inter")
+    found = bright.getbbox()
+    assert found
+    wanted = (
+        min(line.ink[0] for line in layout.lines),
+        layout.lines[0].ink[1],
+        max(line.ink[2] for line in layout.lines),
+        layout.lines[-1].ink[3],
+    )
+    assert all(abs(a - b) <= 2 for a, b in zip(found, wanted, strict=True)), (template, found, wanted)
+    left, top, right, bottom = place(TEMPLATES[template]).box
+    assert left - 3 <= found[0] and top <= found[1] and found[2] <= right and found[3] <= bottom
+    ImageDraw.Draw(bright).rectangle((left - 3, top, right, bottom), fill=0)
+    assert bright.getbbox() is None
 
 
 @pytest.mark.parametrize("height", [540, 640, 768, 816, 1024])
 def test_a_picture_of_any_shape_fills_the_canvas(height: int) -> None:
     for width in range(1100, 1800, 7):
-        assert _resized(Image.new("L", (width, height)), (1200, 630)).size == (1200, 630)
+        assert Picture(Image.new("L", (width, height)), None).fitted((1200, 630)).size == (1200, 630)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import regex
-from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+from fontTools.ttLib import TTFont
 
 from thumbnails.images.overlay.coverage import (
     FOLDER,

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter
 
-from thumbnails.images.overlay.compose import draw_overlay
+from thumbnails.images.overlay.compose import Words, draw_formats
 
 FOLDER = Path(__file__).parent / "golden"
 # Name → (upper and lower colour of the backdrop, title, template, font).
@@ -26,17 +26,33 @@ CASES = {
     "mixture": ("#3a506b", "#e0b1cb", "Ship It 🚀 Faster: 5 Habits from 東京 ❤️", "overlay-center", "pacifico"),
     "too long": ("#7f9172", "#d4c9a8", "One Title That Is Far Too Long " * 4, "left-panel", "press-start-2p"),
 }
+#: Name → (upper and lower colour, title, template, font, format), with a line above and below the title.
+IN_FORMATS = {
+    "scrim": ("#f2d0a9", "#274156", "What the tide leaves behind", "gradient-scrim", "lora", "story"),
+    "split": ("#7ea16b", "#c3d898", "Zażółć gęślą jaźń: façades of Dvořák’s œuvre", "split", "inter", "x"),
+    "cover": ("#d00000", "#ffba08", "“Simplicity” is a feature, not a lack of features", "cover", "oswald", "square"),
+    "card": ("#2b2d42", "#8d99ae", "كيف تتعلم البرمجة بلغة Python في ٣٠ يوماً فقط", "framed-card", "inter", "portrait"),
+    "third": (
+        "#ffffff",
+        "#caf0f8",
+        "機械学習で画像を生成する方法を基礎から学ぼう",
+        "lower-third",
+        "montserrat",
+        "youtube",
+    ),
+}
 # In grey levels of 255, after averaging over about a letter's width. A title shifted by a pixel stays below half of it;
 # one wrapped differently is several times above it.
 TOLERANCE = 24
 
 
-def drawn(upper: str, lower: str, title: str, template: str, font: str) -> bytes:
+def drawn(upper: str, lower: str, title: str, template: str, font: str, form: str = "og") -> bytes:
     mask = Image.linear_gradient("L").resize((1200, 630))
     backdrop = Image.composite(Image.new("RGB", mask.size, lower), Image.new("RGB", mask.size, upper), mask)
     buffer = io.BytesIO()
     backdrop.save(buffer, "PNG")
-    return draw_overlay(buffer.getvalue(), title, template, font).jpeg
+    notes = ("Field notes", "Jane Doe · blog.example") if form != "og" else ("", "")
+    return draw_formats(buffer.getvalue(), Words(title, template, font, *notes), [form])[0].file
 
 
 def file_of(name: str) -> Path:
@@ -58,9 +74,10 @@ def golden(name: str) -> Image.Image:
     return Image.open(file_of(name)).convert("RGB")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *IN_FORMATS])
 def test_a_finished_picture_looks_like_its_golden_one(name: str) -> None:
-    assert difference(Image.open(io.BytesIO(drawn(*CASES[name]))), golden(name)) <= TOLERANCE
+    case = {**CASES, **IN_FORMATS}[name]
+    assert difference(Image.open(io.BytesIO(drawn(*case))), golden(name)) <= TOLERANCE
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -86,7 +103,7 @@ def test_another_wrap_or_another_word_fails(name: str, other: str) -> None:
 
 def renew() -> None:
     FOLDER.mkdir(exist_ok=True)
-    for name, case in CASES.items():
+    for name, case in {**CASES, **IN_FORMATS}.items():
         file_of(name).write_bytes(drawn(*case))
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from thumbnails.catalog import FONTS
 from thumbnails.images.overlay.breaks import Tier, find_breaks
-from thumbnails.images.overlay.compose import draw_title
+from thumbnails.images.overlay.compose import darken, draw_title
 from thumbnails.images.overlay.coverage import SHARED, choose, lacking
 from thumbnails.images.overlay.layout import Layout, measure
 from thumbnails.images.overlay.text import prepare, with_quotes
@@ -352,7 +352,7 @@ EMOJI = ["🚀", "🔥", "✅", "❤️", "🇩🇪", "👨\u200d👩\u200d👧"
 
 def colourful(layout: Layout) -> bool:
     canvas = Image.new("RGB", (1200, 630), "black")
-    draw_title(canvas, layout)
+    draw_title(canvas, layout, darken(canvas, layout))
     saturated = canvas.convert("HSV").getchannel("S").point([0] * 60 + [255] * 196)
     return saturated.getbbox() is not None
 

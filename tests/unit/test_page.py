@@ -152,6 +152,39 @@ def test_a_run_that_stands_as_before_is_not_sent_again(api: ApiGateway) -> None:
 # Previews
 
 
+def test_a_file_is_read_as_every_way_in_reads_it(api: ApiGateway) -> None:
+    file = {
+        "name": "posts.csv",
+        "content": base64.b64encode(f"Title;Model\r\nZwölf Boxer;{ONE}\r\n".encode("cp1252")).decode(),
+    }
+    status, said = api("POST", "/files", json.dumps(file))
+    assert status == 200
+    assert {name: value for name, value in said.items() if value} == {"prompts": ["Zwölf Boxer"], "models": [ONE]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("posts.csv", base64.b64encode(b"title\n#REF!\n").decode(), "row 2: 'title': '#REF!' is what a spreadsheet"),
+        ("a.json", base64.b64encode(b'{"prompts": [}').decode(), "'a.json' is not JSON: Expecting value"),
+        ("posts.csv", "no base64", "content must be the file's bytes in base64"),
+        ("x" * 256, "", "name: String should have at most 255 characters"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_says_why(api: ApiGateway, name: str, content: str, words: str) -> None:
+    status, answer = api("POST", "/files", json.dumps({"name": name, "content": content}))
+    assert (status, answer["code"]) == (422, "invalid_request")
+    assert words in answer["message"]
+
+
+def test_a_file_may_be_larger_than_a_request_and_has_its_end(api: ApiGateway) -> None:
+    lines = "".join(f"A title of many, number {number}\n" for number in range(4000)).encode()
+    file = {"name": "list.txt", "content": base64.b64encode(lines).decode()}
+    assert len(api("POST", "/files", json.dumps(file))[1]["prompts"]) == 4000
+    file["content"] = base64.b64encode(lines * 12).decode()
+    assert api("POST", "/files", json.dumps(file))[1]["code"] == "body_too_large"
+
+
 def test_a_preview_is_byte_for_byte_what_a_run_makes(api: ApiGateway) -> None:
     run_id = made(api)
     place = {"run_id": run_id, "row": 1, "column": 1}

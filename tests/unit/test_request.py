@@ -86,9 +86,15 @@ def test_what_is_left_out_has_a_default() -> None:
         "max_wait_seconds": 900,
         "quality": "standard",
         "variants": 1,
-        "only": [],
+        "formats": ["og"],
+        "drawn_for": [],
+        "output": "jpeg",
+        "kicker": "",
+        "author": "",
         "missing_glyphs": "refuse",
         "typography": "as-is",
+        "brand": "",
+        "only": [],
     }
 
 

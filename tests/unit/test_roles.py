@@ -29,6 +29,7 @@ import validate_campaign.app
 from entry import clients
 from entry.settings import settings
 from tests.unit.test_access import listed, plain, statements
+from thumbnails.brands import kits
 from thumbnails.catalog.prices import BATCH_SHARE, Usage
 from thumbnails.errors import DailyBudgetExceeded, PictureRefused, ThumbnailError
 from thumbnails.images.digests import picture_of
@@ -43,6 +44,7 @@ STATES = f"arn:aws:states:{REGION}:{ACCOUNT}"
 MACHINES = ("generateBatch", "generateThumbnails", "generateCampaign")
 GPT = "gpt-image-2.5-flare"
 REQUEST = {"prompts": ["First title", "Second title"], "models": [GPT]}
+BRAND = {"colours": {"text": "#ffffff", "background": "#000000", "accent": "#ff0000"}}
 CONTEXT = SimpleNamespace(
     function_name="f",
     memory_limit_in_mb=1,
@@ -168,6 +170,7 @@ def machine_arns() -> dict[str, str]:
 
 def forget() -> None:
     """Settings, clients and secrets are kept for a process's life."""
+    kits._read.clear()
     for kept in (settings, clients.store, clients.budget, clients.executions, clients.batches, clients.bus):
         kept.cache_clear()
     clear_caches()  # type: ignore[no-untyped-call]
@@ -230,6 +233,9 @@ def test_validate_batch_may_do_what_it_does(account: Account, monkeypatch: pytes
     assert checked("run-5", file_event("runs/run-5/event.json", None))["run_id"] == "run-5"
     account.put("campaigns/camp/budget/camp.json", {"date": "2026-01-01", "usd": 1})
     assert checked("camp-1", {"title": "A title", "models": [GPT]}, "generateThumbnails")["run_id"] == "camp-1"
+    account.put("brands/acme.json", BRAND)
+    assert checked("run-6", {**REQUEST, "brand": "acme"})["brand"] == "acme"
+    assert "there is no brand kit 'none'; choose from: acme" in str(checked("run-7", {**REQUEST, "brand": "none"}))
     monkeypatch.setenv("DAILY_BUDGET_USD", "0.000001")
     forget()
     assert isinstance(checked("dear", REQUEST), DailyBudgetExceeded)
@@ -262,6 +268,9 @@ def test_generate_thumbnail_may_do_what_it_does(account: Account, monkeypatch: p
     redrawn = {**cell, "run_id": "run-3", "execution": "run-3", "redraw": "run-1"}
     assert call(generate_thumbnail.app.handler, redrawn)["paid_calls"] == 0
     assert call(generate_thumbnail.app.handler, {**cell, "variants": 2, "row": 1})["paid_calls"] >= 1
+    account.put("brands/acme.json", BRAND)
+    assert call(generate_thumbnail.app.handler, {**cell, "brand": "acme", "row": 2})["paid_calls"] == 1
+    assert "choose from: acme" in str(call(generate_thumbnail.app.handler, {**cell, "brand": "none", "row": 3}))
     assert refused("GenerateThumbnailRole", account) == set()
 
 
@@ -302,7 +311,8 @@ def test_start_batch_may_do_what_it_does(account: Account) -> None:
 
 def test_validate_and_collect_campaign_may_do_what_they_do(account: Account) -> None:
     account.put("campaigns/posts.csv", "title\nFirst title\nSecond title\n")
-    request = {"file": "campaigns/posts.csv", "models": [GPT], "max_images": 2}
+    account.put("brands/acme.json", BRAND)
+    request = {"file": "campaigns/posts.csv", "models": [GPT], "max_images": 2, "brand": "acme"}
     opened = call(validate_campaign.app.handler, {"execution": "camp", "request": request})
     assert opened["rows"] == 2
     assert "there is no" in str(
@@ -338,7 +348,8 @@ class OneBatch:
 
 def test_batch_campaign_may_do_what_it_does(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     account.put("campaigns/posts.csv", "title,reuse\nFirst title,true\nSecond title,false\n")
-    request = {"file": "campaigns/posts.csv", "models": [GPT], "max_images": 2, "economy": True}
+    request = {"file": "campaigns/posts.csv", "models": [GPT], "max_images": 2, "economy": True, "brand": "acme"}
+    account.put("brands/acme.json", BRAND)
     opened = call(validate_campaign.app.handler, {"execution": "camp", "request": request})
     account.needs.clear()
     batches = OneBatch()
@@ -355,7 +366,14 @@ def test_batch_campaign_may_do_what_it_does(account: Account, monkeypatch: pytes
     assert refused("BatchCampaignRole", account) == set()
     account.needs.clear()
     cells = [
-        {"title": title, "model": GPT, "run_id": f"camp-{row}", "execution": f"camp-{row}", "economy": "fail"}
+        {
+            "title": title,
+            "model": GPT,
+            "run_id": f"camp-{row}",
+            "execution": f"camp-{row}",
+            "economy": "fail",
+            "brand": "acme",
+        }
         for row, title in enumerate(["First title", "Second title"])
     ]
     made, failed = (call(generate_thumbnail.app.handler, cell) for cell in cells)
@@ -411,6 +429,12 @@ def test_the_api_may_do_what_it_does(account: Account, monkeypatch: pytest.Monke
     account.s3.put_object(Bucket=BUCKET, Key=original_key(digest, run_id, 0, 0), Body=picture())
     account.s3.put_object(Bucket=BUCKET, Key=image_key(run_id, 0, "First title", GPT), Body=picture())
     account.needs = prepared
+    assert asked("PUT", "/brands/acme", BRAND)["version"]
+    assert asked("GET", "/brands/acme") == BRAND
+    assert [one["name"] for one in asked("GET", "/brands")["brands"]] == ["acme"]
+    assert asked("GET", "/brands/none")["code"] == "not_found"
+    assert asked("POST", "/batches", {**REQUEST, "brand": "acme"})["run_id"]
+    assert asked("POST", "/batches", {**REQUEST, "brand": "none"})["code"] == "invalid_request"
     assert asked("POST", "/preview", {"title": "Any title"})["image"]
     assert asked("POST", "/preview", {"title": "Any title", "run_id": run_id})["image"]
     assert asked("PUT", f"/runs/{run_id}/winners/0", {"model": GPT})["winners"]

@@ -29,9 +29,15 @@ CHECKED = {
     "max_wait_seconds": 900,
     "quality": "standard",
     "variants": 1,
-    "only": [],
+    "formats": ["og"],
+    "drawn_for": [],
+    "output": "jpeg",
+    "kicker": "",
+    "author": "",
     "missing_glyphs": "refuse",
     "typography": "as-is",
+    "brand": "",
+    "only": [],
 }
 CAP = 50
 #: The same as the state machine reads it.

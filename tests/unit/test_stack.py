@@ -112,6 +112,15 @@ def test_the_environment_names_home_and_port(monkeypatch: pytest.MonkeyPatch, tm
     assert (found.endpoint, found.home) == ("http://localhost:4600", tmp_path)
 
 
+def test_a_container_listens_where_its_published_ports_lead(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Stack.of_this_project().hosts == ("127.0.0.1",)
+    monkeypatch.setenv("THUMBS_BRIDGE", "lo")
+    assert Stack.of_this_project().hosts == ("127.0.0.1", "127.0.0.1")
+    monkeypatch.setenv("THUMBS_BRIDGE", "eth99")
+    with pytest.raises(CommandError, match=r"^THUMBS_BRIDGE is 'eth99', and there is no such interface: unset it$"):
+        _ = Stack.of_this_project().hosts
+
+
 def test_a_stack_listens_on_loopback_and_where_it_is_asked_to_on_the_bridge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,13 +2,15 @@
 
 import io
 import json
+import re
+from typing import Any
 
 import pytest
 
 from thumbnails.errors import InvalidBatch
 from thumbnails.requests.models import Task
 from thumbnails.strict_json import NotJson
-from thumbnails.tables.requests import request_in_file
+from thumbnails.tables.requests import draft_in_file, request_in_file
 from thumbnails.tables.rows import Row, read_rows
 
 FIRST, SECOND = "My first post", "Zwölf Boxkämpfer, schnell"
@@ -190,7 +192,7 @@ def test_a_file_of_another_kind_is_named_with_a_way_out(start: bytes, words: str
         ("Title;title\na;b\n", "the column 'title' and 'Title' are the same column; keep one of them"),
         ("title,prompt\na,b\n", "the column 'prompt' and 'title' are the same column; keep one of them"),
         ("title,title\na,b\n", "the column 'title' is in the header twice; keep one of them"),
-        ("title,Author\na,b\n", "unknown column 'Author' in the header; remove it, or choose from: models, "),
+        ("title,Writer\na,b\n", "unknown column 'Writer' in the header; remove it, or choose from: models, "),
         (
             f"{FIRST}\n{SECOND}\n",
             "the file needs a header, its first row, with the column 'title', and 'My first post'",
@@ -290,6 +292,50 @@ def test_a_batch_file_that_cannot_be_meant_is_refused(name: str, raw: str, task:
     with pytest.raises(InvalidBatch) as refusal:
         request_in_file(name, raw.encode(), task)
     assert str(refusal.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "said"),
+    [
+        ("posts.csv", SEMICOLONS.encode("cp1252"), {"prompts": [FIRST, SECOND], "models": [GPT]}),
+        ("posts.txt", TABS.encode("utf-16"), {"prompts": [FIRST, SECOND], "models": [GPT]}),
+        ("posts.json", LINES.encode(), {"prompts": [FIRST, SECOND], "models": [GPT]}),
+        ("posts.csv", f"Author;Title;Day\nAda;{FIRST};1\n;;2\n".encode(), {"prompts": [FIRST], "author": "Ada"}),
+        (
+            "posts.csv",
+            f"{FIRST},Ada\n\n{SECOND.replace(',', '')},Bo\n".encode(),
+            {"prompts": [FIRST, SECOND.replace(",", "")]},
+        ),
+        (
+            "list.txt",
+            b'Hello, you; there\r\n\r\n"Quoted" it is\r\n',
+            {"prompts": ["Hello, you; there", '"Quoted" it is']},
+        ),
+        ("list.md", FIRST.encode(), {"prompts": [FIRST]}),
+        ("one.jsonl", json.dumps(TWO[0]).encode(), {"prompts": [FIRST], "models": [GPT]}),
+        ("batch.json", json.dumps([[FIRST], None, "neon"]).encode(), {"prompts": [FIRST], "style": "neon"}),
+        ("batch.json", json.dumps({"prompts": [FIRST], "font": "lora"}).encode(), {"prompts": [FIRST], "font": "lora"}),
+    ],
+)
+def test_a_person_who_looks_at_the_titles_may_leave_a_header_out(name: str, raw: bytes, said: dict[str, Any]) -> None:
+    assert draft_in_file(name, raw) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "words"),
+    [
+        ("list.txt", b"ab\nA title\n", "1 of 2 rows are refused: line 1: 'title': a title has 3 to 200 characters"),
+        ("posts.csv", b"title;day\n#REF!;1\n", "row 2: 'title': '#REF!' is what a spreadsheet writes"),
+        ("posts.csv", b"title;day\nOne;two;three\n", "row 2: 'three' is in column C, which has no name in the header"),
+        ("posts.csv", b"Titel;models\nA title;gpt-image-2\n", "with the column 'title', and 'Titel' is none"),
+        ("batch.json", b'{"prompts": ["A title"], "sytle": "neon"}', "unknown field 'sytle'"),
+        ("batch.json", b"17", "a request is an object with prompts and models"),
+        ("posts.xlsx", b"PK\x03\x04", "a workbook or another ZIP archive"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_all_the_same(name: str, raw: bytes, words: str) -> None:
+    with pytest.raises(InvalidBatch, match=re.escape(words)):
+        draft_in_file(name, raw)
 
 
 def test_every_problem_of_a_row_is_named() -> None:

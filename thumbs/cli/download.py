@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from thumbnails.aws.s3 import Listed, Store
+from thumbnails.catalog import OUTPUTS
 from thumbnails.errors import StorageUnavailable
 from thumbnails.runs.files import Picture, find_original, pictures
 from thumbnails.runs.status import RunStatus, get_manifest
@@ -138,7 +139,9 @@ def _fetch_all(
         (folder / ORIGINALS).mkdir(exist_ok=True)
 
     def fetch(cell: Picture) -> Entry:
-        image = _save(cell.image, store, folder, cell.stem, [".jpg"]) if cell.image else None
+        image = (
+            _save(cell.image, store, folder, cell.stem, [f".{OUTPUTS[cell.request.output]}"]) if cell.image else None
+        )
         source = find_original(cell, store) if originals else None
         endings = [*ENDINGS.values(), OTHER_ENDING]
         original = _save(source, store, folder, f"{ORIGINALS}/{cell.stem}", endings) if source else None

@@ -11,6 +11,7 @@ from thumbnails.errors import ThumbnailError
 
 # In the order in which the help lists the commands.
 from thumbs.cli import (
+    brand_commands,  # noqa: F401
     budget_commands,  # noqa: F401
     event_commands,  # noqa: F401
     run_commands,  # noqa: F401

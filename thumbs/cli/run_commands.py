@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from thumbnails.aws.s3 import REQUEST_BYTES
 from thumbnails.blog.page import read_page
+from thumbnails.brands.kits import brands_in
 from thumbnails.campaigns.open import check_file
 from thumbnails.catalog import MODELS, QUALITIES
 from thumbnails.errors import InvalidBatch, ThumbnailError, quoted
@@ -112,6 +113,7 @@ def campaign(
     style: Annotated[str | None, typer.Option(help="A style for rows without one.")] = None,
     template: Annotated[str | None, typer.Option(help="A template for rows without one.")] = None,
     font: Annotated[str | None, typer.Option(help="A font for rows without one.")] = None,
+    brand: Annotated[str | None, typer.Option(help="A brand kit for rows without one.")] = None,
     max_concurrency: Annotated[int | None, typer.Option(min=1, help="Rows that are made at a time.")] = None,
     tolerated_failure_percentage: Annotated[
         float | None, typer.Option(min=0, max=100, help="Rows without any image, of a hundred, that do not end it.")
@@ -132,6 +134,7 @@ def campaign(
         "style": style,
         "template": template,
         "font": font,
+        "brand": brand,
         "max_concurrency": max_concurrency,
         "tolerated_failure_percentage": tolerated_failure_percentage,
         "economy": economy or None,
@@ -145,7 +148,8 @@ def campaign(
                 living = ", ".join(name for name, model in MODELS.items() if model.state() != "retired")
                 said = typer.prompt(f"Which models? ({living})", err=True)
                 request["models"] = [model for model in re.split(r"[;,\s]+", said) if model]
-            check_file(parse_campaign({"file": file.name, **request}), body, CAP)
+            brands = brands_in(Application.from_environment().store) if brand else None
+            check_file(parse_campaign({"file": file.name, **request}, brands=brands), body, CAP, brands)
             body.seek(0)
             application = Application.from_environment()
             run = application.start_campaign(file.name, body, request)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,17 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from thumbnails.catalog import DEFAULT_FONT, FONTS, MODELS, PROVIDERS, Provider, notices
+from thumbnails.catalog import (
+    DEFAULT_FONT,
+    DEFAULT_FORMAT,
+    FONTS,
+    FORMATS,
+    MODELS,
+    PROVIDERS,
+    TEMPLATES,
+    Provider,
+    notices,
+)
 from thumbnails.catalog.check import differences
 from thumbnails.catalog.models import bedrock_url, today
 from thumbnails.errors import InvalidBatch, ThumbnailError
@@ -19,6 +30,7 @@ from thumbnails.runs.costs import spent
 from thumbs.cli import render
 from thumbs.cli.app import AsJson, app, err, out
 from thumbs.cli.application import Application
+from thumbs.cli.brand_commands import checked_kit
 from thumbs.command_error import CommandError
 
 FUNCTIONS = (
@@ -61,7 +73,7 @@ def logs(
         print(line, flush=follow)
         silent = False
     if silent:
-        err.print(f"{function} has written nothing in the last {minutes:g} minutes; --minutes looks further back")
+        err.print(f"{function} has not run in the last {minutes:g} minutes; --minutes looks further back")
 
 
 @app.command()
@@ -135,16 +147,40 @@ def costs(
 def preview(
     titles: Annotated[list[str] | None, typer.Argument(help="Titles to set; one in each script if left out.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The JPEG to write.")] = Path("preview.jpg"),
-    font: Annotated[str, typer.Option(help="A font of the catalogue.")] = DEFAULT_FONT,
+    font: Annotated[str, typer.Option(help="A font of the catalogue; of a kit, its first where left out.")] = "",
+    template: Annotated[list[str] | None, typer.Option(help="A template of the catalogue; may be repeated.")] = None,
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="A format of the catalogue; may be repeated.")
+    ] = None,
+    kicker: Annotated[str, typer.Option(help="A few words above every title.")] = "",
+    author: Annotated[str, typer.Option(help="A line below every title.")] = "",
+    brand: Annotated[Path | None, typer.Option(help="A brand kit's file: its colours, fonts, logo, templates.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Draw panels, boxes, ink and baselines too.")] = False,
 ) -> None:
     """Draw every template beside every title on one sheet. Needs no stack."""
-    if font not in FONTS:
-        raise CommandError(f"there is no font {font!r}", f"choose from {', '.join(FONTS)}")
+    formats = format_ or [DEFAULT_FORMAT]
+    named: list[tuple[str, str, Collection[str]]]
+    kit = checked_kit(brand) if brand else None
+    fonts = [*(kit.font_files() if kit else ()), *FONTS]
+    font = font or (fonts[0] if kit else DEFAULT_FONT)
+    templates = list(dict.fromkeys([*(kit.templates if kit else ()), *TEMPLATES]))
+    named = [("font", font, fonts), *(("template", one, templates) for one in template or [])]
+    for kind, name, known in [*named, *(("format", one, FORMATS) for one in formats)]:
+        if name not in known:
+            raise CommandError(f"there is no {kind} {name!r}", f"choose from {', '.join(known)}")
     # Fonts and scenes are slow to load, and no other command needs them.
     from thumbs.cli.preview import preview_sheet
 
-    sheet = preview_sheet(_checked(titles or []), font, debug)
+    sheet = preview_sheet(
+        _checked(titles or []),
+        font,
+        debug,
+        templates=template or templates,
+        formats=formats,
+        kicker=kicker,
+        author=author,
+        kit=kit,
+    )
     try:
         output.write_bytes(sheet)
     except OSError as error:

@@ -44,7 +44,7 @@ STOP_SECONDS = 3.0
 LOOPBACK = "127.0.0.1"
 #: A machine answers itself at once.
 LOOPBACK_SECONDS = 1.0
-#: Where containers find this machine.
+#: Where containers find this machine, unless ``THUMBS_BRIDGE`` names another interface.
 BRIDGE = "docker0"
 #: What has to be free on the disk of the stack's home, in bytes. Functions that are not built yet take 165 MB, and
 #: twice that while they are; and no cell has a picture drawn where less than 100 MB are free.
@@ -95,12 +95,15 @@ class Stack:
 
     @classmethod
     def of_this_project(cls, latency: float = 1.0, *, bridge: bool = False) -> "Stack":
-        """The stack that ``THUMBS_HOME`` and ``THUMBS_PORT`` name, else the project's own on port 4566."""
+        """The stack that ``THUMBS_HOME`` and ``THUMBS_PORT`` name, else the project's own on port 4566.
+
+        ``THUMBS_BRIDGE`` names another interface to listen on: in a container, the one that published ports lead to.
+        """
         port = os.environ.get("THUMBS_PORT", "4566")
         if not port.isdecimal() or not 0 < int(port) < 65536:
             raise CommandError(f"THUMBS_PORT is {port!r}", "give a port number from 1 to 65535")
         home = Path(os.environ.get("THUMBS_HOME", PROJECT / ".thumbs")).resolve()
-        return cls(home, int(port), latency, bridge=bridge)
+        return cls(home, int(port), latency, bridge=bridge or bool(os.environ.get("THUMBS_BRIDGE")))
 
     @property
     def endpoint(self) -> str:
@@ -386,6 +389,14 @@ def refuse_dead_loopback() -> None:
                 f"this machine does not reach itself at {LOOPBACK} ({error.strerror or error})",
                 "bring its loopback interface up (`ip link set lo up`), or let a firewall pass it",
             ) from None
+    try:
+        found = {address[4][0] for address in socket.getaddrinfo("localhost", None, socket.AF_INET)}
+    except OSError:
+        found = set()
+    if LOOPBACK not in found:
+        raise CommandError(
+            f"the name localhost does not lead to {LOOPBACK}", f"add `{LOOPBACK} localhost` to /etc/hosts"
+        )
 
 
 def answers(url: str) -> bool:
@@ -398,14 +409,17 @@ def answers(url: str) -> bool:
 
 
 def bridge_address() -> str:
-    """The address of Docker's bridge on this machine.
+    """The address of Docker's bridge on this machine, or of the interface that ``THUMBS_BRIDGE`` names.
 
     Raises:
         CommandError: there is none.
     """
-    for address in psutil.net_if_addrs().get(BRIDGE, ()):
+    interface = os.environ.get("THUMBS_BRIDGE") or BRIDGE
+    for address in psutil.net_if_addrs().get(interface, ()):
         if address.family == socket.AF_INET:
             return str(address.address)
+    if interface != BRIDGE:
+        raise CommandError(f"THUMBS_BRIDGE is {interface!r}, and there is no such interface", "unset it")
     raise CommandError("there is no Docker bridge on this machine", f"start Docker: it makes {BRIDGE}")
 
 

@@ -153,9 +153,9 @@ class Store:
         self.put(key, body, "application/json", metadata)
 
     @_as_storage_error
-    def put_version(self, key: str, body: bytes) -> str:
+    def put_version(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> str:
         """Store an object in a bucket that keeps versions; the version's id."""
-        return self._client.put_object(Bucket=self._bucket, Key=key, Body=body)["VersionId"]
+        return self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)["VersionId"]
 
     @_as_storage_error
     def put_new(self, key: str, body: bytes, content_type: str) -> bool:
@@ -243,6 +243,26 @@ class Store:
         except ClientError as error:
             if _is_missing(error):
                 return None
+            raise
+        return Stored(answer["Body"].read(limit), _unquoted(answer["Metadata"]), answer["ETag"])
+
+    @_as_storage_error
+    def get_unless(self, key: str, etag: str, limit: int | None = None) -> Stored | None:
+        """An object (its first ``limit`` bytes), without its body where it is still the one that was read; or None.
+
+        Args:
+            key: the object's key.
+            etag: of the object that was read; empty where none was.
+            limit: the most bytes that are read.
+        """
+        condition: Any = {"IfNoneMatch": etag} if etag else {}
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key, **condition)
+        except ClientError as error:
+            if _is_missing(error):
+                return None
+            if error.response.get("Error", {}).get("Code") in ("304", "NotModified"):
+                return Stored(b"", {}, etag)
             raise
         return Stored(answer["Body"].read(limit), _unquoted(answer["Metadata"]), answer["ETag"])
 

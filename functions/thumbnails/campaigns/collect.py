@@ -14,7 +14,8 @@ import ijson
 from thumbnails.aws.s3 import Store
 from thumbnails.catalog import notices
 from thumbnails.errors import AllImagesFailed, StorageUnavailable
-from thumbnails.keys import campaign_budget_key, campaign_prefix, image_key, manifest_key, results_prefix
+from thumbnails.keys import campaign_budget_key, campaign_prefix, manifest_key, results_prefix
+from thumbnails.requests.models import key_of, stored_request
 from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.failures import MEANINGS, total_failure_words
 
@@ -193,13 +194,13 @@ def _of_row(written: tuple[str, dict[str, Any]], store: Store) -> tuple[tuple[in
     if status == "SUCCEEDED":
         made = json.loads(item["Output"])
         paid = made["paid_calls"], made.get("paid_usd", 0.0)
-        return paid, _with_failures(_with_costs(records, made), made["failures"])
+        return paid, _with_failures(_with_costs(records, made), made["failures"], request)
     error, cause = _why(item)
     if error == AllImagesFailed.__name__ and (stored := store.get(manifest_key(run_id))):
         # Step Functions says it of the row as a whole; the run's own manifest has each of its images.
         manifest = json.loads(stored.body)
         costs = manifest.get("costs", {})
-        records = _with_failures(_with_costs(records, costs), manifest["failures"])
+        records = _with_failures(_with_costs(records, costs), manifest["failures"], request)
         return (manifest["images"]["paid_calls"], costs.get("paid_usd", 0.0)), records
     return (0, 0.0), [{**record, "error": error, "message": cause} for record in records]
 
@@ -210,14 +211,17 @@ def _with_costs(records: list[Record], costs: dict[str, Any]) -> list[Record]:
     return [{**record, "usd": by_model.get(record["model"], 0.0)} for record in records]
 
 
-def _with_failures(records: list[Record], failures: Iterable[dict[str, Any]]) -> list[Record]:
+def _with_failures(records: list[Record], failures: Iterable[dict[str, Any]], request: dict[str, Any]) -> list[Record]:
     failed = {failure["column"]: {name: failure[name] for name in ("error", "message")} for failure in failures}
-    # A run of one title has one row.
-    return [
-        record
-        | (failed.get(record["column"]) or {"key": image_key(record["run_id"], 0, record["title"], record["model"])})
-        for record in records
-    ]
+    asked = stored_request("generateThumbnails", {name: said for name, said in request.items() if name != "resume"})
+
+    def made(record: Record) -> dict[str, Any]:
+        # A run of one title has one row.
+        place = record["run_id"], 0, record["title"], record["model"]
+        others = {form: key_of(asked, *place, form=form) for form in asked.formats[1:]}
+        return {"key": key_of(asked, *place), **({"formats": others} if others else {})}
+
+    return [record | (failed.get(record["column"]) or made(record)) for record in records]
 
 
 def _why(item: dict[str, Any]) -> tuple[str, str]:

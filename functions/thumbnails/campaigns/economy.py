@@ -18,6 +18,7 @@ from thumbnails.campaigns.open import stored_rows
 from thumbnails.catalog import MODELS, Provider
 from thumbnails.errors import (
     BatchGaveUp,
+    InvalidBatch,
     PermanentError,
     ProviderMisconfigured,
     StorageUnavailable,
@@ -34,10 +35,9 @@ from thumbnails.keys import (
     batch_failure_key,
     batch_rows_key,
     batches_prefix,
-    image_key,
     original_key,
 )
-from thumbnails.requests.models import Cell, Options
+from thumbnails.requests.models import Cell, Options, key_of
 from thumbnails.runs.failures import MESSAGE_BYTES
 
 #: So many pictures of a batch are stored and drawn on in one invocation; the providers take far more
@@ -209,7 +209,7 @@ class Economy:
         digest = picture_of(title, cell.model, cell).digest
         own = original_key(digest, cell.run_id, 0, column)
         return (
-            self.store.metadata(image_key(cell.run_id, 0, cell.title, cell.model)) is not None
+            self.store.metadata(key_of(cell, cell.run_id, 0, cell.title, cell.model)) is not None
             or self.store.metadata(own) is not None
             or (shared and self.store.first_key(f"originals/{digest}/") is not None)
         )
@@ -288,7 +288,7 @@ class Economy:
             self.report(cell.model, make_thumbnail(cell, self.store, answer))
         except StorageUnavailable:
             raise
-        except (PermanentError, TransientError) as error:
+        except (PermanentError, TransientError, InvalidBatch) as error:
             self._fail(cell, error)
 
     def _fail(self, cell: Cell, error: ThumbnailError) -> None:

@@ -12,6 +12,8 @@ from typing import IO, Any
 import ijson
 
 from thumbnails.aws.s3 import Store
+from thumbnails.brands.kit import Brands
+from thumbnails.brands.kits import brands_in
 from thumbnails.catalog import MODELS, Provider
 from thumbnails.catalog.prices import BATCH_SHARE, Measured
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch, quoted
@@ -63,7 +65,8 @@ def open_campaign(
     if isinstance(asked, dict) and asked.get("resume") is not None:
         return _resume(execution, asked, store, budget)
     _check_name(execution, ID_CHARACTERS, "a campaign's id, which is its execution's name,")
-    campaign = parse_campaign(asked, real)
+    brands = brands_in(store)
+    campaign = parse_campaign(asked, real, brands)
     if not campaign.file.startswith(CAMPAIGNS):
         raise InvalidBatch(f"file is the key of a file under {CAMPAIGNS} in the application's bucket")
     key = campaign_prefix(execution) + "requests.json"
@@ -71,7 +74,8 @@ def open_campaign(
         _file(campaign.file, store) as file,
         TemporaryFile() as copy,
     ):
-        costs, images = _copy_rows(execution, campaign, file, copy, cap, real, measured_tokens(store, MODELS))
+        rows = _checked_rows(campaign, file, cap, real, brands)
+        costs, images = _copy_rows(execution, campaign, rows, copy, measured_tokens(store, MODELS))
         copy.seek(0)
         store.upload(key, copy, "application/json")
     checked = {**campaign.model_dump(exclude_none=True), "rows": len(costs), "images": images}
@@ -91,22 +95,20 @@ def _file(key: str, store: Store) -> Iterator[IO[bytes]]:
         yield file
 
 
-def check_file(campaign: Campaign, file: IO[bytes], cap: int) -> int:
+def check_file(campaign: Campaign, file: IO[bytes], cap: int, brands: Brands | None = None) -> int:
     """Check every row of a campaign's file, as the campaign itself will; how many images it asks for.
 
     Raises:
         InvalidBatch: a row breaks the contract, or the rows ask for more than ``max_images``.
     """
-    return sum(request.images for request in _checked_rows(campaign, file, cap, ()))
+    return sum(request.images for request in _checked_rows(campaign, file, cap, (), brands))
 
 
 def _copy_rows(
     campaign_id: str,
     campaign: Campaign,
-    file: IO[bytes],
+    rows: Iterator[Request],
     copy: IO[bytes],
-    cap: int,
-    real: Collection[Provider],
     measured: Measured,
 ) -> tuple["array[float]", int]:
     """Check every row and write it as Step Functions reads it; what each row costs, and how many images there are."""
@@ -115,14 +117,16 @@ def _copy_rows(
     costs = array("d")
     images = 0
     with _items(copy) as write:
-        for row, request in enumerate(_checked_rows(campaign, file, cap, real)):
+        for row, request in enumerate(rows):
             images += request.images
             costs.append(_missing_usd(request, 0, measured) * share)
             write({"row": row, "request": {**request.model_dump(), "resume": f"{campaign_id}-{row}"}})
     return costs, images
 
 
-def _checked_rows(campaign: Campaign, file: IO[bytes], cap: int, real: Collection[Provider]) -> Iterator[Request]:
+def _checked_rows(
+    campaign: Campaign, file: IO[bytes], cap: int, real: Collection[Provider], brands: Brands | None
+) -> Iterator[Request]:
     """The requests of a file's rows; only at the end is it known that every row is right.
 
     Raises:
@@ -130,7 +134,7 @@ def _checked_rows(campaign: Campaign, file: IO[bytes], cap: int, real: Collectio
     """
     images = count = 0
     with closing(read_rows(campaign.file, file)) as rows:
-        for _, request in checked_rows(_at_most(ROWS, rows), lambda said: _checked(said, campaign, cap, real)):
+        for _, request in checked_rows(_at_most(ROWS, rows), lambda said: _checked(said, campaign, cap, real, brands)):
             count += 1
             images += request.images
             yield request
@@ -152,10 +156,12 @@ def price_share(economy: bool, stragglers: str) -> float:
     return BATCH_SHARE if economy and stragglers == "fail" else 1.0
 
 
-def _checked(said: dict[str, Any], campaign: Campaign, cap: int, real: Collection[Provider]) -> Request:
+def _checked(
+    said: dict[str, Any], campaign: Campaign, cap: int, real: Collection[Provider], brands: Brands | None
+) -> Request:
     if other := [name for name in NOT_OF_ROWS if name in said]:
         raise InvalidBatch(f"{other[0]} is not for a campaign, whose rows have one image by each model")
-    request = parse_request("generateThumbnails", {**campaign.defaults, **said}, cap, real)
+    request = parse_request("generateThumbnails", {**campaign.defaults, **said}, cap, real, brands)
     if campaign.economy and (alone := [model for model in request.models if not MODELS[model].batch]):
         taken = ", ".join(model.id for model in MODELS.values() if model.batch and model.state() != "retired")
         raise InvalidBatch(f"economy: no provider makes {quoted(alone[0])} in a batch; choose from: {taken}")

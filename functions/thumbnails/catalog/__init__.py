@@ -1,4 +1,4 @@
-"""What a request may name: models, styles, templates and fonts, as plain data.
+"""What a request may name: models, styles, templates, formats and fonts, as plain data.
 
 Checking a request reads this package, so it imports neither Pillow, nor boto3, nor a provider's SDK. ``models`` holds
 the models, ``prices`` what they cost.
@@ -15,21 +15,36 @@ from thumbnails.catalog.models import (
     Quality,
     notices,
 )
-from thumbnails.images.overlay.templates import TEMPLATES, Template
+from thumbnails.images.overlay.templates import (
+    DEFAULT_FORMAT,
+    DEFAULT_OUTPUT,
+    FORMATS,
+    OUTPUTS,
+    TEMPLATES,
+    Format,
+    Output,
+    Template,
+)
 
 __all__ = [
     "DEFAULT_FONT",
+    "DEFAULT_FORMAT",
+    "DEFAULT_OUTPUT",
     "DEFAULT_QUALITY",
     "DEFAULT_STYLE",
     "DEFAULT_TEMPLATE",
     "FONTS",
+    "FORMATS",
     "MODELS",
+    "OUTPUTS",
     "PROVIDERS",
     "QUALITIES",
     "STYLES",
     "TEMPLATES",
+    "Format",
     "Model",
     "Order",
+    "Output",
     "Provider",
     "Quality",
     "Template",

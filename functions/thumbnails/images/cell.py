@@ -12,16 +12,21 @@ from PIL import Image as Canvas
 
 from thumbnails import errors
 from thumbnails.aws.s3 import Store
+from thumbnails.brands.fonts import open_font
+from thumbnails.brands.kit import Kit
+from thumbnails.brands.kits import brands_in
 from thumbnails.catalog import DEFAULT_FONT, DEFAULT_TEMPLATE, Order
 from thumbnails.catalog.prices import Cost, cost_usd, sum_of
-from thumbnails.errors import BatchGaveUp, UnusableAnswer, UnusablePicture
+from thumbnails.errors import BatchGaveUp, InvalidBatch, UnusableAnswer, UnusablePicture
 from thumbnails.images.digests import Picture, image_digest, picture_of
-from thumbnails.images.overlay.compose import draw_overlay, prepare_title
+from thumbnails.images.overlay.compose import Words, draw_formats, draw_overlay, prepare_title
 from thumbnails.images.overlay.picture import open_picture, size_of
 from thumbnails.images.providers.answers import Answer
 from thumbnails.images.redraw import drawn_title
-from thumbnails.keys import batch_failure_key, image_key, original_key
-from thumbnails.requests.models import MOST_VARIANTS, Cell, variants_of
+from thumbnails.images.words import words_of
+from thumbnails.keys import batch_failure_key, original_key
+from thumbnails.requests.checks import brand_of
+from thumbnails.requests.models import MOST_VARIANTS, Cell, key_of, variants_of
 from thumbnails.runs.costs import note_spending
 
 #: What has to be free before a picture is paid for: fifty at a time of 2 MB, of which each one knows the disk alone.
@@ -106,25 +111,29 @@ def make_thumbnail(cell: Cell, store: Store, generate: Generate) -> Image:
     Raises:
         ThumbnailError: of any kind in ``thumbnails.errors``.
     """
+    cell, kit = brand_of(cell, brands_in(store))
     title = drawn_title(store, cell.redraw, cell.row) if cell.redraw else cell.title
     asked = picture_of(title, cell.model, cell)
-    of_image = image_digest(asked.digest, cell)
+    of_image = image_digest(asked.digest, cell, kit)
     wanted = variants_of(cell, cell.model)
-    keys = [image_key(cell.run_id, cell.row, cell.title, cell.model, variant) for variant in range(wanted)]
+    keys = [_key(cell, variant) for variant in range(wanted)]
 
     drawn = {variant: found for variant, key in enumerate(keys) if (found := _finished(key, of_image, store))}
     originals = _originals(cell, asked, [variant for variant in range(wanted) if variant not in drawn], store)
     missing = [variant for variant in range(wanted) if variant not in drawn and variant not in originals]
     seconds = None
+    if kit and (missing or originals):
+        _try_fonts(kit)
+    words = words_of(cell.title, cell, kit)
     if missing and cell.economy:
         _raise_what_the_batch_says(cell, store)
     if missing:
         started = time.perf_counter()
-        originals |= _paid(cell, asked, missing, store, generate)
+        originals |= _paid(cell, asked, words, missing, store, generate)
         seconds = time.perf_counter() - started
     for variant, original in originals.items():
         try:
-            drawn[variant] = _draw(cell, keys[variant], of_image, original, asked.order, store)
+            drawn[variant] = _draw(cell, words, variant, of_image, original, asked.order, store)
         except UnusablePicture as error:
             error.usd = sum_of([one.cost for one in originals.values()]).usd if seconds is not None else 0.0
             raise
@@ -182,12 +191,14 @@ def _originals(cell: Cell, asked: Picture, variants: list[int], store: Store) ->
     return found
 
 
-def _paid(cell: Cell, asked: Picture, variants: list[int], store: Store, generate: Generate) -> dict[int, _Original]:
+def _paid(
+    cell: Cell, asked: Picture, words: Words, variants: list[int], store: Store, generate: Generate
+) -> dict[int, _Original]:
     """Have the model draw these variants in one call, and store what comes before anything is drawn on it."""
     store.check_room(ROOM_BYTES)
     order = replace(asked.order, pictures=len(variants))
     with ThreadPoolExecutor(1) as meanwhile:
-        meanwhile.submit(prepare_title, cell.title, cell.template, cell.font, cell.typography)
+        meanwhile.submit(prepare_title, words, cell.formats)
         try:
             answer = generate(order, asked.prompt)
         except UnusableAnswer as error:
@@ -212,17 +223,36 @@ def _paid(cell: Cell, asked: Picture, variants: list[int], store: Store, generat
     return made
 
 
-def _draw(cell: Cell, key: str, of_image: str, original: _Original, order: Order, store: Store) -> Drawn:
-    finished = draw_overlay(original.picture, cell.title, cell.template, cell.font, cell.typography)
-    drawn = Drawn(key, original.paid_by, (*_size_warnings(original.picture, order), *finished.warnings), original.cost)
+def _draw(
+    cell: Cell, words: Words, variant: int, of_image: str, original: _Original, order: Order, store: Store
+) -> Drawn:
+    """Finish one picture in every format. The first format's image is stored last: where it is, the others are."""
+    finished = draw_formats(original.picture, words, cell.formats, cell.output)
+    said = _size_warnings(original.picture, order)
+    warnings = dict.fromkeys([*said, *(warning for one in finished for warning in one.warnings)])
+    drawn = Drawn(_key(cell, variant), original.paid_by, tuple(warnings), original.cost)
     metadata = {
         "digest": of_image,
         "paid-by": drawn.paid_by,
         "warnings": "\n".join(drawn.warnings),
         "cost": drawn.cost.as_metadata(),
     }
-    store.put(key, finished.jpeg, "image/jpeg", metadata)
+    for form, one in reversed(list(zip(cell.formats, finished, strict=True))):
+        store.put(_key(cell, variant, form), one.file, f"image/{cell.output}", metadata)
     return drawn
+
+
+def _try_fonts(kit: Kit) -> None:
+    """Draw with a kit's fonts before anything is paid: whoever wrote the kit's object may have checked nothing."""
+    for font in kit.fonts:
+        try:
+            open_font(font.data, font.coverage)
+        except ValueError as error:
+            raise InvalidBatch(f"the brand's font {font.name}: the file {error}") from None
+
+
+def _key(cell: Cell, variant: int, form: str = "") -> str:
+    return key_of(cell, cell.run_id, cell.row, cell.title, cell.model, variant, form)
 
 
 def _raise_what_the_batch_says(cell: Cell, store: Store) -> None:

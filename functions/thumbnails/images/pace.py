@@ -14,7 +14,7 @@ from thumbnails.aws.s3 import Store
 from thumbnails.errors import ProviderRateLimited, ProviderTooSlow
 from thumbnails.images.cell import Generate, Image, make_thumbnail
 from thumbnails.keys import run_prefix
-from thumbnails.requests.models import Cell
+from thumbnails.requests.models import Cell, key_of
 
 #: Five images a minute is the slowest pace among the providers' tiers; a longer wait is for a whole minute's end.
 MOST_STEP_SECONDS = 12.0
@@ -76,6 +76,8 @@ def _rank(cell: Cell, store: Store) -> int:
     if not cell.row:
         return 0
     prefix = run_prefix(cell.run_id)
-    made = {item.key for item in store.listed(prefix) if item.key.endswith(f"/{cell.model}.jpg")}
+    # Only the title's part of a key differs between rows.
+    ending = key_of(cell, "", 0, "", cell.model).rpartition("/")[2]
+    made = {item.key for item in store.listed(prefix) if item.key.endswith(ending)}
     rows = {int(key.removeprefix(prefix).partition("-")[0]) for key in made}
     return cell.row - len({row for row in rows if row < cell.row})

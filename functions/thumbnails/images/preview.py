@@ -2,23 +2,30 @@
 
 from pathlib import Path
 
-from thumbnails.images.overlay.compose import Finished, draw_overlay
+from thumbnails.catalog import DEFAULT_FORMAT, DEFAULT_OUTPUT, Output
+from thumbnails.images.overlay.compose import Finished, Words, draw_formats
 
 #: One picture of each style, 1200 × 630.
 SAMPLES = Path(__file__).parent / "samples"
 
 
-def preview(title: str, style: str, template: str, font: str, original: bytes | None = None) -> Finished:
+def preview(
+    words: Words,
+    style: str,
+    original: bytes | None = None,
+    form: str = DEFAULT_FORMAT,
+    output: Output = DEFAULT_OUTPUT,
+) -> Finished:
     """Draw a title as a run would, byte for byte.
 
     Args:
-        title: a checked title.
+        words: a checked title with its template and font.
         style: whose sample is drawn on, where there is no original.
-        template: a template of the catalogue.
-        font: a font of the catalogue.
         original: a provider's picture.
+        form: a format of the catalogue.
+        output: the kind of file.
 
     Raises:
         UnusablePicture: the original cannot be opened.
     """
-    return draw_overlay(original or (SAMPLES / f"{style}.jpg").read_bytes(), title, template, font)
+    return draw_formats(original or (SAMPLES / f"{style}.jpg").read_bytes(), words, [form], output)[0]

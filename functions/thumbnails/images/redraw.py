@@ -50,6 +50,7 @@ def resolve_redraw(store: Store, request: Request) -> Request:
     if problems:
         raise InvalidBatch(problems[0].message, problems)
     same = {name: getattr(source, name) for name in ("style", "context", "extra_prompt")}
+    same["drawn_for"] = source.drawn_for or source.formats
     return request.model_copy(update={**same, "redraw": named.redraw or request.redraw})
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from thumbnails.catalog import MODELS
 from thumbnails.catalog.prices import Measured, estimate_usd
 from thumbnails.images.prompt import provider_prompt
-from thumbnails.requests.models import Cell, Options, Request, variants_of
+from thumbnails.requests.models import Cell, Options, Request, order_of, variants_of
 
 
 @dataclass(frozen=True)
@@ -45,4 +45,4 @@ def cell_usd(title: str, model: str, options: Options | Cell, measured: Measured
     prompt = provider_prompt(title, options.style, options.context, options.extra_prompt)
     models = [MODELS[model]] if model in MODELS else MODELS.values()
     pictures = variants_of(options, model)
-    return max(estimate_usd(one.order(options.quality), prompt, pictures, measured) for one in models)
+    return max(estimate_usd(order_of(one, options), prompt, pictures, measured) for one in models)

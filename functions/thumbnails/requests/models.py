@@ -8,8 +8,23 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from thumbnails.catalog import DEFAULT_FONT, DEFAULT_QUALITY, DEFAULT_STYLE, DEFAULT_TEMPLATE, MODELS, Quality
+from thumbnails.catalog import (
+    DEFAULT_FONT,
+    DEFAULT_FORMAT,
+    DEFAULT_OUTPUT,
+    DEFAULT_QUALITY,
+    DEFAULT_STYLE,
+    DEFAULT_TEMPLATE,
+    FORMATS,
+    MODELS,
+    OUTPUTS,
+    Model,
+    Order,
+    Output,
+    Quality,
+)
 from thumbnails.images.overlay.templates import Typography
+from thumbnails.keys import image_key
 from thumbnails.runs.naming import RUN_ID
 
 Task = Literal["generateBatch", "generateThumbnails"]
@@ -19,6 +34,8 @@ Kind = Literal["generateBatch", "generateThumbnails", "generateCampaign"]
 
 TITLE_CHARACTERS = (3, 200)
 EXTRA_PROMPT_CHARACTERS = 500
+#: Of the words above the title, and of the line below it.
+KICKER_CHARACTERS, AUTHOR_CHARACTERS = 40, 80
 CONTEXT_CHARACTERS = 2500
 #: Seconds that one image may wait for its provider's pace: unless the request says otherwise, and at most.
 WAIT_SECONDS, MOST_WAIT_SECONDS = 900, 3600
@@ -66,9 +83,13 @@ class Options(BaseModel):
 
     ``redraw`` names a run whose pictures are drawn on again, row by row and model by model, whatever the titles say.
     ``variants`` pictures are made of each title by each model whose API makes several a call, one by any other.
-    ``only`` names the cells that are made, by row and column from 0; all of them where it is empty.
-    ``missing_glyphs`` says whether a title with letters that no font has is refused, or drawn without those, and
-    ``typography`` whether its straight quotes and apostrophes become those of its language.
+    ``only`` names the cells that are made, by row and column from 0; all of them where it is empty. ``formats`` are
+    those that each picture is finished in; ``drawn_for`` those by which the size of the model's picture is chosen, the
+    same where it is empty.
+    ``missing_glyphs`` says whether a title is refused, or drawn without them, where no font has some of its letters,
+    and ``typography`` whether its straight quotes and apostrophes become those of its language. ``kicker`` stands above
+    every title, ``author`` below it.
+    ``brand`` names a kit of the bucket, whose templates and fonts may be named beside the catalogue's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -84,6 +105,12 @@ class Options(BaseModel):
     redraw: RunId = ""
     quality: Quality = DEFAULT_QUALITY
     variants: Variants = 1
+    formats: list[Text] = [DEFAULT_FORMAT]
+    drawn_for: list[Text] = []
+    output: Output = DEFAULT_OUTPUT
+    kicker: Text = ""
+    author: Text = ""
+    brand: Text = ""
     only: list[tuple[Index, Index]] = []
     missing_glyphs: MissingGlyphs = "refuse"
     typography: Typography = "as-is"
@@ -111,6 +138,22 @@ class Options(BaseModel):
         for row, column in self.places:
             cells.setdefault(row, []).append({"column": column, "model": self.models[column]})
         return [{"row": row, "title": self.titles[row], "cells": cells[row]} for row in cells]
+
+
+def order_of(model: Model, options: "Options | Cell") -> Order:
+    """What a model is asked for: of the sizes that it draws, the one of which the formats throw the least away."""
+    names = options.drawn_for or options.formats
+    sizes = [(FORMATS[name].width, FORMATS[name].height) for name in names if name in FORMATS]
+    return model.order(options.quality, sizes or [(FORMATS[DEFAULT_FORMAT].width, FORMATS[DEFAULT_FORMAT].height)])
+
+
+def key_of(
+    options: "Options | Cell", run_id: str, row: int, title: str, model: str, variant: int = 0, form: str = ""
+) -> str:
+    """The key of a cell's finished image in a format, the request's first where none is named."""
+    form = form or options.formats[0]
+    named = "" if form == DEFAULT_FORMAT else form
+    return image_key(run_id, row, title, model, variant, named, OUTPUTS[options.output])
 
 
 def variants_of(options: "Options | Cell", model: str) -> int:
@@ -151,13 +194,21 @@ class Batch(Options):
 
         Args:
             images: ``image_url`` and more of each finished image, by its place; ``variants`` are the URLs of all
-                pictures of the cell.
+                pictures of the cell, ``formats`` those of its first picture in the other formats, by their names.
         """
         columns = range(len(self.models))
         matrix = [
             [images.get((row, column), {}).get("image_url") for column in columns] for row in range(len(self.prompts))
         ]
-        made = {"prompts": self.prompts, "models": self.models, "results": matrix}
+        made: dict[str, Any] = {"prompts": self.prompts, "models": self.models, "results": matrix}
+        if others := self.formats[1:]:
+            made["formats"] = {
+                name: [
+                    [images.get((row, column), {}).get("formats", {}).get(name) for column in columns]
+                    for row in range(len(matrix))
+                ]
+                for name in others
+            }
         if self.variants == 1:
             return made
         urls = [[images.get((row, column), {}).get("variants", []) for column in columns] for row in range(len(matrix))]
@@ -196,10 +247,12 @@ class Thumbnails(Options):
         """The part of a run's result that is of this shape.
 
         Args:
-            images: ``model``, ``image_url``, ``key`` and ``variants`` of each finished image, by its place.
+            images: ``model``, ``image_url``, ``key``, ``variants`` and ``formats`` of each finished image, by its
+                place.
         """
         named = {name: getattr(self, name) for name in ("title", "style", "template", "font")}
-        kept = ("model", "image_url", "key", *(("variants",) if self.variants > 1 else ()))
+        kept = ["model", "image_url", "key"]
+        kept += [name for name, has in (("variants", self.variants > 1), ("formats", len(self.formats) > 1)) if has]
         made = [
             {**{name: images[place][name] for name in kept}, "row": 0, "column": place[1]} for place in sorted(images)
         ]
@@ -237,8 +290,13 @@ class Campaign(BaseModel):
     reuse: StrictBool | None = None
     max_wait_seconds: WaitSeconds | None = None
     quality: Quality | None = None
+    formats: list[Text] | None = None
+    output: Output | None = None
+    kicker: Text | None = None
+    author: Text | None = None
     missing_glyphs: MissingGlyphs | None = None
     typography: Typography | None = None
+    brand: Text | None = None
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -271,8 +329,14 @@ class Cell(BaseModel):
     economy: Literal["", Stragglers] = ""
     quality: Quality = DEFAULT_QUALITY
     variants: Variants = 1
+    formats: list[Text] = [DEFAULT_FORMAT]
+    drawn_for: list[Text] = []
+    output: Output = DEFAULT_OUTPUT
+    kicker: Text = ""
+    author: Text = ""
     missing_glyphs: MissingGlyphs = "refuse"
     typography: Typography = "as-is"
+    brand: Text = ""
     run_id: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     execution: Annotated[StrictStr, Field(pattern=RUN_ID)] = ""
     row: Index = 0

@@ -1,7 +1,7 @@
 """A run's end: cells → the matrix, the failures and the manifest."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -13,9 +13,9 @@ from thumbnails.catalog.prices import Cost, Usage, picture_usd, sum_of
 from thumbnails.errors import AllImagesFailed, cut
 from thumbnails.images.digests import picture_of
 from thumbnails.images.redraw import drawn_titles
-from thumbnails.keys import image_key, manifest_key, original_key, request_key, run_prefix
+from thumbnails.keys import manifest_key, original_key, request_key, run_prefix
 from thumbnails.requests.estimate import estimate
-from thumbnails.requests.models import Place, Request, Task, stored_request, variants_of
+from thumbnails.requests.models import Place, Request, Task, key_of, order_of, stored_request, variants_of
 from thumbnails.runs.budget import BUDGET_DAY, NO_BUDGET, Budget
 from thumbnails.runs.costs import learn, measured_tokens
 from thumbnails.runs.failures import BILLED, failure_of, total_failure_words
@@ -110,7 +110,7 @@ def result_of(
     }
     return {
         "run_id": run_id,
-        **request.result(_made(cells, request, url)),
+        **request.result(_made(run_id, cells, request, url)),
         "failures": failures,
         "warnings": warnings,
         "images": images,
@@ -139,7 +139,7 @@ def _cost(cell: Mapping[str, Any], model: str, request: Request) -> dict[str, An
     if not usd:
         # An answer that could not be used may have been billed, and nobody says how much.
         pictures = variants_of(request, model) if _paid_calls(cell) and model in MODELS else 0
-        usd = pictures and pictures * picture_usd(MODELS[model].order(request.quality))
+        usd = pictures and pictures * picture_usd(order_of(MODELS[model], request))
     return {"usd": round(usd, 6), "tokens": tokens}
 
 
@@ -148,7 +148,7 @@ def _measured(cells: list[dict[str, Any]], request: Request) -> Iterator[tuple[O
     for cell in cells:
         model = MODELS.get(request.models[cell["column"]])
         if model and cell.get("paid_calls") and cell.get("tokens"):
-            order = replace(model.order(request.quality), pictures=1 + len(cell.get("variants", ())))
+            order = replace(order_of(model, request), pictures=1 + len(cell.get("variants", ())))
             yield order, Usage(**cell["tokens"])
 
 
@@ -160,7 +160,7 @@ def output_of(result: dict[str, Any], request: Request, cells: list[dict[str, An
     """
     if len(json.dumps(result, ensure_ascii=False).encode()) <= OUTPUT_BYTES:
         return result
-    named = request.result(_made(cells, request, lambda key: f"s3://{store.bucket}/{key}"))
+    named = request.result(_made(result["run_id"], cells, request, lambda key: f"s3://{store.bucket}/{key}"))
     if "prompts" in named:
         named["prompts"] = [cut(title, SHORT_BYTES) for title in named["prompts"]]
     failures = [
@@ -214,7 +214,7 @@ def _found(
 
 
 def _keys(run_id: str, row: int, title: str, model: str, request: Request) -> list[str]:
-    return [image_key(run_id, row, title, model, variant) for variant in range(variants_of(request, model))]
+    return [key_of(request, run_id, row, title, model, variant) for variant in range(variants_of(request, model))]
 
 
 def _paid_calls(cell: Mapping[str, Any]) -> int:
@@ -222,16 +222,39 @@ def _paid_calls(cell: Mapping[str, Any]) -> int:
     return max(int(billed), int(cell.get("paid_calls", 0)))
 
 
-def _made(cells: list[dict[str, Any]], request: Request, url: Callable[[str], str]) -> dict[Place, dict[str, Any]]:
+def _made(
+    run_id: str, cells: list[dict[str, Any]], request: Request, url: Callable[[str], str]
+) -> dict[Place, dict[str, Any]]:
     return {
-        (cell["row"], cell["column"]): {
-            "model": request.models[cell["column"]],
-            "key": cell["key"],
-            "image_url": url(cell["key"]),
-            "variants": [url(key) for key in (cell["key"], *cell.get("variants", ()))] if request.variants > 1 else [],
-        }
+        (cell["row"], cell["column"]): made_image(
+            (cell["row"], cell["column"]), (cell["key"], *cell.get("variants", ())), run_id, request, url
+        )
         for cell in cells
         if "failure" not in cell
+    }
+
+
+def made_image(
+    place: Place, keys: Sequence[str], run_id: str, request: Request, url: Callable[[str], str]
+) -> dict[str, Any]:
+    """What a result says of a finished cell.
+
+    Args:
+        place: the cell's.
+        keys: of its pictures in the request's first format.
+        run_id: the run's id.
+        request: its checked request.
+        url: presigns a key.
+    """
+    row, column = place
+    title, model = request.titles[row], request.models[column]
+    return {
+        "model": model,
+        "key": keys[0],
+        "image_url": url(keys[0]),
+        "variants": [url(key) for key in keys] if request.variants > 1 else [],
+        # A cell's other formats are there when its first one is.
+        "formats": {form: url(key_of(request, run_id, row, title, model, form=form)) for form in request.formats[1:]},
     }
 
 

@@ -20,9 +20,9 @@ from thumbnails.catalog.prices import Cost, Measured, Usage, kind_of
 from thumbnails.errors import StorageUnavailable
 from thumbnails.images.digests import picture_of
 from thumbnails.images.redraw import drawn_titles
-from thumbnails.keys import SPENT, image_key, measured_key, original_key, run_prefix
+from thumbnails.keys import SPENT, measured_key, original_key, run_prefix
 from thumbnails.requests.estimate import cell_usd
-from thumbnails.requests.models import Request
+from thumbnails.requests.models import Request, key_of
 
 #: Dollars are kept in millionths.
 MICRO = 1_000_000
@@ -111,7 +111,7 @@ def unpaid_usd(run_id: str, request: Request, store: Store, *, begun: bool) -> f
     missing = [
         (row, column, request.models[column])
         for row, column in request.places
-        if image_key(run_id, row, request.titles[row], request.models[column]) not in there
+        if key_of(request, run_id, row, request.titles[row], request.models[column]) not in there
     ]
 
     def usd(cell: tuple[int, int, str]) -> float:

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from tempfile import TemporaryFile
 
 import ijson
@@ -13,8 +14,8 @@ from pydantic import ValidationError
 from thumbnails.aws.s3 import Listed, Store
 from thumbnails.catalog import MODELS, STYLES
 from thumbnails.images.digests import picture_of
-from thumbnails.keys import campaign_prefix, image_key, original_key, run_prefix
-from thumbnails.requests.models import Request, stored_request
+from thumbnails.keys import campaign_prefix, original_key, run_prefix
+from thumbnails.requests.models import Request, key_of, stored_request
 from thumbnails.runs.status import RunStatus
 
 #: Of a title and of a model within a file's name, in bytes of UTF-8: with the row's number, a suffix and a number for a
@@ -37,6 +38,7 @@ class Picture:
         column: the model's.
         title: the title.
         model: the model.
+        form: the format; the request's first where empty.
         stem: the file's name without its ending; no other cell of the run has it.
         image: the finished image; None where there is none.
         state: as ``runs.status`` has it; for a campaign ``succeeded``, ``failed`` or ``pending``.
@@ -57,6 +59,7 @@ class Picture:
     place: tuple[int, int]
     request: Request
     variant: int = 0
+    form: str = ""
 
 
 def pictures(status: RunStatus, store: Store) -> list[Picture]:
@@ -78,8 +81,10 @@ def pictures(status: RunStatus, store: Store) -> list[Picture]:
             column=cell.column,
             title=cell.title,
             model=cell.model,
-            stem=file_stem(cell.row, rows, cell.title, cell.model) + (f"-{variant + 1}" if variant else ""),
-            image=there.get(key),
+            stem=file_stem(cell.row, rows, cell.title, cell.model)
+            + (f"-{variant + 1}" if variant else "")
+            + (f"-{form}" if form != status.request.formats[0] else ""),
+            image=there.get(key_of(status.request, status.run_id, cell.row, cell.title, cell.model, variant, form)),
             state=cell.state,
             error=cell.error,
             message=cell.message,
@@ -87,9 +92,11 @@ def pictures(status: RunStatus, store: Store) -> list[Picture]:
             place=(cell.row, cell.column),
             request=status.request,
             variant=variant,
+            form=form,
         )
         for cell in status.cells
-        for variant, key in enumerate((cell.key, *cell.variants))
+        for variant in range(1 + len(cell.variants))
+        for form in status.request.formats
     ]
 
 
@@ -173,15 +180,17 @@ def _of_campaign(status: RunStatus, store: Store) -> Iterator[Picture]:
             except ValidationError:
                 continue
             for title in request.titles:
-                for column, model in enumerate(request.models):
-                    image = there.get(image_key(run_id, 0, title, model))
+                for (column, model), form in product(enumerate(request.models), request.formats):
+                    key = key_of(request, run_id, 0, title, model, form=form)
+                    image = there.get(key)
                     error, message = failures.get((item["row"], column), ("", ""))
                     yield Picture(
                         row=item["row"],
                         column=column,
                         title=title,
                         model=model,
-                        stem=file_stem(item["row"], rows, title, model),
+                        stem=file_stem(item["row"], rows, title, model)
+                        + (f"-{form}" if form != request.formats[0] else ""),
                         image=image,
                         state="succeeded" if image else "failed" if error else "pending",
                         error="" if image else error,
@@ -189,6 +198,7 @@ def _of_campaign(status: RunStatus, store: Store) -> Iterator[Picture]:
                         run_id=run_id,
                         place=(0, column),
                         request=request,
+                        form=form,
                     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Executions
+from thumbnails.brands.kits import brands_in
 from thumbnails.catalog import MODELS, Provider, Quality, notices
 from thumbnails.errors import InvalidBatch, Problem
 from thumbnails.requests.checks import parse_request
@@ -58,7 +59,7 @@ def finalise(
         raise InvalidBatch("choose at least one cell", [Problem("cells", "choose at least one cell")])
     task = drafts.request.task
     asked = {**drafts.request.model_dump(), "quality": quality, "variants": 1, "only": sorted(set(cells))}
-    request = parse_request(task, asked, cap, real)
+    request = parse_request(task, asked, cap, real, brands_in(store))
     if same := _same(drafts.request, request):
         raise InvalidBatch(same[0].message, same)
     run_id = finals_name(drafts.run_id, quality, request.places)

@@ -5,13 +5,14 @@ import time
 from dataclasses import dataclass
 
 from thumbnails.aws.s3 import Listed, Store
-from thumbnails.catalog import MODELS
+from thumbnails.catalog import DEFAULT_FORMAT, FORMATS, MODELS, OUTPUTS
 from thumbnails.keys import GALLERY, gallery_key, run_prefix
 from thumbnails.runs.naming import RUN_ID, is_run_id
 
 _IMAGE = re.compile(
     rf"runs/(?P<run_id>{RUN_ID.strip('^$')})/(?P<row>\d+)-(?P<slug>[a-z0-9-]+)/"
-    rf"(?P<model>{'|'.join(map(re.escape, MODELS))})(\.v\d)?\.jpg"
+    rf"(?P<model>{'|'.join(map(re.escape, MODELS))})(\.v\d)?"
+    rf"(\.(?P<format>{'|'.join(FORMATS)}))?\.({'|'.join(OUTPUTS.values())})"
 )
 
 #: Where a page ended: when its last image was made, in seconds, and a name that the next page starts after.
@@ -28,6 +29,7 @@ class GalleryImage:
     run_id: str
     row: int
     model: str
+    format: str
 
     @property
     def mark(self) -> Mark:
@@ -38,7 +40,9 @@ class GalleryImage:
 def image_at(listed: Listed) -> GalleryImage | None:
     """What an object of the bucket is, None for any other than a finished image."""
     found = _IMAGE.fullmatch(listed.key)
-    return GalleryImage(listed, found["run_id"], int(found["row"]), found["model"]) if found else None
+    if found is None:
+        return None
+    return GalleryImage(listed, found["run_id"], int(found["row"]), found["model"], found["format"] or DEFAULT_FORMAT)
 
 
 def is_image_key(key: str) -> bool:

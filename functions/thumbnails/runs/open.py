@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from thumbnails.aws.s3 import Store
+from thumbnails.brands.kits import brands_in
 from thumbnails.catalog import Provider
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch, quoted
 from thumbnails.images.redraw import resolve_redraw
@@ -75,7 +76,7 @@ def _open_run(
         value = dict(value)
         run_id = value.pop("resume")
         value, begins = _resumed(task, run_id, value, store, cap)
-    request = resolve_redraw(store, parse_request(task, value, cap, real))
+    request = resolve_redraw(store, parse_request(task, value, cap, real, brands_in(store)))
     stored = store.get(request_key(run_id)) if run_id == execution else None
     if stored and _as_stored(task, json.loads(stored.body)) != request:
         # Step Functions has forgotten it, or it would have refused the name.
@@ -152,7 +153,7 @@ def _resumed(task: Task, run_id: object, given: dict[str, Any], store: Store, ca
     if given and store.metadata(request_key(run_id)) is None:
         return given, True
     stored = store.read_request(request_key(run_id))
-    if given and parse_request(task, given, cap) != _as_stored(task, stored):
+    if given and parse_request(task, given, cap, brands=brands_in(store)) != _as_stored(task, stored):
         raise InvalidBatch(f"run {run_id!r} was started with another request; resume it without a request of your own")
     return stored, False
 

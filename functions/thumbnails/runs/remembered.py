@@ -12,7 +12,7 @@ from typing import Any
 from thumbnails.aws.s3 import Listed, Store
 from thumbnails.aws.step_functions import Execution, RowCounts, Status
 from thumbnails.errors import AllImagesFailed, CampaignCutShort
-from thumbnails.keys import CAMPAIGNS, campaign_prefix, run_prefix
+from thumbnails.keys import CAMPAIGNS, IMAGE_ENDINGS, campaign_prefix, run_prefix
 from thumbnails.requests.models import CAMPAIGN, Task
 from thumbnails.runs.collect import raise_if_all_failed
 from thumbnails.runs.naming import is_run_id
@@ -62,7 +62,9 @@ def _of_run(run_id: str, store: Store) -> Execution | None:
     ended = request is not None and manifest is not None and manifest.modified >= request.modified
     result = _read(store, manifest) if ended else None
     status, error, cause = _end(result)
-    written = [item.modified for name, item in there.items() if item in (asked, manifest) or name.endswith(".jpg")]
+    written = [
+        item.modified for name, item in there.items() if item in (asked, manifest) or name.endswith(IMAGE_ENDINGS)
+    ]
     return Execution(
         name=stored.metadata.get("execution", run_id),
         task=task,

@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Execution, Executions, RowCounts
 from thumbnails.errors import AllImagesFailed, CampaignCutShort, DailyBudgetExceeded, InvalidBatch
-from thumbnails.keys import campaign_prefix, image_key, manifest_key, request_key, run_prefix
+from thumbnails.keys import IMAGE_ENDINGS, campaign_prefix, manifest_key, request_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.events import request_in
-from thumbnails.requests.models import CAMPAIGN, Place, Request, Task, stored_request, variants_of
+from thumbnails.requests.models import CAMPAIGN, Place, Request, Task, key_of, stored_request, variants_of
+from thumbnails.runs.collect import made_image
 from thumbnails.runs.failures import failure_of
 from thumbnails.runs.naming import is_run_id, may_resume, resumed_by
 from thumbnails.runs.remembered import remembered, remembered_rows
@@ -44,7 +45,8 @@ class CellStatus:
     """One cell: ``key`` is its image's, whether that is there yet or not; ``waits`` is between two tries.
 
     ``usd`` is what the run paid for it in US dollars, None where that is not known yet or not any more. ``variants``
-    are the keys of its other pictures that are there.
+    are the keys of its other pictures that are there, ``formats`` those of its first one in the request's other
+    formats.
     """
 
     row: int
@@ -58,6 +60,7 @@ class CellStatus:
     waits: bool = False
     usd: float | None = None
     variants: tuple[str, ...] = ()
+    formats: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def get_status(run_id: str, executions: Executions, store: Store, cap: int) -> R
     request = _request(execution.task, run_id, execution, store, cap)
     if request is None:
         return RunStatus(run_id, execution)
-    images = {item.key for item in store.listed(run_prefix(run_id)) if item.key.endswith(".jpg")}
+    images = {item.key for item in store.listed(run_prefix(run_id)) if item.key.endswith(IMAGE_ENDINGS)}
     cells = _cells(run_id, request, execution, executions, store, images)
     return RunStatus(run_id, execution, request, cells, images=images)
 
@@ -136,7 +139,7 @@ def refresh(status: RunStatus, executions: Executions, store: Store, cap: int) -
     for cell in status.cells:
         if _made(seen.get((cell.row, cell.column))):
             images |= {
-                image_key(status.run_id, cell.row, cell.title, cell.model, number)
+                key_of(status.request, status.run_id, cell.row, cell.title, cell.model, number)
                 for number in range(variants_of(status.request, cell.model))
             }
     cells = cells_of(status.run_id, status.request, execution, seen, images)
@@ -162,12 +165,9 @@ def get_result(status: RunStatus, store: Store) -> dict[str, Any] | None:
         return result
     there = [cell for cell in status.cells if cell.state == "succeeded"]
     images = {
-        (cell.row, cell.column): {
-            "model": cell.model,
-            "key": cell.key,
-            "image_url": store.url(cell.key),
-            "variants": [store.url(key) for key in (cell.key, *cell.variants)] if status.request.variants > 1 else [],
-        }
+        (cell.row, cell.column): made_image(
+            (cell.row, cell.column), (cell.key, *cell.variants), status.run_id, status.request, store.url
+        )
         for cell in there
     }
     return {**result, **status.request.result(images)}
@@ -344,12 +344,26 @@ def cells_of(
     found = []
     for row, column in request.places:
         title, model = request.titles[row], request.models[column]
-        first, *others = [image_key(run_id, row, title, model, number) for number in range(variants_of(request, model))]
+        first, *others = [
+            key_of(request, run_id, row, title, model, number) for number in range(variants_of(request, model))
+        ]
         now = _state(seen.get((row, column)), first in images, execution)
-        variants = tuple(key for key in others if key in images)
+        # The first format's image is stored last: where it is, the others are.
+        others_of = request.formats[1:] if now.state == "succeeded" else []
         found.append(
             CellStatus(
-                row, column, title, model, first, now.state, now.error, now.message, now.waits, now.usd, variants
+                row=row,
+                column=column,
+                title=title,
+                model=model,
+                key=first,
+                state=now.state,
+                error=now.error,
+                message=now.message,
+                waits=now.waits,
+                usd=now.usd,
+                variants=tuple(key for key in others if key in images),
+                formats={form: key_of(request, run_id, row, title, model, form=form) for form in others_of},
             )
         )
     return found

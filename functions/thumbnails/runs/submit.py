@@ -9,6 +9,8 @@ from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Executions, fits_an_execution
 from thumbnails.blog.page import PageUnreadable, url_problem
 from thumbnails.blog.text import Page
+from thumbnails.brands.kit import Brands
+from thumbnails.brands.kits import brands_in
 from thumbnails.catalog import Provider, notices
 from thumbnails.errors import InvalidBatch, Problem, ThumbnailError
 from thumbnails.images.redraw import resolve_redraw
@@ -128,18 +130,20 @@ def check(
         cap: the most images that one run may make.
         read_page: reads the page at ``blog_url``.
         real: the providers that are called themselves.
-        store: the bucket, which knows what pictures took so far; None for an estimate by the catalogue.
+        store: the bucket, which has the brand kits and knows what pictures took so far; None for an estimate by the
+            catalogue.
 
     Raises:
         InvalidBatch: with every problem; also where there is no title, because the page could not be read.
     """
+    brands = brands_in(store) if store else None
     if not isinstance(value, dict) or value.get("blog_url") is None:
-        request = parse_request(task, value, cap, real)
+        request = parse_request(task, value, cap, real, brands)
         return Checked(request, _estimate(request, store), notices(request.models))
     shape = SHAPES[task]
     given = {name: item for name, item in value.items() if name != "blog_url"}
     # The page is read only for a request that is right in everything else.
-    url = _checked_url(task, value["blog_url"], given, cap, real)
+    url = _checked_url(task, value["blog_url"], given, cap, real, brands)
     try:
         page = read_page(url)
         warnings = [] if page.text or given.get("context") else ["blog_url: the page holds no text"]
@@ -154,7 +158,7 @@ def check(
         from_page = True
     if page.text and not given.get("context"):
         given["context"], from_page = page.text, True
-    request = parse_request(task, given, cap, real)
+    request = parse_request(task, given, cap, real, brands)
     return Checked(request, _estimate(request, store), [*warnings, *notices(request.models)], from_page)
 
 
@@ -236,7 +240,9 @@ def _keep(run_id: str, claim: dict[str, Any], store: Store) -> dict[str, Any]:
     return _claim(run_id, store) or claim
 
 
-def _checked_url(task: Task, url: object, rest: object, cap: int, real: Collection[Provider]) -> str:
+def _checked_url(
+    task: Task, url: object, rest: object, cap: int, real: Collection[Provider], brands: Brands | None
+) -> str:
     """The URL of the page.
 
     Raises:
@@ -245,7 +251,7 @@ def _checked_url(task: Task, url: object, rest: object, cap: int, real: Collecti
     problem = url_problem(url.strip()) if isinstance(url, str) else "blog_url must be a string"
     problems = [Problem("blog_url", problem)] if problem else []
     try:
-        parse_request(task, rest, cap, real, titles_follow=True)
+        parse_request(task, rest, cap, real, brands, titles_follow=True)
     except InvalidBatch as refusal:
         problems += refusal.problems
     if problems:

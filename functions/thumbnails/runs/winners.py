@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from thumbnails.aws.bus import Bus
 from thumbnails.aws.s3 import Store
+from thumbnails.catalog import DEFAULT_FORMAT, DEFAULT_OUTPUT, FORMATS, OUTPUTS, Output
 from thumbnails.errors import Problem, ThumbnailError
-from thumbnails.images.overlay.templates import HEIGHT, WIDTH
 from thumbnails.keys import S3Object, slug
 from thumbnails.runs.status import CellStatus, RunStatus
 
@@ -74,6 +74,8 @@ class Winner:
     cell: CellStatus
     star: Star
     copy_key: str
+    format: str = DEFAULT_FORMAT
+    output: Output = DEFAULT_OUTPUT
 
     @property
     def file_name(self) -> str:
@@ -87,7 +89,9 @@ class Winner:
             base_url: where its file will be; empty for beside the page.
         """
         url, alt = html.escape(base_url + self.file_name), html.escape(self.star.alt)
-        og = {"image": url, "image:type": "image/jpeg", "image:width": WIDTH, "image:height": HEIGHT, "image:alt": alt}
+        canvas, kind = FORMATS[self.format], f"image/{self.output}"
+        size = {"image:width": canvas.width, "image:height": canvas.height}
+        og = {"image": url, "image:type": kind, **size, "image:alt": alt}
         twitter = {"card": "summary_large_image", "image": url, "image:alt": alt}
         return [
             *(f'<meta property="og:{name}" content="{value}">' for name, value in og.items()),
@@ -160,8 +164,10 @@ def get_winners(status: RunStatus, store: Store) -> list[Winner]:
     stored = store.get(_folder(status.run_id) + "choice.json")
     stars = Choice.model_validate_json(stored.body).stars if stored else {}
     cells = {(cell.row, cell.model): cell for cell in status.cells if cell.state == "succeeded"}
+    asked = status.request
+    kind = (asked.formats[0], asked.output) if asked else (DEFAULT_FORMAT, DEFAULT_OUTPUT)
     return [
-        Winner(cell, star, f"{_folder(status.run_id)}{row}-{slug(cell.title)}.jpg")
+        Winner(cell, star, f"{_folder(status.run_id)}{row}-{slug(cell.title)}.{OUTPUTS[kind[1]]}", *kind)
         for row, star in stars.items()
         if (cell := cells.get((row, star.model)))
     ]

@@ -11,14 +11,16 @@ from typing import Any
 from thumbnails.catalog import MODELS
 from thumbnails.errors import InvalidBatch, Problem, quoted
 from thumbnails.requests.checks import CAPPED, NO_MODEL, NO_TITLE, parse_request, refusal, with_every_problem
-from thumbnails.requests.models import MOST_PLACES, SHAPES, Request, Task
+from thumbnails.requests.models import MOST_PLACES, POSITIONS, SHAPES, Request, Task
 from thumbnails.strict_json import NotJson, read_json
 from thumbnails.tables.encoding import text_encoding
-from thumbnails.tables.rows import COLUMNS, ENDINGS, Row, read_rows
+from thumbnails.tables.rows import COLUMNS, ENDINGS, ONE_A_LINE, Row, read_rows
 
 NO_MODEL_FOR_ROW = "no model is named, neither here nor for all rows"
 #: How many bad rows a refusal names.
 NAMED_ROWS = 5
+#: Of a batch, in the order of its positional form.
+_NAMES = (SHAPES["generateBatch"].first, *POSITIONS)
 
 
 def checked_rows(rows: Iterable[Row], check: Callable[[dict[str, Any]], Request]) -> Iterator[tuple[Row, Request]]:
@@ -47,13 +49,14 @@ def checked_rows(rows: Iterable[Row], check: Callable[[dict[str, Any]], Request]
         raise InvalidBatch(f"{bad} of {count} rows are refused: {'; '.join(named)}{more}")
 
 
-def request_in_file(name: str, raw: bytes, task: Task) -> object:
+def request_in_file(name: str, raw: bytes, task: Task, *, loose: bool = False) -> object:
     """The request that a file holds: as JSON, or as a file of titles whose rows ask for the same but for their titles.
 
     Args:
         name: the file's; one that does not end as a file of titles does is JSON.
         raw: its bytes.
         task: what the request is for.
+        loose: for a person who looks at the titles before anything is made; as ``read_rows`` has it.
 
     Raises:
         InvalidBatch: it is neither, or a row is refused, or rows ask for different things.
@@ -71,11 +74,38 @@ def request_in_file(name: str, raw: bytes, task: Task) -> object:
             if "Extra data" not in str(error):
                 raise
         else:
-            if not (isinstance(value, list) and value and all(isinstance(item, dict) for item in value)):
+            items = value if isinstance(value, list) else [value] if ending in ONE_A_LINE else []
+            if not items or not all(isinstance(item, dict) and not item.keys() & {"prompts"} for item in items):
                 return value
         name = "lines.json"
-    with closing(read_rows(name, io.BytesIO(raw))) as rows:
+    with closing(read_rows(name, io.BytesIO(raw), loose=loose)) as rows:
         return _as_one(rows, task)
+
+
+def draft_in_file(name: str, raw: bytes) -> dict[str, Any]:
+    """What a file says of a batch, for a person who looks at it before anything is made.
+
+    Args:
+        name: the file's; one that ends as no file of titles does is a list of titles, one a line.
+        raw: its bytes.
+
+    Returns:
+        What the file says alone, by the fields of a batch.
+
+    Raises:
+        InvalidBatch: it is no file of titles and no request, or something in it is refused.
+        NotJson: it is JSON that breaks its rules.
+    """
+    named = name if PurePosixPath(name).suffix.lower() in ENDINGS else "list.txt"
+    value = request_in_file(named, raw, "generateBatch", loose=True)
+    if isinstance(value, list) and len(value) <= len(_NAMES):
+        value = dict(zip(_NAMES, value, strict=False))
+    if not isinstance(value, dict):
+        parse_request("generateBatch", value, MOST_PLACES)
+        return {}
+    said = {name: item for name, item in value.items() if item is not None}
+    request = parse_request("generateBatch", {"models": list(MODELS)[:1], **said}, MOST_PLACES)
+    return {name: getattr(request, name) for name in said}
 
 
 def _starts_as_json(raw: bytes) -> bool:

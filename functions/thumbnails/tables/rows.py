@@ -17,7 +17,8 @@ from thumbnails.tables.encoding import SAVE_AS_CSV, SAVE_AS_UTF8, text_encoding
 NOT_OF_ROWS = ("variants", "only")
 COLUMNS = tuple(name for name in Thumbnails.model_fields if name not in NOT_OF_ROWS)
 #: How files of rows are called; which kind one is, its first character says.
-ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson")
+ONE_A_LINE = (".jsonl", ".ndjson")
+ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".json", *ONE_A_LINE)
 #: Other names of a column.
 _NAMES = {
     **dict.fromkeys(
@@ -58,12 +59,14 @@ class Row(NamedTuple):
     problems: list[Problem]
 
 
-def read_rows(name: str, file: IO[bytes]) -> Generator[Row, None, None]:
+def read_rows(name: str, file: IO[bytes], *, loose: bool = False) -> Generator[Row, None, None]:
     """Every row that is not blank.
 
     Args:
         name: the file's.
         file: its bytes. Unicode in any of its encodings, or a code page that is certain.
+        loose: for a person who looks at the titles before anything is made. Columns that no request has are left out,
+            and a file without a header is a list of titles: a table's first column, each line of any other.
 
     Raises:
         InvalidBatch: it is neither a table nor JSON, its header is none, or its encoding cannot be told.
@@ -73,7 +76,8 @@ def read_rows(name: str, file: IO[bytes]) -> Generator[Row, None, None]:
     text = io.TextIOWrapper(file, encoding=text_encoding(file), newline="")
     place = "its beginning"
     try:
-        for row in _json_rows(text) if _is_json(text) else _table_rows(text):
+        lines = loose and name.lower().endswith(".txt")
+        for row in _json_rows(text) if _is_json(text) else _table_rows(text, loose=loose, lines=lines):
             place = row.place
             yield row
     except UnicodeError as error:
@@ -91,26 +95,34 @@ def _is_json(text: IO[str]) -> bool:
     return start.startswith(("[", "{"))
 
 
-def _table_rows(text: IO[str]) -> Iterator[Row]:
-    lines = iter(text)
+def _table_rows(text: IO[str], *, loose: bool, lines: bool) -> Iterator[Row]:
     before, first, delimiter = 0, "", ""
-    for first in lines:
+    rest = iter(text)
+    for first in rest:
         if not before and not delimiter and (named := _SEPARATOR.fullmatch(first.strip("\ufeff\r\n"))):
             delimiter = named[1]  # It is no row to a spreadsheet.
             continue
         if first.strip(_BLANK + ",;|"):
             break
         before += 1
-    reader = csv.reader(
-        chain([first], lines), delimiter=delimiter or _delimiter(first), skipinitialspace=True, strict=True
-    )
+    delimiter = delimiter or _delimiter(first)
+    is_list = loose and not any(_field(name) in COLUMNS for name in next(_cells([first], delimiter), []))
+    if is_list and lines:
+        for number, line in enumerate(chain([first], rest), before + 1):
+            if title := line.strip(_BLANK):
+                yield Row(f"line {number}", {"title": title}, {}, _misread({"title": title}))
+        return
+    reader = _cells(chain([first], rest), delimiter, strict=True)
     number = before
     try:
-        header = [name.strip(_BLANK) for name in next(reader, [])]
-        fields = _fields(header)
-        number = before + 1
-        for number, cells in enumerate(reader, before + 2):
-            given = [cell.strip(_BLANK) for cell in cells]
+        names = ["title"] if is_list else [name.strip(_BLANK) for name in next(reader, [])]
+        left_out = {place for place, name in enumerate(names) if loose and name and _field(name) not in COLUMNS}
+        header = ["" if place in left_out else name for place, name in enumerate(names)]
+        fields = _fields(header, next(iter(names), ""))
+        number = before + (not is_list)
+        for number, cells in enumerate(reader, before + 2 - is_list):
+            mine = cells[:1] if is_list else cells
+            given = ["" if place in left_out else cell.strip(_BLANK) for place, cell in enumerate(mine)]
             if any(given):
                 yield _table_row(f"row {number}", header, fields, given)
     except csv.Error as error:
@@ -118,11 +130,15 @@ def _table_rows(text: IO[str]) -> Iterator[Row]:
         raise InvalidBatch(f"row {number + 1} is not CSV: {reason}") from None
 
 
+def _cells(lines: Iterable[str], delimiter: str, *, strict: bool = False) -> Iterator[list[str]]:
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=strict)
+
+
 def _delimiter(line: str) -> str:
     """The delimiter that finds the most columns in a header; a header of one column has none, and a title any sign."""
 
     def known(delimiter: str) -> tuple[int, int]:
-        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+        cells = next(_cells([line], delimiter), [])
         return sum(_field(cell) in COLUMNS for cell in cells), len(cells)
 
     best = max(_DELIMITERS, key=known)
@@ -135,11 +151,11 @@ def _field(name: str) -> str:
     return _NAMES.get(plain, plain)
 
 
-def _fields(header: list[str]) -> list[str]:
-    """The fields of a table's columns, empty for one without a name."""
+def _fields(header: list[str], first: str) -> list[str]:
+    """The fields of a table's columns, empty for one without a name; ``first`` is the first name of all."""
     fields = [_field(name) for name in header]
     if "title" not in fields:
-        named = f", and {quoted(header[0])} is none" if any(header) else ""
+        named = f", and {quoted(first)} is none" if first or any(header) else ""
         raise InvalidBatch(f"the file needs a header, its first row, with the column 'title'{named}")
     for place, (name, field) in enumerate(zip(header, fields, strict=True)):
         if name and field not in COLUMNS:
@@ -147,8 +163,8 @@ def _fields(header: list[str]) -> list[str]:
                 f"unknown column {quoted(name)} in the header; remove it, or choose from: {', '.join(COLUMNS)}"
             )
         if name and field in fields[:place]:
-            first = header[fields.index(field)]
-            twice = "is in the header twice" if first == name else f"and {quoted(first)} are the same column"
+            other = header[fields.index(field)]
+            twice = "is in the header twice" if other == name else f"and {quoted(other)} are the same column"
             raise InvalidBatch(f"the column {quoted(name)} {twice}; keep one of them")
     return fields
 
@@ -234,7 +250,9 @@ def _json_rows(text: IO[str]) -> Iterator[Row]:
         for number, row in enumerate(_items(ijson.basic_parse(_Bytes(text), use_float=True, multiple_values=True)), 1):
             yield _json_row(f"row {number}", row)
     except (ijson.JSONError, NotJson) as error:
-        reason = " ".join(str(error).split())[:200]
+        # It shows what of the file is wrong.
+        said = "".join(one if one.isprintable() else " " for one in str(error))
+        reason = " ".join(said.split())[:200]
         raise InvalidBatch(f"the file is not JSON after row {number}: {reason}") from None
 
 

@@ -1,54 +1,161 @@
-"""A picture and a title → a finished thumbnail."""
+"""A picture and a title → finished thumbnails, one for each format."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from io import BytesIO
 from math import ceil
-from typing import cast
+from typing import Literal
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from thumbnails.images.overlay import colours
 from thumbnails.images.overlay import picture as pictures
-from thumbnails.images.overlay.coverage import COLOURED
-from thumbnails.images.overlay.layout import Layout, measure
-from thumbnails.images.overlay.templates import HEIGHT, TEMPLATES, WIDTH, Box, Typography
-from thumbnails.images.overlay.typefaces import colours, render
-
-# WCAG 2.2 asks for 4.5 : 1 (SC 1.4.3); the rest is room for what the JPEG does to the darkened picture.
-CONTRAST = 4.8
+from thumbnails.images.overlay.colours import RGB, extremes
+from thumbnails.images.overlay.coverage import COLOURED, Emoji
+from thumbnails.images.overlay.layout import BAR_WIDTH, Layout, Line, bar_end, measure
+from thumbnails.images.overlay.templates import (
+    DEFAULT_FORMAT,
+    DEFAULT_OUTPUT,
+    FORMATS,
+    Box,
+    Output,
+    Template,
+    Typography,
+)
+from thumbnails.images.overlay.typefaces import colours as emoji_colours
+from thumbnails.images.overlay.typefaces import render
 
 # A warning is kept with its image, where S3 takes 2 kB: so many letters are named, each with so many of its marks.
 NAMED, LETTER = 5, 4
 
 
+Corner = Literal["upper-left", "upper-right", "lower-left", "lower-right"]
+
+
+@dataclass(frozen=True)
+class Logo:
+    """A brand's logo, and where it stands.
+
+    Attributes:
+        png: the picture.
+        height: as a share of the canvas's shorter side.
+        corner: where it stands, unless the title stands there.
+        margin: from the canvas's edges, as a share of its shorter side.
+    """
+
+    png: bytes
+    height: float
+    corner: Corner
+    margin: float
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is set over a picture, and how.
+
+    Attributes:
+        title: the title.
+        template: a template, or its name in the catalogue.
+        font: the catalogue's name of the font.
+        kicker: a few words above the title.
+        author: a line below it.
+        typography: whether straight quotes and apostrophes become those of the title's language.
+        emoji: how emoji are drawn.
+        logo: the brand's; None where there is none.
+    """
+
+    title: str
+    template: str | Template
+    font: str
+    kicker: str = ""
+    author: str = ""
+    typography: Typography = "as-is"
+    emoji: Emoji = "colour"
+    logo: Logo | None = None
+
+    def on(self, format: str) -> Layout:
+        """The words laid out on the canvas of a format.
+
+        Raises:
+            KeyError: the catalogue has no such template or format.
+        """
+        return measure(
+            self.title, self.template, self.font, format, self.kicker, self.author, self.typography, self.emoji
+        )
+
+
 @dataclass(frozen=True)
 class Finished:
-    """A finished thumbnail: the JPEG file, and what the person who gave the title should know about it."""
+    """A finished thumbnail: the file, and what the person who gave the title should know about it."""
 
-    jpeg: bytes
+    file: bytes
     warnings: tuple[str, ...]
 
 
-def draw_overlay(picture: bytes, title: str, template: str, font: str, typography: Typography = "as-is") -> Finished:
-    """Cut ``picture`` to 1200 × 630, set ``title`` over it in white and encode it as a JPEG.
+def draw_formats(
+    picture: bytes, words: Words, formats: Sequence[str] = (DEFAULT_FORMAT,), output: Output = DEFAULT_OUTPUT
+) -> list[Finished]:
+    """Set words over a picture, anew for each format.
 
-    ``template`` and ``font`` are names of the catalogue (KeyError for others). Warnings name what could not be shown
-    as asked. Raises UnusablePicture for bytes that are no picture, cut short or too large to open.
+    Args:
+        picture: the provider's picture.
+        words: what is set over it.
+        formats: names of the catalogue.
+        output: the kind of file.
+
+    Returns:
+        One thumbnail for each format. Warnings name what could not be shown as asked.
+
+    Raises:
+        UnusablePicture: the bytes are no picture, cut short or too large to open.
+        KeyError: a name is not in the catalogue.
     """
-    layout = measure(title, template, font, typography)
-    canvas = pictures.open_picture(picture)
-    darken(canvas, layout)
-    sharp = _chroma_would_bleed(canvas, layout)
-    draw_title(canvas, layout)
-    return Finished(pictures.encode(canvas, sharp), _warnings(layout))
+    layouts = [words.on(name) for name in formats]
+    opened = pictures.open_picture(picture, [(layout.place.width, layout.place.height) for layout in layouts])
+    finished = []
+    for layout in layouts:
+        canvas = canvas_of(opened, layout)
+        tones = darken(canvas, layout)
+        sharp = tones.bleeds or _chroma_would_bleed(canvas, layout)
+        draw_title(canvas, layout, tones)
+        if words.logo:
+            draw_logo(canvas, layout, words.logo)
+        finished.append(Finished(pictures.encode(canvas, sharp, output), _warnings(layout)))
+    return finished
 
 
-def prepare_title(title: str, template: str, font: str, typography: Typography = "as-is") -> None:
-    """Do ahead, and keep, all that ``draw_overlay`` does for a title whatever its picture."""
-    layout = measure(title, template, font, typography)
-    if layout.lines:
-        _title_mask(layout)
-        if not TEMPLATES[template].panel:
-            _shadow_and_glow(layout)
+def draw_overlay(picture: bytes, title: str, template: str | Template, font: str) -> Finished:
+    """``draw_formats`` of a title alone, in the format and the kind of file of a request that names none."""
+    return draw_formats(picture, Words(title, template, font))[0]
+
+
+def prepare_title(words: Words, formats: Sequence[str] = (DEFAULT_FORMAT,)) -> None:
+    """Do ahead, and keep, all that ``draw_formats`` does for words whatever their picture."""
+    for layout in [words.on(name) for name in formats]:
+        if layout.lines:
+            _mask(layout.lines)
+            _emoji(layout.lines)
+            if layout.place.template.backdrop == "glow":
+                _shadow_and_glow(layout)
+
+
+def canvas_of(opened: pictures.Picture, layout: Layout) -> Image.Image:
+    """The picture on the layout's canvas, in the part of it that the template gives it."""
+    where = layout.place
+    left, top, right, bottom = where.picture
+    opaque = where.template.opacity >= 0.7 and layout.panel and (left, top, right, bottom) == where.picture
+    hidden = layout.panel if opaque and _is_whole(where.picture, where.width, where.height) else None
+    part = opened.fitted((right - left, bottom - top), hidden)
+    if part.size == (where.width, where.height):
+        return part
+    canvas = Image.new("RGB", (where.width, where.height))
+    canvas.paste(part, (left, top))
+    return canvas
+
+
+def _is_whole(box: Box, width: int, height: int) -> bool:
+    return box == (0, 0, width, height)
 
 
 def _warnings(layout: Layout) -> tuple[str, ...]:
@@ -64,111 +171,221 @@ def _warnings(layout: Layout) -> tuple[str, ...]:
     if layout.notes.entities:
         warnings.append(f"HTML entities are drawn as what they mean: {' '.join(layout.notes.entities[:NAMED])}")
     if layout.shortened:
-        warnings.append(f"the title is too long for {layout.template} even at the least size; it ends in an ellipsis")
+        name = layout.place.template.name
+        warnings.append(f"the title is too long for {name} even at the least size; it ends in an ellipsis")
     return tuple(warnings)
 
 
-def _linear(value: float) -> float:
-    """sRGB 0–1 → linear light 0–1 (IEC 61966-2-1, as WCAG 2.2 takes it up under "relative luminance")."""
-    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+@dataclass(frozen=True)
+class Tones:
+    """The colours of one thumbnail, as the template and the picture decide them.
+
+    ``bleeds`` says that there are coloured letters or edges, which colour at a quarter of its resolution would smear.
+    """
+
+    ground: RGB
+    text: RGB
+    accent: RGB
+    bleeds: bool
 
 
-def _encoded(light: float) -> float:
-    """Linear light 0–1 → sRGB 0–1."""
-    return light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
+def _tones(canvas: Image.Image, layout: Layout) -> Tones:
+    where = layout.place
+    template = where.template
+    deep = vivid = (0, 0, 0)
+    marked = template.mark != "none" or layout.kicker is not None
+    if template.colour in ("deep", "vivid") or (marked and template.accent in ("deep", "vivid")):
+        deep, vivid = colours.tones(canvas.crop(where.picture))
+    taken = {"deep": deep, "vivid": vivid}
+    ground = taken[template.colour] if template.colour in taken else colours.parse(template.colour)
+    if template.colour in taken and template.opacity < 1:
+        # The darker it is, the less of it hides the picture.
+        ground = colours.mixed(ground, (0, 0, 0), 0.65)
+    text = colours.parse(template.text)
+    accent = taken[template.accent] if template.accent in taken else colours.parse(template.accent)
+    # The kicker is small text: it is read, not only seen.
+    return Tones(ground, text, colours.readable(accent, ground), marked)
 
 
-# The luminance behind white text that gives CONTRAST: (1 + 0.05) / (L + 0.05).
-_DARK_ENOUGH = 1.05 / CONTRAST - 0.05
-_ENOUGH_ON_WHITE = 1 - _encoded(_DARK_ENOUGH)
-_TO_LINEAR = [min(255, ceil(255 * _linear(value / 255))) for value in range(256)] * 3
-_LUMINANCE = (0.2126, 0.7152, 0.0722, 0.0)
-
-
-def _brightest(picture: Image.Image) -> float:
-    """The relative luminance (WCAG 2.2) of the brightest pixel, 0–1, rounded up."""
-    return min(1.0, (_extremes(picture.point(_TO_LINEAR).convert("L", _LUMINANCE))[0][1] + 1) / 255)
-
-
-def _extremes(picture: Image.Image) -> list[tuple[int, int]]:
-    """The least and the greatest value of each band."""
-    found = cast(list[tuple[int, int]] | tuple[int, int], picture.getextrema())
-    return [cast(tuple[int, int], found)] if len(picture.getbands()) == 1 else list(cast(list[tuple[int, int]], found))
-
-
-def _needed_darkness(picture: Image.Image) -> float:
-    """How opaque black must be over ``picture`` for white text to reach CONTRAST on every pixel, 0–1."""
-    light = _brightest(picture)
-    return 0.0 if light <= _DARK_ENOUGH else 1 - _encoded(_DARK_ENOUGH) / _encoded(light)
-
-
-def _grown(box: Box, by: int) -> Box:
+def _grown(box: Box, by: int, layout: Layout) -> Box:
     left, top, right, bottom = box
-    return max(0, left - by), max(0, top - by), min(WIDTH, right + by), min(HEIGHT, bottom + by)
+    where = layout.place
+    return max(0, left - by), max(0, top - by), min(where.width, right + by), min(where.height, bottom + by)
 
 
-def _around(boxes: list[Box]) -> Box:
+def _around(boxes: Sequence[Box]) -> Box:
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 
-def darken(canvas: Image.Image, layout: Layout) -> None:
-    """Put the template's panel, or its shadow and glow, on the canvas: as dark as the title needs on this picture."""
-    template = TEMPLATES[layout.template]
-    if template.panel:
-        behind = canvas.crop(template.panel)
-        opacity = template.panel_opacity
-        if opacity < _ENOUGH_ON_WHITE:
-            opacity = max(opacity, _needed_darkness(behind))
-        canvas.paste(behind.point([int(value * (1 - opacity) + 0.5) for value in range(256)] * 3), template.panel)
+def darken(canvas: Image.Image, layout: Layout) -> Tones:
+    """Put what the text stands on upon the canvas: as dense as the text needs on this picture.
+
+    Returns:
+        The colours that the rest is drawn in.
+    """
+    template = layout.place.template
+    tones = _tones(canvas, layout)
+    if layout.panel:
+        _panel(canvas, layout, tones)
+    elif layout.lines and template.backdrop == "scrim":
+        _scrim(canvas, layout, tones)
     elif layout.lines:
-        _glow(canvas, layout)
+        _glow(canvas, layout, tones)
+    if layout.kicker is None:
+        return tones
+    # Where something shines through, the kicker gives way and not the picture.
+    light_text = colours.luminance(tones.text) > colours.luminance(tones.ground)
+    behind = extremes(canvas.crop(_grown(layout.kicker.ink, _EDGE, layout)))
+    red, green, blue = (ends[int(light_text)] for ends in behind)
+    return replace(tones, accent=colours.readable(tones.accent, (red, green, blue)))
 
 
-def draw_title(canvas: Image.Image, layout: Layout) -> None:
-    """Set the title's runs on their baselines, in white, and emoji in their colours."""
-    if layout.lines:
-        box, mask = _title_mask(layout)
-        emoji = _emoji(layout)
-        canvas.paste("white", box, emoji[0] if emoji else mask)
-        if emoji:
-            canvas.paste(emoji[1], box, emoji[1])
+def _panel(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
+    where = layout.place
+    panel = layout.panel or where.area
+    opacity = where.template.opacity
+    behind = canvas.crop(panel)
+    if opacity < 1:
+        opacity = max(opacity, colours.needed_opacity(behind, tones.ground, tones.text), _needed(canvas, layout, tones))
+    blend = [int(value * (1 - opacity) + one * opacity + 0.5) for one in tones.ground for value in range(256)]
+    canvas.paste(behind.point(blend), panel)
+    width = where.frame
+    if width:
+        for edge in (
+            (0, 0, where.width, width),
+            (0, where.height - width, where.width, where.height),
+            (0, 0, width, where.height),
+            (where.width - width, 0, where.width, where.height),
+        ):
+            canvas.paste(tones.ground, edge)
+    if where.template.mark == "bar":
+        canvas.paste(tones.accent, _bar(panel, layout))
+
+
+def _needed(canvas: Image.Image, layout: Layout, tones: Tones) -> float:
+    """How opaque the ground must be for every line to be read in the text's colour, 0–1."""
+    return max(
+        (
+            colours.needed_opacity(canvas.crop(_grown(line.ink, _EDGE, layout)), tones.ground, tones.text)
+            for line in layout.every_line
+        ),
+        default=0.0,
+    )
+
+
+def _bar(panel: Box, layout: Layout) -> Box:
+    """An upright bar along the side of the panel where lines begin: within a frame, beside the text."""
+    where = layout.place
+    end, wide = bar_end(where), round(BAR_WIDTH * where.unit)
+    top, bottom = panel[1], panel[3]
+    if where.frame:
+        text = _around([line.ink for line in layout.every_line]) if layout.lines else panel
+        top, bottom = text[1], text[3]
+    if layout.rtl:
+        return panel[2] - end, top, panel[2] - end + wide, bottom
+    return panel[0] + end - wide, top, panel[0] + end, bottom
+
+
+def draw_title(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
+    """Set the words on their baselines, emoji in their own colours, and the rule above them."""
+    if layout.rule:
+        canvas.paste(tones.accent, layout.rule)
+    notes = [(line, colour) for line, colour in ((layout.kicker, tones.accent), (layout.author, tones.text)) if line]
+    for lines, colour in [(layout.lines, tones.text), *(((line,), colour) for line, colour in notes)]:
+        if lines:
+            box, mask = _mask(lines)
+            emoji = _emoji(lines)
+            canvas.paste(colour, box, emoji[0] if emoji else mask)
+            if emoji:
+                canvas.paste(emoji[1], box, emoji[1])
 
 
 @lru_cache(maxsize=2)
-def _title_mask(layout: Layout) -> tuple[Box, Image.Image]:
-    box = _around([line.ink for line in layout.lines])
-    mask = Image.new("L", (box[2] - box[0], box[3] - box[1]))
-    for line in layout.lines:
-        for run in line.runs:
-            ink, (left, top) = render(run.text, run.font, run.direction, layout.size)
-            # Light adds up where two runs overlap, as it does inside one.
-            mask.paste(255, (run.x + left - box[0], line.baseline + top - box[1]), ink)
-    return box, mask
-
-
-@lru_cache(maxsize=2)
-def _emoji(layout: Layout) -> tuple[Image.Image, Image.Image] | None:
-    """The title's mask without its coloured emoji, and a picture (RGBA) of those in its size, where there are any."""
-    coloured = [(line, run) for line in layout.lines for run in line.runs if run.font == COLOURED]
+def _emoji(lines: tuple[Line, ...]) -> tuple[Image.Image, Image.Image] | None:
+    """The mask of lines without their coloured emoji, and an RGBA picture of those in its size, where there are any."""
+    coloured = [(line, run) for line in lines for run in line.runs if run.font == COLOURED]
     if not coloured:
         return None
-    box, mask = _title_mask(layout)
+    box, mask = _mask(lines)
     letters, picture = mask.copy(), Image.new("RGBA", mask.size)
     for line, run in coloured:
-        emoji, (left, top) = colours(run.text, run.direction, layout.size)
+        emoji, (left, top) = emoji_colours(run.text, run.direction, line.size)
         corner = run.x + left - box[0], line.baseline + top - box[1]
         letters.paste(0, (*corner, corner[0] + emoji.width, corner[1] + emoji.height))
         picture.alpha_composite(emoji, corner)
     return letters, picture
 
 
-# Standard deviations of the blurs, in pixels.
+@lru_cache(maxsize=16)
+def _mask(lines: tuple[Line, ...]) -> tuple[Box, Image.Image]:
+    box = _around([line.ink for line in lines])
+    mask = Image.new("L", (box[2] - box[0], box[3] - box[1]))
+    for line in lines:
+        for run in line.runs:
+            ink, (left, top) = render(run.text, run.font, run.direction, line.size)
+            # Light adds up where two runs overlap, as it does inside one.
+            mask.paste(255, (run.x + left - box[0], line.baseline + top - box[1]), ink)
+    return box, mask
+
+
+def draw_logo(canvas: Image.Image, layout: Layout, logo: Logo) -> None:
+    """Set the logo into its corner, or into the next one where it does not touch the text."""
+    picture = Image.open(BytesIO(logo.png), formats=("PNG",)).convert("RGBA")
+    where = layout.place
+    shorter = min(where.width, where.height)
+    # A wide one is kept from filling the canvas.
+    scale = min(logo.height * shorter / picture.height, 0.4 * where.width / picture.width)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    margin = max(round(logo.margin * shorter), 2 * where.frame)
+    covered = FORMATS[where.format]
+    top, bottom = max(margin, covered.covered_above), where.height - max(margin, covered.covered_below) - size[1]
+    left, right = margin, where.width - margin - size[0]
+    places = {
+        "upper-left": (left, top),
+        "upper-right": (right, top),
+        "lower-left": (left, bottom),
+        "lower-right": (right, bottom),
+    }
+    wanted = [logo.corner, "upper-right", "upper-left", "lower-right", "lower-left"]
+    words = [_grown(line.ink, margin // 2, layout) for line in layout.every_line]
+    free = [corner for corner in wanted if not any(_meet((*places[corner], *size), box) for box in words)]
+    canvas.paste(picture, places[(free or wanted)[0]], picture)
+
+
+def _meet(logo: Box, box: Box) -> bool:
+    left, top, width, height = logo
+    return left < box[2] and box[0] < left + width and top < box[3] and box[1] < top + height
+
+
+# How far above the text a scrim begins, as a share of the canvas's height, and its least strength.
+_SCRIM_RISE, _SCRIM_LEAST = 0.42, 0.6
+
+
+def _scrim(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
+    """A gradient from nothing above the text to its full strength behind it, and on to the canvas's lower edge."""
+    where = layout.place
+    text = _around([*(line.ink for line in layout.every_line), *([layout.rule] if layout.rule else [])])
+    rise = round(_SCRIM_RISE * where.height)
+    first, full = text[1] - rise, text[1] - round(0.02 * where.height)
+    strength = max(_SCRIM_LEAST, _needed(canvas, layout, tones))
+    # Rises and ends without a bend (smootherstep, Perlin 2002), so that no edge is seen.
+    steps = [min(1.0, max(0.0, (y - first) / (full - first))) for y in range(where.height)]
+    rows = bytes(ceil(255 * strength * s * s * s * (s * (6 * s - 15) + 10)) for s in steps)
+    mask = Image.frombytes("L", (1, where.height), rows).resize((where.width, where.height))
+    canvas.paste(tones.ground, (0, 0, where.width, where.height), mask)
+
+
+# Standard deviations of the blurs, in pixels of a 1200 × 630 canvas.
 _GLOW_BLUR = 46
 _SHADOW_BLUR = 9
-# Where the glow has faded to nothing.
-_FADE = round(2.6 * _GLOW_BLUR)
+# Where the glow has faded to nothing, in standard deviations.
+_FADE = 2.6
 _GLOW_LEAST = 0.25
+# From which strength on the whole canvas gets a part of it, and how much at most: a dark spot alone would look like a
+# smudge on a light picture.
+_STRONG, _DIMMED = 0.3, 0.8
 _SHADOW_DROP = 4
 _SHADOW_STRENGTH = 0.66
 # Blurring thins the shadow of a thin stroke; this makes up for it.
@@ -191,36 +408,42 @@ class _Dark:
     least: float
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _shadow_and_glow(layout: Layout) -> _Dark:
     """Both are blurred at a fraction of their size and enlarged: nothing in them is finer than the blur."""
-    margin = TEMPLATES[layout.template].glow
-    title_box, title = _title_mask(layout)
+    unit = layout.place.unit
+    blur, soft = _GLOW_BLUR * unit, _SHADOW_BLUR * unit
+    fade = round(_FADE * blur)
+    margin = [round(edge * unit) for edge in layout.place.template.glow]
+    title_box, title = _mask(layout.every_line)
     full = (title_box[0] - margin[0], title_box[1] - margin[1], title_box[2] + margin[2], title_box[3] + margin[3])
-    reach = _grown(full, _FADE)
+    reach = _grown(full, fade, layout)
     width, height = reach[2] - reach[0], reach[3] - reach[1]
 
     # The eighth has a margin of the fade all around, so that the blur sees what lies beyond the canvas.
-    eighth = Image.new("L", ((width + 2 * _FADE) // 8 + 1, (height + 2 * _FADE) // 8 + 1))
-    left, top, right, bottom = ((at + _FADE) / 8 for at in _within(full, reach))
-    seen = (max(left, -_FADE), max(top, -_FADE), min(right, eighth.width + _FADE), min(bottom, eighth.height + _FADE))
-    ImageDraw.Draw(eighth).rounded_rectangle(seen, radius=_GLOW_BLUR / 8, fill=255)
-    eighth = eighth.filter(ImageFilter.GaussianBlur(_GLOW_BLUR / 8))
-    part = (_FADE / 8, _FADE / 8, (_FADE + width) / 8, (_FADE + height) / 8)
+    eighth = Image.new("L", ((width + 2 * fade) // 8 + 1, (height + 2 * fade) // 8 + 1))
+    left, top, right, bottom = ((at + fade) / 8 for at in _within(full, reach))
+    seen = (max(left, -fade), max(top, -fade), min(right, eighth.width + fade), min(bottom, eighth.height + fade))
+    ImageDraw.Draw(eighth).rounded_rectangle(seen, radius=blur / 8, fill=255)
+    eighth = eighth.filter(ImageFilter.GaussianBlur(blur / 8))
+    part = (fade / 8, fade / 8, (fade + width) / 8, (fade + height) / 8)
     glow = eighth.resize((width, height), Image.Resampling.BILINEAR, box=part)
 
     ink_box = _within(title_box, reach)
-    room = 4 * _SHADOW_BLUR
+    room = round(4 * soft)
     left, top = max(0, ink_box[0] - room), max(0, ink_box[1] - room)
     shadow_box = left, top, min(width, ink_box[2] + room), min(height, ink_box[3] + room)
     size = shadow_box[2] - left, shadow_box[3] - top
     quarter = Image.new("L", (size[0] // 4 + 1, size[1] // 4 + 1))
-    quarter.paste(title.reduce(4), (round((ink_box[0] - left) / 4), round((ink_box[1] - top + _SHADOW_DROP) / 4)))
-    quarter = quarter.filter(ImageFilter.GaussianBlur(_SHADOW_BLUR / 4))
+    drop = round(_SHADOW_DROP * unit)
+    quarter.paste(title.reduce(4), (round((ink_box[0] - left) / 4), round((ink_box[1] - top + drop) / 4)))
+    quarter = quarter.filter(ImageFilter.GaussianBlur(soft / 4))
     quarter = quarter.point([int(_SHADOW_STRENGTH * min(255, _SHADOW_GAIN * value)) for value in range(256)])
     shadow = quarter.resize(size, Image.Resampling.BILINEAR, box=(0, 0, size[0] / 4, size[1] / 4))
 
-    least = min(_extremes(glow.crop(_within(_grown(line.ink, _EDGE), reach)))[0][0] for line in layout.lines)
+    least = min(
+        extremes(glow.crop(_within(_grown(line.ink, _EDGE, layout), reach)))[0][0] for line in layout.every_line
+    )
     return _Dark(reach, glow, shadow_box, shadow, least / 255)
 
 
@@ -228,14 +451,19 @@ def _within(box: Box, frame: Box) -> Box:
     return box[0] - frame[0], box[1] - frame[1], box[2] - frame[0], box[3] - frame[1]
 
 
-def _glow(canvas: Image.Image, layout: Layout) -> None:
+def _glow(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     dark = _shadow_and_glow(layout)
-    needed = max(_needed_darkness(canvas.crop(_grown(line.ink, _EDGE))) for line in layout.lines)
+    needed = _needed(canvas, layout, tones)
     # The glow alone gives the contrast that the picture needs; the shadow lifts the letters off it.
     strength = min(1.0, max(_GLOW_LEAST, needed / dark.least))
+    dimmed = _DIMMED * strength * min(1.0, max(0.0, strength / _STRONG - 1))
+    if dimmed:
+        blend = [int(value * (1 - dimmed) + one * dimmed + 0.5) for one in tones.ground for value in range(256)]
+        canvas.paste(canvas.point(blend))
+        strength = 1 - (1 - strength) / (1 - dimmed)
     mask = dark.glow.point([ceil(value * strength) for value in range(256)])
     mask.paste(ImageChops.screen(mask.crop(dark.shadow_box), dark.shadow), dark.shadow_box)
-    canvas.paste("black", dark.reach, mask)
+    canvas.paste(tones.ground, dark.reach, mask)
 
 
 # A difference in chroma that a quarter of the resolution smears visibly into white text (of 127).
@@ -244,9 +472,9 @@ _VISIBLE_CHROMA = 20
 
 def _chroma_would_bleed(canvas: Image.Image, layout: Layout) -> bool:
     """Whether the darkened picture around the title is so colourful that 4:2:0 would tint the edges of the text."""
-    for line in layout.lines:
-        around = canvas.crop(_grown(line.ink, _EDGE)).reduce(2).convert("YCbCr")
-        for lowest, highest in _extremes(around)[1:]:
+    for line in layout.every_line:
+        around = canvas.crop(_grown(line.ink, _EDGE, layout)).reduce(2).convert("YCbCr")
+        for lowest, highest in extremes(around)[1:]:
             if lowest < 128 - _VISIBLE_CHROMA or highest > 128 + _VISIBLE_CHROMA:
                 return True
     return False

@@ -1,14 +1,15 @@
 """Every template beside every title on one sheet, to be looked at."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from PIL import Image, ImageDraw
 
-from thumbnails.images.overlay.compose import darken, draw_title
-from thumbnails.images.overlay.layout import Layout, measure
-from thumbnails.images.overlay.picture import open_picture
-from thumbnails.images.overlay.templates import HEIGHT, TEMPLATES, WIDTH
+from thumbnails.images.overlay.compose import Words, canvas_of, darken, draw_logo, draw_title
+from thumbnails.images.overlay.layout import Layout
+from thumbnails.images.overlay.picture import Picture, open_picture
+from thumbnails.images.overlay.templates import DEFAULT_FORMAT, FORMATS, HEIGHT, TEMPLATES, WIDTH
 from thumbnails.images.overlay.typefaces import face
 
 # One title for each script that the overlay sets, and two for what mixtures ask of it.
@@ -30,38 +31,63 @@ _GAP = 12
 _HEADER = 44
 
 
+#: What is set for a title, and how.
+Look = Callable[[str], Words]
+
+
 def contact_sheet(
     titles: Sequence[str] = TITLES,
     pictures: Sequence[bytes] = (),
     font: str = "inter",
     debug: bool = False,
     cell_width: int = 400,
+    *,
+    looks: Mapping[str, Look] | None = None,
+    formats: Sequence[str] = (DEFAULT_FORMAT,),
 ) -> bytes:
-    """A JPEG with one row per title and one column per template, each cell ``cell_width`` pixels wide.
+    """Every template beside every title, in every format.
 
-    The titles take the ``pictures`` in turn (a plain gradient without any). ``debug`` draws over each cell the panel
-    (green), the box (cyan), every line's ink (yellow) and baseline (magenta), and the size in pixels. Raises
-    UnusablePicture for a picture that can't be opened and KeyError for a font that isn't shipped.
+    Args:
+        titles: one row each for every format.
+        pictures: what they are set on, in turn; a plain gradient without any.
+        font: a font of the catalogue, for the catalogue's templates.
+        debug: draw over each cell the panel (green), the box (cyan), every line's ink (yellow) and baseline (magenta),
+            and the size in pixels.
+        cell_width: of each cell, in pixels.
+        looks: one column each, by their names; the catalogue's templates where left out.
+        formats: names of the catalogue.
+
+    Returns:
+        A JPEG.
+
+    Raises:
+        UnusablePicture: a picture can't be opened.
+        KeyError: there is no such font or format.
     """
-    cell = cell_width, cell_width * HEIGHT // WIDTH
-    columns, rows = len(TEMPLATES), len(titles)
-    size = _GAP + columns * (cell[0] + _GAP), _HEADER + rows * (cell[1] + _GAP)
+    shown = looks or {name: partial(Words, template=name, font=font) for name in TEMPLATES}
+    heights = [cell_width * FORMATS[form].height // FORMATS[form].width for form in formats]
+    size = (_GAP + len(shown) * (cell_width + _GAP), _HEADER + len(titles) * sum(high + _GAP for high in heights))
     sheet = Image.new("RGB", size, (24, 26, 30))
     pen = ImageDraw.Draw(sheet)
-    backdrops = [open_picture(picture) for picture in pictures] or [_gradient()]
-    for column, template in enumerate(TEMPLATES):
-        x = _GAP + column * (cell[0] + _GAP)
-        pen.text((x, _HEADER - _GAP), template, fill=(225, 225, 225), font=face("inter", 20), anchor="ls")
+    sizes = [(FORMATS[form].width, FORMATS[form].height) for form in formats]
+    backdrops = [open_picture(picture, sizes) for picture in pictures] or [Picture(_gradient(), None)]
+    for column, (name, look) in enumerate(shown.items()):
+        x, y = _GAP + column * (cell_width + _GAP), _HEADER
+        pen.text((x, _HEADER - _GAP), name, fill=(225, 225, 225), font=face("inter", 20), anchor="ls")
         for row, title in enumerate(titles):
-            layout = measure(title, template, font)
-            canvas = backdrops[row % len(backdrops)].copy()
-            darken(canvas, layout)
-            draw_title(canvas, layout)
-            if debug:
-                _draw_frames(canvas, layout)
-            sheet.paste(canvas.resize(cell, Image.Resampling.LANCZOS), (x, _HEADER + row * (cell[1] + _GAP)))
+            for form, high in zip(formats, heights, strict=True):
+                words = look(title)
+                layout = words.on(form)
+                canvas = canvas_of(backdrops[row % len(backdrops)], layout)
+                draw_title(canvas, layout, darken(canvas, layout))
+                if words.logo:
+                    draw_logo(canvas, layout, words.logo)
+                if debug:
+                    _draw_frames(canvas, layout)
+                sheet.paste(canvas.resize((cell_width, high), Image.Resampling.LANCZOS), (x, y))
+                y += high + _GAP
     buffer = io.BytesIO()
-    sheet.save(buffer, "JPEG", quality=85, progressive=True)
+    sheet.save(buffer, "JPEG", quality=85, optimize=True)
     return buffer.getvalue()
 
 
@@ -72,16 +98,15 @@ def _gradient() -> Image.Image:
 
 
 def _draw_frames(canvas: Image.Image, layout: Layout) -> None:
-    template = TEMPLATES[layout.template]
     pen = ImageDraw.Draw(canvas)
-    if template.panel:
-        pen.rectangle(template.panel, outline=(0, 220, 0), width=3)
-    pen.rectangle(template.box, outline=(0, 255, 255), width=3)
-    for line in layout.lines:
+    if layout.panel:
+        pen.rectangle(layout.panel, outline=(0, 220, 0), width=3)
+    pen.rectangle(layout.place.box, outline=(0, 255, 255), width=3)
+    for line in layout.every_line:
         pen.rectangle(line.ink, outline=(255, 235, 0), width=2)
         pen.line((line.ink[0], line.baseline, line.ink[2], line.baseline), fill=(255, 0, 255), width=3)
     pen.text(
-        (WIDTH - 12, 12),
+        (canvas.width - 12, 12),
         f"{layout.size} px",
         fill=(255, 255, 0),
         font=face("inter", 36),

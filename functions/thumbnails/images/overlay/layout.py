@@ -5,7 +5,7 @@ All positions are in pixels of the canvas, measured from its upper left corner.
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,16 +13,32 @@ import bidi.algorithm as uax9
 
 from thumbnails.images.overlay.breaks import Break, Tier, find_breaks
 from thumbnails.images.overlay.coverage import Borrowed, Emoji, choose
-from thumbnails.images.overlay.templates import LINE_HEIGHT, MAX_SIZE, MIN_SIZE, TEMPLATES, Box, Template, Typography
+from thumbnails.images.overlay.templates import DEFAULT_FORMAT, TEMPLATES, Box, Place, Template, Typography, place
 from thumbnails.images.overlay.text import UNDRAWN, normalise, prepare
 from thumbnails.images.overlay.typefaces import Direction, advance, choose_fonts, render, rise_and_fall
 
 # Titles are measured once at this size and scaled: the fonts' outlines are linear, and the result is checked.
 _REFERENCE = 200
 # Words and phrases are broken up only where the title would otherwise be smaller than the first size, and only if that
-# makes it larger by the factor; the second size is enough then, since every further pixel costs more hyphens.
+# makes it larger by the factor; the second size is enough then, since every further pixel costs more hyphens. Sizes
+# are those of a 1200 × 630 canvas.
 _TOO_SMALL, _LARGE_ENOUGH, _WORTH_BREAKING_UP = 40, 56, 1.4
+# What a title that stands in one line may grow to: of the template's largest size, and of the canvas's width.
+_ALONE, _HALF = 2, 0.5
+# The line above the title and the line below it: size, the least that they are set at, and the room between.
+_KICKER, _AUTHOR, _NOTE_LEAST, _NOTE_GAP = 27, 25, 18, 20
+# A short rule above the text: its height and the room below it.
+RULE_HEIGHT, _RULE_GAP = 6, 22
+# An upright bar beside the text.
+BAR_WIDTH = 9
 _ELLIPSIS = "…"
+# What hangs outside of a line's edge, and how far letters do, in ems.
+_HANGING = frozenset("\"'“”„‟‘’‚‛«»‹›")
+_OPTICAL = {
+    **dict.fromkeys("AVWYTvwy", 0.025),
+    **dict.fromkeys("CGOQcdeoqСОЭосэОΟΘο", 0.015),
+    **dict.fromkeys("–—-", 0.1),
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +59,7 @@ class Line:
     runs: tuple[Run, ...]
     baseline: int
     ink: Box
+    size: int
 
 
 @dataclass(frozen=True)
@@ -56,23 +73,42 @@ class Notes:
 
 @dataclass(frozen=True)
 class Layout:
-    """A title set into a template.
+    """A title set into a template on a canvas.
 
-    ``size`` is in pixels per em. ``notes`` says what its writer should know, and ``shortened`` that it ends in an
-    ellipsis.
+    Attributes:
+        place: the template on its canvas.
+        font: the catalogue's name of the font.
+        size: the title's, in pixels per em.
+        lines: the title's.
+        kicker: the line above it; None where there is none. ``author``: the line below it.
+        rule: the short rule above the text.
+        panel: as it is drawn; None where the template has none.
+        rtl: whether the title reads from right to left.
+        notes: what the title's writer should know.
+        shortened: whether the title ends in an ellipsis.
     """
 
-    template: str
+    place: Place
     font: str
     size: int
     lines: tuple[Line, ...]
     notes: Notes
     shortened: bool
+    kicker: Line | None = None
+    author: Line | None = None
+    rule: Box | None = None
+    panel: Box | None = None
+    rtl: bool = False
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The characters that no font has."""
         return self.notes.missing
+
+    @property
+    def every_line(self) -> tuple[Line, ...]:
+        """The title's lines and those above and below it."""
+        return tuple(line for line in (self.kicker, *self.lines, self.author) if line)
 
 
 @dataclass(frozen=True)
@@ -106,13 +142,36 @@ class _Shape:
 
 
 @lru_cache(maxsize=2)
-def measure(title: str, template: str, font: str, typography: Typography = "as-is", emoji: Emoji = "colour") -> Layout:
-    """Set ``title`` into the box of ``template`` in ``font`` (names of the catalogue), without drawing it.
+def measure(
+    title: str,
+    template: str | Template,
+    font: str,
+    format: str = DEFAULT_FORMAT,
+    kicker: str = "",
+    author: str = "",
+    typography: Typography = "as-is",
+    emoji: Emoji = "colour",
+) -> Layout:
+    """Set a title into the box of a template, without drawing it.
 
-    The size is the largest of 32–80 px at which the title fits; at 32 px a title that is still too long ends in an
-    ellipsis. Raises KeyError for a template that isn't in the catalogue.
+    The size is the largest at which the title fits; at the template's least size a title that is still too long ends
+    in an ellipsis.
+
+    Args:
+        title: the title.
+        template: a template, or its name in the catalogue.
+        font: the catalogue's name of the font.
+        format: the catalogue's name of the format.
+        kicker: a few words above the title.
+        author: a line below it.
+        typography: whether straight quotes and apostrophes become those of the title's language.
+        emoji: how emoji are drawn.
+
+    Raises:
+        KeyError: the catalogue has no such template or format.
     """
-    return _Fit(TEMPLATES[template], template, font, typography, emoji).layout(title)
+    known = TEMPLATES[template] if isinstance(template, str) else template
+    return _Fit(place(known, format), font, kicker, author, typography, emoji).layout(title)
 
 
 _FROM_THE_RIGHT = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})
@@ -274,17 +333,6 @@ def _width(text: _Text, start: int, end: int, suffix: str = "") -> float:
     return sum(advance(*run, _REFERENCE) for run in _visual_runs(text, start, end, suffix)) / _REFERENCE
 
 
-def _step(size: int) -> int:
-    return round(LINE_HEIGHT * size)
-
-
-def _rise_and_height(shapes: list[_Shape], size: int) -> tuple[int, int]:
-    """Where the ink of all lines begins below the first baseline (so it is negative), and how high it is."""
-    top = min(i * _step(size) + shape.ink[1] for i, shape in enumerate(shapes))
-    bottom = max(i * _step(size) + shape.ink[3] for i, shape in enumerate(shapes))
-    return top, bottom - top
-
-
 @dataclass(frozen=True)
 class _Piece:
     """What lies between two breaks, measured at 1 px per em. ``space`` is the width of the spaces it ends with."""
@@ -299,28 +347,114 @@ class _Piece:
 class _Fit:
     """Finds size and breaks of one title in one box."""
 
-    def __init__(self, template: Template, name: str, font: str, typography: Typography, emoji: Emoji) -> None:
-        self._template, self._name, self._font = template, name, font
+    def __init__(self, where: Place, font: str, kicker: str, author: str, typography: Typography, emoji: Emoji) -> None:
+        self._where, self._font = where, font
         self._typography, self._emoji = typography, emoji
-        left, top, right, bottom = template.box
-        self._width, self._height = right - left, bottom - top
+        self._width, height = where.box_size
+        self._leading = where.template.leading
+        unit = where.unit
+        self._kicker = self._note(kicker, round(_KICKER * unit))
+        self._author = self._note(author, round(_AUTHOR * unit))
+        self._gap = round(_NOTE_GAP * unit)
+        self._rule = round((RULE_HEIGHT + _RULE_GAP) * unit) if where.template.mark == "rule" else 0
+        self._above = self._rule + (self._kicker.height + self._gap if self._kicker else 0)
+        self._below = self._author.height + round(1.5 * self._gap) if self._author else 0
+        self._height = height - self._above - self._below
+        self._least, self._largest_size = where.least, where.largest
+        # As many lines as the box is high: a title that would be small takes them.
+        most = int((self._height - self._least) / (self._leading * self._least)) + 1
+        self._rooms = sorted({min(where.shape.lines, max(1, most)), max(1, most)})
 
     def layout(self, title: str) -> Layout:
         text, notes = _prepare(title, self._font, self._typography, self._emoji)
+        if text.rtl and self._where.template.fit != "no":
+            # A panel that is as wide as its text begins where the text does.
+            self._where = self._where.mirrored()
+        where = self._where
         if not text.text:
-            return Layout(self._name, self._font, MAX_SIZE, (), notes, shortened=False)
+            return Layout(where, self._font, self._largest_size, (), notes, shortened=False, panel=where.panel)
+        best = self._best(text)
+        size, cuts = best or (self._least, self._shorten(text))
+        if len(cuts) == 1 and size == self._largest_size:
+            size = self._enlarged(text, cuts)
+        lines = self._place(text, size, cuts)
+        if all(line.ink[0] == line.ink[2] for line in lines):  # spaces and invisible characters alone
+            return Layout(where, self._font, size, (), notes, shortened=best is None, panel=where.panel)
+        return self._with_notes(Layout(where, self._font, size, lines, notes, shortened=best is None), text.rtl)
+
+    def _best(self, text: _Text) -> tuple[int, list[_Cut]] | None:
         best: tuple[int, list[_Cut]] | None = None
         for tier in Tier:
-            if best and (best[0] >= _TOO_SMALL or tier == Tier.CLUSTER):
-                break
-            found = self._largest(text, tier)
-            if found and (best is None or found[0] >= best[0] * _WORTH_BREAKING_UP):
-                best = found
-        size, cuts = best or (MIN_SIZE, self._shorten(text))
-        lines = self._place(text, size, cuts)
-        if all(line.ink[0] == line.ink[2] for line in lines):
-            lines = ()  # spaces and invisible characters alone
-        return Layout(self._name, self._font, size, lines, notes, shortened=best is None)
+            for room in self._rooms:
+                if best and (best[0] >= _TOO_SMALL * self._where.unit or tier == Tier.CLUSTER):
+                    return best
+                found = self._largest(text, tier, room)
+                if found and (best is None or found[0] >= best[0] * (1 if tier == Tier.WORD else _WORTH_BREAKING_UP)):
+                    best = found
+        return best
+
+    def _enlarged(self, text: _Text, cuts: list[_Cut]) -> int:
+        """The size of a title in one line: a word alone may fill half of the canvas's width."""
+        wide = _HALF * self._where.width / max(0.01, _width(text, *cuts[0]))
+        for size in range(min(_ALONE * self._largest_size, int(wide)), self._largest_size, -2):
+            if self._holds(text, size, cuts):
+                return size
+        return self._largest_size
+
+    def _note(self, words: str, size: int) -> "_Note | None":
+        """A line above or below the title, smaller or shortened where it would be too wide; None where it is empty."""
+        text, _ = _prepare(words, self._font, self._typography, self._emoji)
+        if not text.text:
+            return None
+        cut: _Cut = (0, len(text.text), "")
+        size = max(round(_NOTE_LEAST * self._where.unit), min(size, int(self._width / max(0.01, _width(text, *cut)))))
+        while cut[1] > 1 and _shape(text, cut, size).width > self._width:
+            end = len(text.text[: cut[1] - 1].rstrip())
+            cut = (0, end, _ELLIPSIS)
+        shape = _shape(text, cut, size)
+        return _Note(text, cut, size, shape)
+
+    def _with_notes(self, layout: Layout, rtl: bool) -> Layout:
+        where = self._where
+        top = min(line.ink[1] for line in layout.lines)
+        bottom = max(line.ink[3] for line in layout.lines)
+        kicker = author = rule = None
+        if self._kicker:
+            kicker = self._note_line(self._kicker, top - self._gap - self._kicker.shape.ink[3], rtl)
+            top = kicker.ink[1]
+        if self._author:
+            author = self._note_line(self._author, bottom + round(1.5 * self._gap) - self._author.shape.ink[1], rtl)
+            bottom = author.ink[3]
+        inks = [line.ink for line in (*layout.lines, kicker, author) if line]
+        left, right = min(ink[0] for ink in inks), max(ink[2] for ink in inks)
+        if self._rule:
+            wide, high = round(72 * where.unit), round(RULE_HEIGHT * where.unit)
+            x = {"left": right - wide if rtl else left, "center": (left + right - wide) // 2}[where.shape.align]
+            rule = (x, top - self._rule, x + wide, top - self._rule + high)
+            top = rule[1]
+        panel = where.panel
+        if panel and where.template.fit != "no":
+            panel = _fitted((left, top, right, bottom), where, rtl)
+        return replace(layout, kicker=kicker, author=author, rule=rule, panel=panel, rtl=rtl)
+
+    def _note_line(self, note: "_Note", baseline: int, rtl: bool) -> Line:
+        edge = self._edge(note.shape.width, rtl)
+        return _line(note.text, note.cut, note.shape, edge, baseline, note.size)
+
+    def _edge(self, width: int, rtl: bool) -> int:
+        left, _, right, _ = self._where.box
+        if self._where.shape.align == "center":
+            return left + (self._width - width) // 2
+        return right - width if rtl else left
+
+    def _step(self, size: int) -> int:
+        return round(self._leading * size)
+
+    def _rise_and_height(self, shapes: list[_Shape], size: int) -> tuple[int, int]:
+        """Where the ink of all lines begins below the first baseline (so it is negative), and how high it is."""
+        top = min(i * self._step(size) + shape.ink[1] for i, shape in enumerate(shapes))
+        bottom = max(i * self._step(size) + shape.ink[3] for i, shape in enumerate(shapes))
+        return top, bottom - top
 
     def _pieces(self, text: _Text, tier: Tier, end: int, suffix: str = "") -> list[_Piece]:
         hyphen = advance("-", self._font, "ltr", _REFERENCE) / _REFERENCE
@@ -335,20 +469,22 @@ class _Fit:
             start = stop.at
         return pieces
 
-    def _largest(self, text: _Text, tier: Tier) -> tuple[int, list[_Cut]] | None:
+    def _largest(self, text: _Text, tier: Tier, room: int) -> tuple[int, list[_Cut]] | None:
         pieces = self._pieces(text, tier, len(text.text))
-        low, high = MIN_SIZE, MAX_SIZE if tier == Tier.WORD else _LARGE_ENOUGH
-        if not self._break(text, pieces, low, self._template.lines):
+        low, high = self._least, self._largest_size
+        if tier != Tier.WORD:
+            high = max(low, min(high, round(_LARGE_ENOUGH * self._where.unit)))
+        if not self._break(text, pieces, low, room):
             return None
         while low < high:
             middle = (low + high + 1) // 2
-            if self._break(text, pieces, middle, self._template.lines):
+            if self._break(text, pieces, middle, room):
                 low = middle
             else:
                 high = middle - 1
         # Shaping a whole line at its own size can differ from the scaled sum by a pixel or two: step down if it does.
-        for size in range(low, MIN_SIZE - 1, -1):
-            cuts = self._break(text, pieces, size, self._template.lines)
+        for size in range(low, self._least - 1, -1):
+            cuts = self._break(text, pieces, size, room)
             if cuts and self._holds(text, size, cuts):
                 return size, cuts
         return None
@@ -364,7 +500,7 @@ class _Fit:
         for first, last in ((whole, whole), (cuts[0], cuts[-1])):
             top = min((rise_and_fall(*run, _REFERENCE)[0] for run in _visual_runs(text, *first)), default=0)
             bottom = max((rise_and_fall(*run, _REFERENCE)[1] for run in _visual_runs(text, *last)), default=0)
-            if (count - 1) * _step(size) + (bottom - top) * size / _REFERENCE <= self._height:
+            if (count - 1) * self._step(size) + (bottom - top) * size / _REFERENCE <= self._height:
                 return cuts
         return []
 
@@ -428,12 +564,12 @@ class _Fit:
 
     def _holds(self, text: _Text, size: int, cuts: list[_Cut]) -> bool:
         shapes = [_shape(text, cut, size) for cut in cuts]
-        _, height = _rise_and_height(shapes, size)
+        _, height = self._rise_and_height(shapes, size)
         return height <= self._height and all(shape.width <= self._width for shape in shapes)
 
     def _shorten(self, text: _Text) -> list[_Cut]:
         """As much of the title as the box holds at the least size, and an ellipsis."""
-        for room in range(self._template.lines, 0, -1):
+        for room in range(self._rooms[-1], 0, -1):
             for tier in (Tier.WORD, Tier.CLUSTER):
                 cuts = self._longest_start(text, tier, room)
                 # Whole words may leave most of the box empty where one of them is very long.
@@ -448,10 +584,10 @@ class _Fit:
         while low < high:
             middle = (low + high) // 2
             end = len(text.text[: ends[middle]].rstrip(" ,;:–—-、，"))
-            cuts = self._break(text, self._pieces(text, tier, end, _ELLIPSIS), MIN_SIZE, room) if end else []
+            cuts = self._break(text, self._pieces(text, tier, end, _ELLIPSIS), self._least, room) if end else []
             if cuts:
                 cuts[-1] = (*cuts[-1][:2], _ELLIPSIS)
-            if cuts and self._holds(text, MIN_SIZE, cuts):
+            if cuts and self._holds(text, self._least, cuts):
                 longest, low = cuts, middle + 1
             else:
                 high = middle
@@ -459,19 +595,76 @@ class _Fit:
 
     def _place(self, text: _Text, size: int, cuts: list[_Cut]) -> tuple[Line, ...]:
         shapes = [_shape(text, cut, size) for cut in cuts]
-        left, top, right, _ = self._template.box
-        rise, height = _rise_and_height(shapes, size)
+        top = self._where.box[1] + self._above
+        rise, height = self._rise_and_height(shapes, size)
         spare = self._height - height
-        baseline = round(top + (spare if self._template.anchor == "bottom" else spare / 2) - rise)
+        baseline = round(top + spare * {"top": 0.0, "middle": 0.5, "bottom": 1.0}[self._where.shape.anchor] - rise)
         lines: list[Line] = []
-        for (start, end, suffix), shape in zip(cuts, shapes, strict=True):
-            if self._template.align == "center":
-                edge = left + (self._width - shape.width) // 2
-            else:
-                edge = right - shape.width if text.rtl else left
-            shift = edge - shape.ink[0]
-            ink = (edge, baseline + shape.ink[1], edge + shape.width, baseline + shape.ink[3])
-            runs = tuple(Run(run.text, run.font, run.direction, run.x + shift) for run in shape.runs)
-            lines.append(Line(UNDRAWN.sub("", text.text[start:end]) + suffix, runs, baseline, ink))
-            baseline += _step(size)
+        for cut, shape in zip(cuts, shapes, strict=True):
+            edge = self._edge(shape.width, text.rtl) + self._overhang(text, cut, size)
+            lines.append(_line(text, cut, shape, edge, baseline, size))
+            baseline += self._step(size)
         return tuple(lines)
+
+    def _overhang(self, text: _Text, cut: _Cut, size: int) -> int:
+        """How far a line is moved so that its edge looks straight: a quotation mark hangs outside, a round or a slanted
+        letter a little. To the left of left-to-right titles, to the right of others; none where lines are centred."""
+        if self._where.shape.align == "center":
+            return 0
+        first = text.text[cut[0]]
+        if first in _HANGING:
+            share = _width(text, cut[0], cut[0] + 1)
+        else:
+            share = _OPTICAL.get(unicodedata.normalize("NFD", first)[0], 0.0)
+        where = self._where
+        room = where.padding[2 if text.rtl else 0]
+        # A bar stands beside the text: nothing hangs into it.
+        room = (
+            min(room // 2, room - bar_end(where) - round(8 * where.unit)) if where.template.mark == "bar" else room // 2
+        )
+        moved = max(0, min(round(share * size), room))
+        return moved if text.rtl else -moved
+
+
+@dataclass(frozen=True)
+class _Note:
+    """A line above or below a title, shaped at the origin."""
+
+    text: _Text
+    cut: _Cut
+    size: int
+    shape: _Shape
+
+    @property
+    def height(self) -> int:
+        return self.shape.ink[3] - self.shape.ink[1]
+
+
+def _line(text: _Text, cut: _Cut, shape: _Shape, edge: int, baseline: int, size: int) -> Line:
+    shift = edge - shape.ink[0]
+    ink = (edge, baseline + shape.ink[1], edge + shape.width, baseline + shape.ink[3])
+    runs = tuple(Run(run.text, run.font, run.direction, run.x + shift) for run in shape.runs)
+    start, end, suffix = cut
+    return Line(UNDRAWN.sub("", text.text[start:end]) + suffix, runs, baseline, ink, size)
+
+
+def bar_end(where: Place) -> int:
+    """How far from the panel's edge a bar ends, in pixels."""
+    return (where.frame + round(6 * where.unit) if where.frame else 0) + round(BAR_WIDTH * where.unit)
+
+
+def _fitted(text: Box, where: Place, rtl: bool) -> Box:
+    """A panel that is as large as its text with the padding around it, and reaches the canvas's edge where the area
+    does."""
+    left, top, right, bottom = where.area
+    before, above, after, below = where.padding
+    if where.shape.anchor != "top":
+        top = max(top, text[1] - above)
+    if where.shape.anchor != "bottom":
+        bottom = min(bottom, text[3] + below)
+    if where.template.fit == "both" and where.shape.align == "left":
+        if rtl:
+            left = max(left, text[0] - before)
+        else:
+            right = min(right, text[2] + after)
+    return left, top, right, bottom

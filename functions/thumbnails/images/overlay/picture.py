@@ -1,11 +1,14 @@
-"""Picture bytes in, canvas out; canvas in, JPEG bytes out."""
+"""Picture bytes in, canvases out; a canvas in, a file out."""
 
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from PIL import Image, ImageCms
 
 from thumbnails.errors import UnusablePicture
-from thumbnails.images.overlay.templates import HEIGHT, WIDTH
+from thumbnails.images.overlay import crops
+from thumbnails.images.overlay.templates import DEFAULT_OUTPUT, HEIGHT, WIDTH, Box, Output
 
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 250_000
@@ -30,18 +33,39 @@ _END, _MORE = b"\xff\xd9", b"\x5a\xa5" * 512
 _LADDER = ((78, 0), (78, 2), (70, 2), (60, 2), (50, 2), (40, 2), (30, 2), (20, 2), (10, 2))
 
 
-def open_picture(data: bytes) -> Image.Image:
-    """Decode ``data`` and cut it to the canvas: upright, centred, opaque, sRGB, 1200 × 630 pixels.
+@dataclass(frozen=True)
+class Picture:
+    """A provider's picture, decoded once: upright, in a mode that can be resized, not yet in sRGB."""
 
-    Raises UnusablePicture for bytes that are no JPEG, PNG, WebP or GIF, for a picture cut short, and for one of more
-    than 50 million pixels, which is told from its header before anything is decoded.
+    pixels: Image.Image
+    profile: bytes | None
+
+    def fitted(self, size: tuple[int, int], hidden: Box | None = None) -> Image.Image:
+        """The picture cut to a canvas: opaque, sRGB, as large as asked for.
+
+        What is cut off is what has the least detail (see ``crops``).
+
+        Args:
+            size: width and height in pixels.
+            hidden: the part of the canvas that something opaque will cover.
+        """
+        box = crops.choose(self.pixels, size, hidden)
+        return _in_srgb(_resized(self.pixels, size, box), self.profile)
+
+
+def open_picture(data: bytes, sizes: Sequence[tuple[int, int]] = ((WIDTH, HEIGHT),)) -> Picture:
+    """Decode a picture of which canvases of these sizes, in pixels, are to be cut.
+
+    Raises:
+        UnusablePicture: bytes that are no JPEG, PNG, WebP or GIF, a picture cut short, and one of more than 50 million
+            pixels, which is told from its header before anything is decoded.
     """
     picture = _opened(data)
     try:
-        return _to_canvas(picture)
+        return _decoded(picture, sizes)
     except Exception as error:
         try:
-            return _to_canvas(_opened(_mended(data)))
+            return _decoded(_opened(_mended(data)), sizes)
         except Exception:
             # The first complaint is about the picture itself.
             raise UnusablePicture(f"the {picture.format} picture is damaged or cut short: {error}") from error
@@ -99,18 +123,14 @@ def _pixels(jpeg: bytes) -> bytes:
     return Image.open(io.BytesIO(jpeg), formats=("JPEG",)).tobytes()
 
 
-def _to_canvas(picture: Image.Image) -> Image.Image:
+def _decoded(picture: Image.Image, sizes: Sequence[tuple[int, int]]) -> Picture:
     turn = _UPRIGHT.get(picture.getexif().get(_ORIENTATION, 1))
-    sideways = turn in _SIDEWAYS
-    target = (HEIGHT, WIDTH) if sideways else (WIDTH, HEIGHT)
-    # A JPEG of at least twice the canvas is decoded at a half, a quarter or an eighth straight away.
-    picture.draft(None, target)
+    # A JPEG of at least twice what is needed is decoded at a half, a quarter or an eighth straight away.
+    width, height = max(width for width, _ in sizes), max(height for _, height in sizes)
+    picture.draft(None, (height, width) if turn in _SIDEWAYS else (width, height))
     picture.load()
-    profile = picture.info.get("icc_profile")
-    canvas = _resized(_with_plain_mode(picture), target)
-    if turn is not None:
-        canvas = canvas.transpose(turn)
-    return _in_srgb(canvas, profile)
+    plain = _with_plain_mode(picture)
+    return Picture(plain if turn is None else plain.transpose(turn), picture.info.get("icc_profile"))
 
 
 def _with_plain_mode(picture: Image.Image) -> Image.Image:
@@ -124,18 +144,14 @@ def _with_plain_mode(picture: Image.Image) -> Image.Image:
     return picture if picture.mode in ("L", "RGB", "CMYK") else picture.convert("RGB")
 
 
-def _resized(picture: Image.Image, target: tuple[int, int]) -> Image.Image:
-    width, height = picture.size
-    scale = min(width / target[0], height / target[1])
-    # Rounding may leave a hair less than nothing to cut off.
-    left, top = max(0.0, (width - target[0] * scale) / 2), max(0.0, (height - target[1] * scale) / 2)
-    box = (left, top, width - left, height - top)
-    if (width, height) == target:
-        return picture
+def _resized(picture: Image.Image, size: tuple[int, int], box: crops.Crop) -> Image.Image:
+    if picture.size == size:
+        return picture.copy()
+    scale = (box[2] - box[0]) / size[0]
     # Hamming is as sharp as bicubic at these ratios and half its width. A much larger picture is averaged down by a
     # whole factor first, which costs far less than a wide filter.
     smooth = Image.Resampling.HAMMING if scale > 1 else Image.Resampling.BICUBIC
-    return picture.resize(target, smooth, box=box, reducing_gap=1.0)
+    return picture.resize(size, smooth, box=box, reducing_gap=1.0)
 
 
 def _in_srgb(canvas: Image.Image, profile: bytes | None) -> Image.Image:
@@ -159,17 +175,25 @@ def _in_srgb(canvas: Image.Image, profile: bytes | None) -> Image.Image:
     return canvas if canvas.mode == "RGB" else canvas.convert("RGB")
 
 
-def encode(canvas: Image.Image, sharp_chroma: bool) -> bytes:
-    """The canvas as a progressive JPEG of at most 250 kB, of quality 85 unless the picture is too busy for that.
+def encode(canvas: Image.Image, sharp_chroma: bool, output: Output = DEFAULT_OUTPUT) -> bytes:
+    """The canvas as a file of at most 250 kB for each 1200 × 630 pixels, of quality 85 unless it is too busy for that.
 
     ``sharp_chroma`` keeps the colour at full resolution (4:4:4) in place of a quarter (4:2:0).
     """
+    most = MAX_BYTES * max(1.0, canvas.width * canvas.height / (WIDTH * HEIGHT))
     for quality, subsampling in ((QUALITY, 0 if sharp_chroma else 2), *_LADDER):
         buffer = io.BytesIO()
-        try:
-            canvas.save(buffer, "JPEG", quality=quality, subsampling=subsampling, progressive=True)
-        except OSError:
-            continue  # Pillow holds a progressive JPEG of at most a byte per pixel, which is too large here anyway
-        if buffer.tell() <= MAX_BYTES:
+        if output == "jpeg":
+            try:
+                canvas.save(buffer, "JPEG", quality=quality, subsampling=subsampling, optimize=True)
+            except OSError:
+                continue  # Pillow holds an optimised JPEG of at most a byte per pixel, which is too large here anyway
+        elif output == "webp":
+            canvas.save(buffer, "WEBP", quality=quality, method=4)
+        else:
+            # AVIF's scale is another: 60 looks as JPEG's 85 does.
+            chroma = "4:2:0" if subsampling else "4:4:4"
+            canvas.save(buffer, "AVIF", quality=round(quality * 0.7), subsampling=chroma, speed=8)
+        if buffer.tell() <= most:
             break
     return buffer.getvalue()
