@@ -150,7 +150,7 @@ export function Form({query, options, examples, open, fail}) {
     try {
       const {run_id} = await post('batches', request, {'idempotency-key': sent.key});
       sent.request = '';
-      if (titles.length) expectRun(run_id, {prompts: titles, models: draft.models});
+      if (titles.length) expectRun(run_id, {prompts: titles, models: draft.models, formats: formatsOf(draft)});
       open(`/run/${encodeURIComponent(run_id)}`);
     } catch (error) {
       const problems = error instanceof ApiError ? error.problems.filter((one) => one.field) : [];

@@ -17,11 +17,11 @@ export function settled(before, now, renew) {
 /** What was asked for a moment ago: its matrix is there before the API has said anything of it. @type {{id: string, run: any}} */
 const asked = {id: '', run: null};
 
-/** @param {string} id @param {{prompts: string[], models: string[]}} request */
-export function expectRun(id, {prompts, models}) {
-  const cells = prompts.flatMap((title, row) => models.map((model, column) => ({row, column, title, model, state: 'pending'})));
+/** @param {string} id @param {{prompts: string[], models: string[], formats: string[]}} request */
+export function expectRun(id, {prompts, models, formats}) {
+  const cells = prompts.flatMap((title, row) => models.map((model, column) => ({row, column, title, model, state: 'pending', variants: [], formats: {}})));
   const counts = {total: cells.length, pending: cells.length, running: 0, succeeded: 0, failed: 0, deleted: 0};
-  Object.assign(asked, {id, run: {run_id: id, status: 'RUNNING', started_at: new Date().toISOString(), titles: prompts, models, counts, cells}});
+  Object.assign(asked, {id, run: {run_id: id, status: 'RUNNING', started_at: new Date().toISOString(), titles: prompts, models, formats, counts, cells}});
 }
 
 /** @param {string} id */

@@ -24,7 +24,7 @@ export function Redraw({run, options, open, fail, close}) {
     setBusy(true);
     try {
       const {run_id} = await post('batches', {prompts: titles, models: run.models, template, font, formats, output: run.output, kicker: run.kicker, author: run.author, redraw: run.run_id});
-      expectRun(run_id, {prompts: titles, models: run.models});
+      expectRun(run_id, {prompts: titles, models: run.models, formats});
       open(`/run/${encodeURIComponent(run_id)}`);
     } catch (error) {
       const found = error instanceof ApiError ? error.problems.flatMap(({field, message}) => { const at = field.match(/^prompts\[(\d+)\]/); return at ? [[at[1], message.replace(/^prompts\[\d+\]: /, '')]] : []; }) : [];
