@@ -54,7 +54,7 @@ def test_every_script_is_set_whole_and_inside_its_box(script: str, template: str
     assert "".join("".join(line.text for line in layout.lines).split()).replace("-", "") == "".join(
         title.split()
     ).replace("-", "")
-    left, top, right, bottom = place(TEMPLATES[template]).box
+    left, top, right, bottom = layout.place.box
     for line in layout.lines:
         # Dashes, slanted and round letters stand out a little.
         assert left - 10 <= line.ink[0] < line.ink[2] <= right + 10
