@@ -1,5 +1,5 @@
 // The pictures that were chosen: their alternative texts, their tags, and the way home.
-import {html, useState} from './preact.js';
+import {html, useRef, useState} from './preact.js';
 import {call, kindly, post, runPath} from './api.js';
 
 const PLACE = 'thumbs-base-url';
@@ -9,6 +9,8 @@ export function Winners({id, run, winners, setWinners, label, fail}) {
   const [base, setBase] = useState(() => localStorage.getItem(PLACE) ?? '');
   const [busy, setBusy] = useState(false);
   const [copied, setCopied] = useState('');
+  /** Texts that are being saved: the way home waits for them. */
+  const saving = useRef(/** @type {Promise<unknown>} */ (Promise.resolve()));
   const url = base.trim() && !base.trim().endsWith('/') ? `${base.trim()}/` : base.trim();
   const wrong = url && !/^https?:\/\/[^\s<>"]+\/$/.test(url);
 
@@ -16,6 +18,7 @@ export function Winners({id, run, winners, setWinners, label, fail}) {
     setBusy(true);
     try {
       localStorage.setItem(PLACE, base);
+      await saving.current;
       const taken = await post(`${runPath(id)}/winners`, {base_url: wrong ? '' : url});
       location.href = taken.archive_url;
     } catch (error) { fail(kindly(error)); }
@@ -23,7 +26,10 @@ export function Winners({id, run, winners, setWinners, label, fail}) {
   }
 
   /** @param {any} winner @param {string} alt */
-  async function describe(winner, alt) {
+  const describe = (winner, alt) => { saving.current = saving.current.then(() => save(winner, alt)); };
+
+  /** @param {any} winner @param {string} alt */
+  async function save(winner, alt) {
     if (alt.trim() === winner.alt) return;
     try {
       const {data} = await call('PUT', `${runPath(id)}/winners/${winner.row}`, {body: {alt}});
@@ -45,7 +51,7 @@ export function Winners({id, run, winners, setWinners, label, fail}) {
     <h2 id="winners">Winners <span class="quiet">${winners.length} of ${run.titles.length}</span></h2>
     ${winners.length === 0 ? html`<p class="quiet">Star the picture that you want in each row: <kbd>s</kbd> on a cell, or the ☆ on it.</p>` : html`
       <ol>${winners.map((winner) => html`<li key=${`${winner.row}-${winner.model}`}>
-        <img src=${winner.image_url} alt=${winner.alt} width="1200" height="630" loading="lazy" />
+        <img src=${winner.image_url} alt=${winner.alt} loading="lazy" />
         <div><strong dir="auto">${winner.title}</strong> <span class="quiet">${label(winner.model)}</span>
           <label>Alternative text<textarea dir="auto" rows="2" maxlength="500" onBlur=${(/** @type {any} */ event) => describe(winner, event.target.value)}>${winner.alt}</textarea></label>
           <p class="acts"><a class="button" href=${winner.download_url}>Download</a><button onClick=${() => copy(winner)}>Copy tags</button></p></div>
