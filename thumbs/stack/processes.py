@@ -394,7 +394,9 @@ def refuse_dead_loopback() -> None:
     except OSError:
         found = set()
     if LOOPBACK not in found:
-        raise CommandError(f"the name localhost does not lead to {LOOPBACK}", f"add `{LOOPBACK} localhost` to /etc/hosts")
+        raise CommandError(
+            f"the name localhost does not lead to {LOOPBACK}", f"add `{LOOPBACK} localhost` to /etc/hosts"
+        )
 
 
 def answers(url: str) -> bool:

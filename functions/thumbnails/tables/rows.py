@@ -118,7 +118,7 @@ def _table_rows(text: IO[str], *, loose: bool, lines: bool) -> Iterator[Row]:
         names = ["title"] if is_list else [name.strip(_BLANK) for name in next(reader, [])]
         left_out = {place for place, name in enumerate(names) if loose and name and _field(name) not in COLUMNS}
         header = ["" if place in left_out else name for place, name in enumerate(names)]
-        fields = _fields(header)
+        fields = _fields(header, next(iter(names), ""))
         number = before + (not is_list)
         for number, cells in enumerate(reader, before + 2 - is_list):
             mine = cells[:1] if is_list else cells
@@ -151,11 +151,11 @@ def _field(name: str) -> str:
     return _NAMES.get(plain, plain)
 
 
-def _fields(header: list[str]) -> list[str]:
-    """The fields of a table's columns, empty for one without a name."""
+def _fields(header: list[str], first: str) -> list[str]:
+    """The fields of a table's columns, empty for one without a name; ``first`` is the first name of all."""
     fields = [_field(name) for name in header]
     if "title" not in fields:
-        named = f", and {quoted(header[0])} is none" if any(header) else ""
+        named = f", and {quoted(first)} is none" if first or any(header) else ""
         raise InvalidBatch(f"the file needs a header, its first row, with the column 'title'{named}")
     for place, (name, field) in enumerate(zip(header, fields, strict=True)):
         if name and field not in COLUMNS:
@@ -163,8 +163,8 @@ def _fields(header: list[str]) -> list[str]:
                 f"unknown column {quoted(name)} in the header; remove it, or choose from: {', '.join(COLUMNS)}"
             )
         if name and field in fields[:place]:
-            first = header[fields.index(field)]
-            twice = "is in the header twice" if first == name else f"and {quoted(first)} are the same column"
+            other = header[fields.index(field)]
+            twice = "is in the header twice" if other == name else f"and {quoted(other)} are the same column"
             raise InvalidBatch(f"the column {quoted(name)} {twice}; keep one of them")
     return fields
 
