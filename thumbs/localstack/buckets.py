@@ -124,9 +124,22 @@ class Draft(ObjectFile):
         if not self._kept and hasattr(self, "_path"):
             self.close()
 
+    @contextmanager
+    def _gone_on_failure(self) -> Iterator[None]:
+        # From Python 3.12 on the error's own frames keep the draft until the collector comes, and the disk is full.
+        try:
+            yield
+        except CommonServiceException:
+            self.close()
+            raise
+
+    def write(self, data: bytes) -> int:
+        with self._gone_on_failure():
+            return super().write(data)
+
     def keep(self, path: Path) -> None:
         """Put the file in its place, for good once the folder is flushed."""
-        with _full_disk_named(path.parent), self._path.open("rb") as file:
+        with self._gone_on_failure(), _full_disk_named(path.parent), self._path.open("rb") as file:
             os.fsync(file.fileno())
         self._path = self._path.rename(path)
         self._kept = True
