@@ -11,7 +11,7 @@ EMPTY_PROMPTS = "prompts must contain at least one title"
 EMPTY_MODELS = "models must contain at least one model"
 TOO_MANY = "batch is capped at 50 generated images"
 MODELS = ", ".join(catalog.MODELS)
-TEMPLATES = "bottom-bar, left-panel, center-box, overlay-bottom, overlay-center"
+TEMPLATES = ", ".join(catalog.TEMPLATES)
 
 
 def batch(**changes: Any) -> dict[str, Any]:
