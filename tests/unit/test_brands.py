@@ -19,6 +19,7 @@ import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont
+from fontTools.ttLib.tables.TupleVariation import TupleVariation
 from moto import mock_aws
 from PIL import Image
 from typer.testing import CliRunner
@@ -45,7 +46,8 @@ from thumbnails.catalog import FONTS
 from thumbnails.errors import InvalidBatch
 from thumbnails.images.cell import make_thumbnail
 from thumbnails.images.digests import image_digest
-from thumbnails.images.overlay.coverage import FOLDER, _has
+from thumbnails.images.overlay.coverage import FOLDER, _has, register
+from thumbnails.images.overlay.typefaces import render
 from thumbnails.images.providers.answers import Answer
 from thumbnails.requests.checks import brand_of, parse_cell, parse_request
 from thumbnails.requests.models import Batch
@@ -69,8 +71,8 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def small_font(characters: str = "AB", fs_type: int = 0) -> bytes:
-    """A font of a few squares."""
+def small_font(characters: str = "AB", fs_type: int = 0, heavier: int = 0) -> bytes:
+    """A font of a few triangles; a variable one where it becomes wider, by so many units from weight 400 to 900."""
     builder = FontBuilder(1000, isTTF=True)
     names = [".notdef", *(f"g{number}" for number in range(len(characters)))]
     pen = TTGlyphPen(None)
@@ -87,6 +89,10 @@ def small_font(characters: str = "AB", fs_type: int = 0) -> bytes:
     builder.setupOS2(fsType=fs_type)
     builder.setupNameTable({"familyName": "Small"})
     builder.setupPost()
+    if heavier:
+        builder.setupFvar([("wght", 100, 400, 900, "Weight")], [])
+        wider = TupleVariation({"wght": (0, 1, 1)}, [(0, 0), (0, 0), (heavier, 0), *[(0, 0)] * 4])
+        builder.setupGvar({name: [wider] for name in names[1:]})
     file = io.BytesIO()
     builder.save(file)
     return file.getvalue()
@@ -292,6 +298,15 @@ def test_a_font_that_will_not_do_is_refused_with_what_will(data: bytes, said: st
 @pytest.mark.parametrize("fs_type", [0, 4, 8, 6])
 def test_a_font_that_may_be_embedded_in_some_way_is_taken(fs_type: int) -> None:
     assert prepare_kit(kit(fonts=[font(data=small_font(fs_type=fs_type))])).fonts[0].coverage.has("A")
+
+
+def test_a_variable_font_is_drawn_bold_as_the_others_are() -> None:
+    register("brand-even", small_font())
+    register("brand-variable", small_font(heavier=500))
+    plain, _ = render("A", "brand-even", "ltr", 100)
+    bold, _ = render("A", "brand-variable", "ltr", 100)
+    # Weight 700 is three fifths of the way to 900: 30 of 50 pixels.
+    assert abs(bold.width - plain.width - 30) <= 1
 
 
 def test_a_font_that_freetype_cannot_open_is_refused() -> None:

@@ -8,10 +8,12 @@ import struct
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
+
+from thumbnails.images.overlay.cmap import character_ranges
 
 FONT_BYTES = 2_000_000
 #: A script counts as had with so many of its letters.
@@ -25,7 +27,6 @@ _OTHER_KINDS = {
 _PLAIN_KINDS = (b"\0\1\0\0", b"OTTO", b"true")
 #: ``fsType`` in OS/2: of the four bits that say what embedding the licence allows, the one that forbids it.
 _EMBEDDING, _RESTRICTED = 0x000E, 0x0002
-_LAST_CHARACTER = 0x10FFFF
 #: Signs that change how the letter before them looks and need no glyph: variation selectors and the grapheme joiner.
 _SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0), range(0x180B, 0x1810), range(0x034F, 0x0350))
 #: What Unicode's names of letters begin with, where people call the script otherwise.
@@ -124,69 +125,10 @@ def _checked(tables: dict[bytes, bytes]) -> Coverage:
                 "says of itself that its licence forbids embedding (OS/2 fsType: restricted); ask its maker for one "
                 "that may be embedded"
             )
-    starts, ends = _merged(_ranges(tables[b"cmap"]))
+    starts, ends = character_ranges(tables[b"cmap"])
     if not starts:
         raise ValueError("has no Unicode character map (cmap format 4 or 12), and so no letters")
     return Coverage(starts, ends)
-
-
-def _ranges(cmap: bytes) -> Iterator[tuple[int, int]]:
-    count = struct.unpack_from(">H", cmap, 2)[0]
-    formats = {}
-    for place in range(count):
-        platform, encoding, at = struct.unpack_from(">HHI", cmap, 4 + 8 * place)
-        if platform == 0 or (platform == 3 and encoding in (1, 10)):
-            formats[struct.unpack_from(">H", cmap, at)[0]] = at
-    if 12 in formats:
-        return _ranges_of_format_12(cmap, formats[12])
-    return _ranges_of_format_4(cmap, formats[4]) if 4 in formats else iter(())
-
-
-def _ranges_of_format_12(cmap: bytes, at: int) -> Iterator[tuple[int, int]]:
-    count = struct.unpack_from(">I", cmap, at + 12)[0]
-    if count > len(cmap) // 12:
-        raise ValueError("is broken: its character map is longer than its table")
-    for start, end, glyph in struct.iter_unpack(">III", cmap[at + 16 : at + 16 + 12 * count]):
-        yield start + (glyph == 0), end
-
-
-def _ranges_of_format_4(cmap: bytes, at: int) -> Iterator[tuple[int, int]]:
-    count = struct.unpack_from(">H", cmap, at + 6)[0] // 2
-    ends, starts, deltas, offsets = (
-        struct.unpack_from(f">{count}H", cmap, at + 14 + 2 * (part * count + (part > 0))) for part in range(4)
-    )
-    for place in range(count):
-        first, last = starts[place], min(ends[place], 0xFFFE)
-        if not offsets[place]:
-            # Of consecutive glyphs at most one is number 0, which draws a box.
-            nothing = -deltas[place] & 0xFFFF
-            if first <= nothing <= last:
-                yield first, nothing - 1
-                yield nothing + 1, last
-            else:
-                yield first, last
-            continue
-        for point in range(first, last + 1):
-            index = at + 16 + 6 * count + 2 * place + offsets[place] + 2 * (point - first)
-            if struct.unpack_from(">H", cmap, index)[0]:
-                yield point, point
-
-
-def _merged(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Ranges in order, none of which touches another."""
-    starts: list[int] = []
-    ends: list[int] = []
-    for start, end in sorted(ranges):
-        if start > end:
-            continue
-        if end > _LAST_CHARACTER:
-            raise ValueError("is broken: its character map names what is no character")
-        if starts and start <= ends[-1] + 1:
-            ends[-1] = max(ends[-1], end)
-        else:
-            starts.append(start)
-            ends.append(end)
-    return tuple(starts), tuple(ends)
 
 
 def open_font(data: bytes, coverage: Coverage) -> None:

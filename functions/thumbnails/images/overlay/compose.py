@@ -140,22 +140,22 @@ def prepare_title(words: Words, formats: Sequence[str] = (DEFAULT_FORMAT,)) -> N
                 _shadow_and_glow(layout)
 
 
+# A panel that is this opaque hides what lies under it.
+_HIDES = 0.7
+
+
 def canvas_of(opened: pictures.Picture, layout: Layout) -> Image.Image:
     """The picture on the layout's canvas, in the part of it that the template gives it."""
     where = layout.place
     left, top, right, bottom = where.picture
-    opaque = where.template.opacity >= 0.7 and layout.panel and (left, top, right, bottom) == where.picture
-    hidden = layout.panel if opaque and _is_whole(where.picture, where.width, where.height) else None
+    whole = where.picture == (0, 0, where.width, where.height)
+    hidden = layout.panel if whole and where.template.opacity >= _HIDES else None
     part = opened.fitted((right - left, bottom - top), hidden)
     if part.size == (where.width, where.height):
         return part
     canvas = Image.new("RGB", (where.width, where.height))
     canvas.paste(part, (left, top))
     return canvas
-
-
-def _is_whole(box: Box, width: int, height: int) -> bool:
-    return box == (0, 0, width, height)
 
 
 def _warnings(layout: Layout) -> tuple[str, ...]:

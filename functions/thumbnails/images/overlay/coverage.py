@@ -16,6 +16,8 @@ from typing import Literal, cast
 
 import regex
 
+from thumbnails.images.overlay.cmap import character_ranges
+
 FOLDER = Path(__file__).parent / "fonts"
 TABLE = Path(__file__).with_name("coverage.json")
 
@@ -66,7 +68,7 @@ _WORD = regex.compile(
     rf"(?:[\p{{L}}--[\p{{Latin}}\p{{Greek}}\p{{Cyrillic}}\p{{Han}}\p{{Hiragana}}\p{{Katakana}}\p{{Hangul}}ー]]{_INSIDE})+"
 )
 
-_registered: dict[str, tuple[bytes, list[int], list[int]]] = {}
+_registered: dict[str, tuple[bytes, tuple[int, ...], tuple[int, ...]]] = {}
 
 
 def register(name: str, data: bytes) -> None:
@@ -78,9 +80,11 @@ def register(name: str, data: bytes) -> None:
     if name in _table().shipped or (name in _registered and _registered[name][0] != data):
         raise ValueError(f"{name} is the name of another font")
     try:
-        ranges = _ranges(data)
-    except (struct.error, KeyError, IndexError, OverflowError) as error:
+        ranges = ranges_of(data)
+    except (struct.error, KeyError, ValueError) as error:
         raise ValueError(f"{name} is no TrueType or OpenType font with a Unicode character map") from error
+    if not ranges[0]:
+        raise ValueError(f"{name} has no Unicode character map")
     _registered[name] = (data, *ranges)
     _has.cache_clear()
 
@@ -300,37 +304,16 @@ def tables(data: bytes | bytearray) -> dict[bytes, tuple[int, int]]:
     return {name: (start, length) for name, _, start, length in entries}
 
 
-def _ranges(data: bytes) -> tuple[list[int], list[int]]:
-    """First and last code points of the ranges that a font has glyphs for (OpenType ``cmap``, formats 4 and 12)."""
+def ranges_of(data: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The first and the last code points of the ranges that a font file has glyphs for.
+
+    Raises:
+        KeyError: it has no character map.
+        struct.error: it ends too early.
+        ValueError: its character map is broken.
+    """
     start, length = tables(data)[b"cmap"]
-    table = data[start : start + length]
-    subtables = [struct.unpack_from(">HHI", table, 4 + 8 * i) for i in range(struct.unpack_from(">H", table, 2)[0])]
-    formats = {struct.unpack_from(">H", table, at)[0]: at for _, _, at in subtables}
-    if 12 in formats:
-        at = formats[12]
-        count = struct.unpack_from(">I", table, at + 12)[0]
-        groups = struct.unpack_from(f">{3 * count}I", table, at + 16)
-        return list(groups[0::3]), list(groups[1::3])
-    return _ranges_of_format_4(table, formats[4])
-
-
-def _ranges_of_format_4(table: bytes, at: int) -> tuple[list[int], list[int]]:
-    count = struct.unpack_from(">H", table, at + 6)[0] // 2
-    ends, starts, deltas, offsets = (
-        struct.unpack_from(f">{count}H", table, at + 14 + 2 * (i * count + (i > 0))) for i in range(4)
-    )
-    points = []
-    for i in range(count):
-        for point in range(starts[i], min(ends[i], 0xFFFE) + 1):
-            glyph = point
-            if offsets[i]:
-                place = at + 16 + 6 * count + 2 * i + offsets[i] + 2 * (point - starts[i])
-                glyph = struct.unpack_from(">H", table, place)[0]
-                if not glyph:
-                    continue
-            if (glyph + deltas[i]) & 0xFFFF:
-                points.append(point)
-    return points, points
+    return character_ranges(data[start : start + length])
 
 
 def table_of(covered: dict[str, Iterable[int]]) -> str:

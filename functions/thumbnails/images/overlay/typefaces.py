@@ -15,6 +15,7 @@ Direction = Literal["ltr", "rtl"]
 
 # Fonts up to this many bytes are held in memory, with their outlines marked as plain.
 _SMALL = 2_000_000
+_BOLD = 700
 
 
 @lru_cache(maxsize=3)
@@ -26,7 +27,20 @@ def face(font: str, size: int) -> ImageFont.FreeTypeFont:
     source, number = font_source(font)
     large = isinstance(source, Path) and source.stat().st_size > _SMALL
     opened = source if large else BytesIO(_plain_outlines(font))
-    return ImageFont.truetype(opened, size, number, layout_engine=ImageFont.Layout.RAQM)
+    found = ImageFont.truetype(opened, size, number, layout_engine=ImageFont.Layout.RAQM)
+    if isinstance(source, bytes) and b"fvar" in tables(source):
+        _set_bold(found)
+    return found
+
+
+def _set_bold(variable: ImageFont.FreeTypeFont) -> None:
+    """Have a variable font drawn bold, as the shipped ones are, where it has weights (OpenType ``fvar``)."""
+    axes = variable.get_variation_axes()
+    wanted = [float(axis["default"] or 0) for axis in axes]
+    for place, axis in enumerate(axes):
+        if axis["name"] and b"weight" in axis["name"].lower():
+            wanted[place] = min(_BOLD, float(axis["maximum"] or 0))
+    variable.set_variation_by_axes(wanted)
 
 
 @lru_cache(maxsize=24)
