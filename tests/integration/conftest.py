@@ -7,8 +7,10 @@ process, in order, and each process has a stack of its own. No test sees another
 import fcntl
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -132,6 +134,10 @@ def remove_orphans() -> None:
         for home in HOMES.glob("test-*"):
             pid = home.name.removeprefix("test-").partition("-")[0]
             if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+                # The small disk of a crash test.
+                for disk in psutil.disk_partitions(all=True):
+                    if Path(disk.mountpoint).is_relative_to(home):
+                        subprocess.run(["umount", disk.mountpoint], check=True)
                 remove(Stack(home, 0))
 
 

@@ -20,6 +20,7 @@ from tests.integration.application import (
     wait_for,
     without_query,
 )
+from thumbnails.requests.models import Batch
 
 TITLES = ["Why fan-out beats sequential", "Three retries with backoff"]
 MODELS = [GEMINI, GPT]
@@ -86,29 +87,9 @@ def test_the_positional_array_is_the_same_request(app: Application) -> None:
     result = app.succeed("generateBatch", [[TITLES[0]], [GPT], "anime", "center-box", "oswald", "About queues.", "Red"])
     assert result["images"]["succeeded"] == 1
     request = json.loads(app.read(f"runs/{result['run_id']}/request.json"))
-    assert request == {
-        "prompts": [TITLES[0]],
-        "models": [GPT],
-        "style": "anime",
-        "template": "center-box",
-        "font": "oswald",
-        "context": "About queues.",
-        "extra_prompt": "Red",
-        "reuse": False,
-        "redraw": "",
-        "quality": "standard",
-        "variants": 1,
-        "formats": ["og"],
-        "drawn_for": [],
-        "output": "jpeg",
-        "kicker": "",
-        "author": "",
-        "missing_glyphs": "refuse",
-        "typography": "as-is",
-        "brand": "",
-        "only": [],
-        "max_wait_seconds": 900,
-    }
+    named = ["prompts", "models", "style", "template", "font", "context", "extra_prompt"]
+    said = [[TITLES[0]], [GPT], "anime", "center-box", "oswald", "About queues.", "Red"]
+    assert request == Batch.model_validate(dict(zip(named, said, strict=True))).model_dump(mode="json")
     (call,) = app.image_api.calls()["by_prompt"]
     assert "About queues." in call["prompt"]
 

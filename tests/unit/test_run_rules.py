@@ -185,3 +185,11 @@ def test_a_setting_that_is_missing_shows_no_other(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ValidationError) as refused:
         settings(ApiSettings)
     assert "bucket" in str(refused.value) and "sk-planted" not in str(refused.value)
+
+
+def test_a_run_whose_brand_was_refused_has_no_cells_to_make_again(
+    executions: MemoryExecutions, store: MemoryStore
+) -> None:
+    executions.start("generateBatch", "run-1", {**BATCH, "brand": "nobody"})
+    executions.end("run-1", status="FAILED", error="InvalidBatch", cause="there is no brand kit 'nobody'")
+    assert status("run-1", executions, store).cells == []

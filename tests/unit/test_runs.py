@@ -17,28 +17,7 @@ from thumbnails.runs.open import at_once
 
 GPT, DALLE = "gpt-image-1", "dall-e-3"
 BATCH: dict[str, Any] = {"prompts": ["First title", "Second title"], "models": [GPT, DALLE]}
-CHECKED = {
-    **BATCH,
-    "style": "photorealistic",
-    "template": "bottom-bar",
-    "font": "inter",
-    "context": "",
-    "extra_prompt": "",
-    "reuse": False,
-    "redraw": "",
-    "max_wait_seconds": 900,
-    "quality": "standard",
-    "variants": 1,
-    "formats": ["og"],
-    "drawn_for": [],
-    "output": "jpeg",
-    "kicker": "",
-    "author": "",
-    "missing_glyphs": "refuse",
-    "typography": "as-is",
-    "brand": "",
-    "only": [],
-}
+CHECKED = Batch.model_validate(BATCH).model_dump(mode="json")
 CAP = 50
 #: The same as the state machine reads it.
 READ = {

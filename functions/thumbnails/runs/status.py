@@ -239,6 +239,9 @@ def _running(named: Execution, executions: Executions) -> Execution | None:
 def _request(task: Task, run_id: str, execution: Execution, store: Store, cap: int) -> Request | None:
     """The checked request; before it is stored, the one that was asked for, where it can be accepted."""
     stored = store.get(request_key(run_id))
+    if stored is None and execution.error == InvalidBatch.__name__:
+        # What was refused may look right here: what a brand has is known where it is checked.
+        return None
     try:
         if stored:
             return stored_request(task, json.loads(stored.body))
