@@ -29,17 +29,17 @@ PROVIDER_SECONDS = "10"
 HOMES = PROJECT / ".thumbs"
 #: Files that one process runs one after the other, because they share a stack.
 LANES = {
-    "machine": (
-        *("test_faults", "test_paying_once", "test_keys", "test_campaigns", "test_lambda", "test_image_api_sdks"),
-        # Nothing is left of the stack after these.
-        "test_crashes",
-    ),
+    "machine": ("test_faults", "test_paying_once", "test_keys", "test_campaigns", "test_lambda", "test_image_api_sdks"),
     "application": (
         # The first reads all that the stack has written until then; the second lists all runs again and again.
         *("test_secrets", "test_one_domain", "test_command", "test_api", "test_fuzz", "test_stack", "test_events"),
         *("test_budget", "test_runs", "test_requests"),
     ),
-    "browser": ("test_page", "test_attacks", "test_lost_events", "test_batches"),
+    "browser": (
+        *("test_page", "test_attacks", "test_lost_events", "test_batches"),
+        # Nothing is left of the stack after these.
+        "test_crashes",
+    ),
 }
 #: What tests note a row of under this name.
 TABLES = {"fault": "faults", "attack": "attacks", "crash": "crashes", "lost_event": "lost events"}

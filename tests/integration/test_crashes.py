@@ -31,7 +31,7 @@ from tests.integration.conftest import say
 from tests.integration.http_api import HttpApi
 from tests.integration.machine import REQUEST, THUMBS, Machine, last_changes
 from thumbs.cli.application import Application as Command
-from thumbs.stack.processes import PROJECT
+from thumbs.stack.processes import PROJECT, wait_for_end
 
 Record = Callable[[str, object], None]
 #: Calls to a model that are under way when something is killed.
@@ -44,7 +44,7 @@ UP_SECONDS = 180
 
 def kill(process: psutil.Process) -> None:
     process.kill()
-    process.wait(20)
+    assert wait_for_end([process], 20) == []
 
 
 def everything(app: Application) -> list[tuple[str, str, str, int, bool]]:
@@ -100,11 +100,6 @@ def disk(machine: Machine) -> Iterator[Disk]:
     found = Disk(machine.stack.buckets)
     yield found
     found.go()
-
-
-def left(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run a while later."""
-    return psutil.wait_procs(processes, timeout=20)[1]
 
 
 def test_it_writes_in_its_own_folder_alone(machine: Machine) -> None:
@@ -220,12 +215,12 @@ def test_a_function_that_is_killed_in_a_run_loses_its_own_cells_alone(
     environments = zygote.children()
     for process in environments if killed == "a function" else [zygote]:
         process.kill()
-    assert left(environments) == []
+    assert wait_for_end(environments, 20) == []
     done = app.wait(execution_arn(row.run_id))
     assert done.status == "SUCCEEDED"
     assert [failure["error"] for failure in done.output["failures"]] == ["Runtime.ExitError"] * IN_FLIGHT
     assert sum(url is None for urls in done.output["results"] for url in urls) == IN_FLIGHT
-    assert zygote.is_running() == (killed == "a function")
+    assert bool(wait_for_end([zygote], 0)) == (killed == "a function")
     row.end(app, record_property, killed, lost=IN_FLIGHT)
     app.close()
 
@@ -295,7 +290,7 @@ def test_what_a_killed_template_s_functions_had_started_ends_too(machine: Machin
     app.close()
     (template,) = [one for one in machine.process("localstack").children() if process in one.children(recursive=True)]
     kill(template)
-    assert left([process]) == []
+    assert wait_for_end([process], 20) == []
 
 
 @pytest.mark.nightly
@@ -333,7 +328,7 @@ def test_a_killed_localstack_takes_its_children_along_and_what_was_paid_for_stay
     assert process in children
     assert unpacked
     kill(localstack)
-    assert left(children) == []
+    assert wait_for_end(children, 20) == []
 
     status = machine.thumbs("status")
     assert status.returncode == 1
@@ -367,7 +362,7 @@ def test_a_killed_localstack_takes_its_children_along_and_what_was_paid_for_stay
     ]
     localstack = machine.process("localstack")
     assert "✓ the application is deployed" in machine.up()
-    assert left(sam) == []
+    assert wait_for_end(sam, 20) == []
     # What was up stayed up, and what the dead LocalStack had unpacked is gone.
     assert (machine.process("image_api"), machine.process("localstack")) == (image_api, localstack)
     assert not unpacked & set(machine.stack.functions_folder.glob("lambda/*/*"))
@@ -436,7 +431,7 @@ def test_processes_that_nobody_knows_any_more_are_ended_by_the_next_start(machin
     (machine.stack.home / "stack.json").write_text("")
     (machine.stack.home / "stack.json.part").write_text('{"localstack": {"pid"')
     machine.stack.start(say)
-    assert left(family) == []
+    assert wait_for_end(family, 20) == []
     assert not (machine.stack.home / "stack.json.part").exists()
     assert not machine.stack.is_deployed()
     assert everything(app) == before
@@ -454,7 +449,7 @@ def test_a_stack_that_goes_down_leaves_its_bucket_and_neither_a_process_nor_a_te
     done = machine.thumbs("down")
     assert done.returncode == 0
     assert f"MB in {machine.stack.buckets}; `thumbs down --delete` throws it away\n" in done.stderr
-    assert left(family) == []
+    assert wait_for_end(family, 20) == []
     assert list(machine.stack.buckets.rglob("*")) == kept
     assert not machine.stack.functions_folder.exists()
     assert not (machine.stack.home / "tmp").exists()

@@ -19,7 +19,7 @@ from thumbs.cli.application import Application as Command
 from thumbs.command_error import CommandError
 from thumbs.localstack import ENVIRONMENTS
 from thumbs.stack.deploy import ARTIFACT_BUCKET, CREDENTIALS, REGION, STACK_NAME
-from thumbs.stack.processes import Stack, answers, free_port, is_free
+from thumbs.stack.processes import Stack, answers, free_port, is_free, wait_for_end
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -156,8 +156,7 @@ def test_a_stack_leaves_no_process_and_no_port_when_it_stops(second: Stack) -> N
     assert processes_of(second)
 
     assert second.stop(quiet) is True
-    psutil.wait_procs(family, timeout=3)
-    assert [process for process in family if process.is_running()] == []
+    assert wait_for_end(family, 3) == []
     assert processes_of(second) == []
     assert all(service and is_free(service.port) for service in services)
     assert second.image_api_url is None

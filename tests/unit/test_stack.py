@@ -15,7 +15,7 @@ import pytest
 
 from thumbs.command_error import CommandError
 from thumbs.stack import deploy, processes
-from thumbs.stack.processes import Service, Stack, last_line
+from thumbs.stack.processes import Service, Stack, last_line, wait_for_end
 
 
 @pytest.fixture
@@ -54,6 +54,16 @@ def test_a_process_is_known_by_its_start_and_not_by_its_id_alone() -> None:
     me = psutil.Process()
     assert Service(me.pid, me.create_time(), 1).process == me
     assert Service(me.pid, me.create_time() - 5, 1).process is None
+
+
+def test_a_process_that_has_ended_is_not_waited_for_until_its_parent_asks() -> None:
+    with subprocess.Popen(["true"]) as ended, subprocess.Popen(["cat"], stdin=subprocess.PIPE) as running:
+        found = [psutil.Process(ended.pid), psutil.Process(running.pid)]
+        assert wait_for_end(found[:1], 60) == []
+        # Nobody has asked: it is still there, and psutil would wait for it.
+        assert found[0].status() == psutil.STATUS_ZOMBIE
+        assert wait_for_end(found, 0) == found[1:]
+        running.kill()
 
 
 def test_a_process_of_another_that_took_the_id_is_left_alone(stack: Stack) -> None:

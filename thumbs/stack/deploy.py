@@ -228,8 +228,8 @@ def _environment(stack: Stack) -> dict[str, str]:
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(PROJECT / ".cache" / "uv")),
         # The system's own certificates, for a network that has some of its own.
         "UV_SYSTEM_CERTS": os.environ.get("UV_SYSTEM_CERTS", "true"),
-        # SAM's own 5 s are long beside a deployment; each look costs LocalStack and SAM a good part of a second's work.
-        "SAM_CLI_POLL_DELAY": "2",
+        # A deployment takes two seconds, and SAM's own 5 s between its looks would be most of the wait.
+        "SAM_CLI_POLL_DELAY": "0.5",
     }
 
 

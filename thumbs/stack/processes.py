@@ -17,13 +17,14 @@ import fcntl
 import hashlib
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -313,7 +314,7 @@ class Stack:
                     strays.append(process)
             except psutil.Error:
                 continue  # Another user's, or gone.
-        psutil.wait_procs(strays, timeout=STOP_SECONDS)
+        wait_for_end(strays, STOP_SECONDS)
 
     def _forget_localstack(self) -> None:
         """A LocalStack that starts has its buckets: what its predecessor else held and unpacked is of no more use."""
@@ -479,12 +480,36 @@ def _end(process: psutil.Process) -> None:
     family = [process, *process.children(recursive=True)]
     try:
         process.terminate()
-        process.wait(STOP_SECONDS)
     except psutil.NoSuchProcess:
         pass
-    except psutil.TimeoutExpired:
-        process.kill()
-    _, alive = psutil.wait_procs(family, timeout=3)
+    else:
+        if wait_for_end([process], STOP_SECONDS):
+            process.kill()
+    alive = wait_for_end(family, STOP_SECONDS)
     for left in alive:
         left.kill()
-    psutil.wait_procs(alive, timeout=3)
+    wait_for_end(alive, STOP_SECONDS)
+
+
+def wait_for_end(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait until processes have ended; those that still run after so many seconds.
+
+    One that has ended counts, although its parent has not asked how: the first process of a container is often one that
+    never asks, and until then ``psutil`` waits (``pidfd_open(2)``).
+    """
+    poll, running = select.poll(), {}
+    try:
+        for process in processes:
+            with suppress(ProcessLookupError):
+                descriptor = os.pidfd_open(process.pid)
+                running[descriptor] = process
+                poll.register(descriptor, select.POLLIN)
+        deadline, waiting = time.monotonic() + seconds, set(running)
+        while waiting and (ended := poll.poll(max(0.0, deadline - time.monotonic()) * 1000)):
+            for descriptor, _ in ended:
+                poll.unregister(descriptor)
+                waiting.remove(descriptor)
+        return [running[descriptor] for descriptor in waiting]
+    finally:
+        for descriptor in running:
+            os.close(descriptor)
