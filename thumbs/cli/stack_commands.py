@@ -12,7 +12,7 @@ from thumbs.cli.app import AsJson, app, err, out
 from thumbs.cli.application import Application
 from thumbs.cli.event_commands import tell_of_lost_events
 from thumbs.command_error import CommandError
-from thumbs.stack.deploy import deploy, real_keys
+from thumbs.stack.deploy import build, deploy, real_keys
 from thumbs.stack.processes import Stack, answers
 from thumbs.stack.sam_local import write_variables
 
@@ -46,7 +46,7 @@ def up(
     if real_providers:
         real_keys()
     stack = Stack.of_this_project(latency, bridge=bridge)
-    stack.start(report_to_person())
+    stack.start(report_to_person(), meanwhile=lambda: build(stack, report_to_person()))
     budget = {} if daily_budget_usd is None else {"DailyBudgetUsd": f"{daily_budget_usd:g}"}
     deploy(stack, report_to_person(), budget, real_providers=real_providers)
     if bridge:

@@ -93,6 +93,7 @@ class Stack:
         self.latency = latency
         self.bridge = bridge
         self.logs = home / "log"
+        self._holds_lock = False
 
     @classmethod
     def of_this_project(cls, latency: float = 1.0, *, bridge: bool = False) -> "Stack":
@@ -190,6 +191,9 @@ class Stack:
         Raises:
             CommandError: the stack's home cannot be written.
         """
+        if self._holds_lock:
+            yield
+            return
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
             opened = (self.home / "lock").open("w")
@@ -197,10 +201,18 @@ class Stack:
             raise self._unwritable(error) from None
         with opened as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            self._holds_lock = True
+            try:
+                yield
+            finally:
+                self._holds_lock = False
 
-    def start(self, report: Report) -> None:
+    def start(self, report: Report, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Start what is not running yet.
+
+        Args:
+            report: is told what was done.
+            meanwhile: what can be done before it is up.
 
         Raises:
             CommandError: a port is taken by something else, loopback is down, a process does not come up, the disk is
@@ -232,14 +244,20 @@ class Stack:
                 environments = environments_here()
                 command = ["thumbs.localstack", str(self.home), str(self.port), *hosts]
                 places = {ENVIRONMENTS: str(environments)}
-                self._launch("localstack", command, self.port, "/_localstack/health", places)
+                self._launch("localstack", command, self.port, places)
                 self.note(code=_code(), environments=environments)
-                report(f"LocalStack runs on {self.endpoint}")
             image_api = self.service("image_api")
             if not (image_api and image_api.process):
                 port = free_port(image_api.port if image_api else self.port + 1, hosts)
                 command = ["thumbs.image_api", "--port", str(port), "--latency", str(self.latency), "--host", *hosts]
-                self._launch("image_api", command, port, "/health")
+                self._launch("image_api", command, port)
+            meanwhile()
+            # One that was there already may have been started by a command that did not wait for it.
+            self._await("localstack", "/_localstack/health")
+            if not runs:
+                report(f"LocalStack runs on {self.endpoint}")
+            self._await("image_api", "/health")
+            if not (image_api and image_api.process):
                 report(f"the offline image API runs on {self.image_api_url}")
 
     def stop(self, report: Report) -> bool:
@@ -259,10 +277,9 @@ class Stack:
             return ended
 
     def _launch(
-        self, name: str, command: list[str], port: int, health: str, variables: Mapping[str, str] = MappingProxyType({})
+        self, name: str, command: list[str], port: int, variables: Mapping[str, str] = MappingProxyType({})
     ) -> None:
-        log = self.logs / f"{name}.log"
-        with log.open("wb") as output:
+        with (self.logs / f"{name}.log").open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 cwd=PROJECT,
@@ -273,13 +290,16 @@ class Stack:
                 start_new_session=True,
             )
         self.note(**{name: asdict(Service(process.pid, psutil.Process(process.pid).create_time(), port))})
-        deadline = time.monotonic() + START_SECONDS
-        while not answers(f"http://127.0.0.1:{port}{health}"):
-            if process.poll() is not None:
+
+    def _await(self, name: str, health: str) -> None:
+        log, deadline = self.logs / f"{name}.log", time.monotonic() + START_SECONDS
+        while (service := self.service(name)) and not answers(f"http://{LOOPBACK}:{service.port}{health}"):
+            process = service.process
+            if process is None:
                 self.note(**{name: None})
                 raise CommandError(f"{name} ended while it started", f"{last_line(log)} (all of it: {log})")
             if time.monotonic() > deadline:
-                _end(psutil.Process(process.pid))
+                _end(process)
                 self.note(**{name: None})
                 raise CommandError(f"{name} did not answer within {START_SECONDS:.0f} s", f"see {log}")
             time.sleep(0.1)
