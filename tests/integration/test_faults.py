@@ -411,8 +411,8 @@ FAULTS = [
         alone=True,
     ),
 ]
-#: Rows that wait long, for two retries of every struck cell or for a timeout, and rows of which another of their kind and
-#: the unit tests have the rest.
+#: Rows that wait long, for two retries of every struck cell or for a timeout, and rows of which another of their kind
+#: and the unit tests have the rest.
 NIGHTLY = {
     *("200 without a picture (null)", "200 without a picture (empty)"),
     *(f"picture in an odd mode ({mode})" for mode in ("palette", "16bit", "gray", "gray_alpha", "one_bit")),
