@@ -110,7 +110,8 @@ def watcher(app: Application, endpoint: str) -> Iterator[tuple[str, subprocess.P
         assert "1/4" in process.stdout.readline()
         yield name, process
     arn = execution_arn(name)
-    assert app.states.describe_execution(executionArn=arn)["status"] == "RUNNING"
+    # On a busy machine the model's tries may have run out by now; nobody has stopped the run.
+    assert app.states.describe_execution(executionArn=arn)["status"] in ("RUNNING", "SUCCEEDED")
     app.states.stop_execution(executionArn=arn)
 
 
