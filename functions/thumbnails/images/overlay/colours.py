@@ -5,6 +5,7 @@ Relative luminance and contrast are those of WCAG 2.2 ("relative luminance", "co
 
 import colorsys
 from collections.abc import Callable
+from functools import lru_cache
 from math import ceil
 from typing import cast
 
@@ -69,6 +70,12 @@ def _least(holds: Callable[[float], bool]) -> float:
     return high
 
 
+@lru_cache(maxsize=64)
+def enough_opacity(colour: RGB, text: RGB) -> float:
+    """How opaque a colour must be over any picture for text to reach the contrast, 0–1."""
+    return _needed_over(_WHITE if luminance(text) > luminance(colour) else _BLACK, colour, text)
+
+
 def needed_opacity(behind: Image.Image, colour: RGB, text: RGB) -> float:
     """How opaque a colour must be over a picture for text to reach the contrast on every pixel, 0–1.
 
@@ -83,7 +90,17 @@ def needed_opacity(behind: Image.Image, colour: RGB, text: RGB) -> float:
     light_text = luminance(text) > luminance(colour)
     # Each band's own extreme: no pixel is lighter, or darker, than all three together.
     worst = cast(RGB, tuple(ends[int(light_text)] for ends in extremes(behind)))
-    return _least(lambda share: contrast(mixed(worst, colour, share), text) >= CONTRAST)
+    return _needed_over(worst, colour, text)
+
+
+def _needed_over(worst: RGB, colour: RGB, text: RGB) -> float:
+    light_text = luminance(text) > luminance(colour)
+
+    def stands_out(share: float) -> bool:
+        behind = mixed(worst, colour, share)
+        return contrast(behind, text) >= CONTRAST and (luminance(behind) < luminance(text)) == light_text
+
+    return _least(stands_out)
 
 
 # The luminance behind white text that gives CONTRAST: (1 + 0.05) / (L + 0.05).
@@ -99,8 +116,13 @@ def _brightest(picture: Image.Image) -> float:
 
 def extremes(picture: Image.Image) -> list[tuple[int, int]]:
     """The least and the greatest value of each band."""
-    found = cast(list[tuple[int, int]] | tuple[int, int], picture.getextrema())
-    return [cast(tuple[int, int], found)] if len(picture.getbands()) == 1 else list(cast(list[tuple[int, int]], found))
+    # One pass over all bands: ``getextrema`` takes each of them out first.
+    counted = picture.histogram()
+    found = []
+    for first in range(0, len(counted), 256):
+        band = [value for value, count in enumerate(counted[first : first + 256]) if count]
+        found.append((band[0], band[-1]))
+    return found
 
 
 def tones(picture: Image.Image) -> tuple[RGB, RGB]:
@@ -108,7 +130,7 @@ def tones(picture: Image.Image) -> tuple[RGB, RGB]:
 
     The deep one is of the hue that covers most of the picture, weighed by how colourful it is.
     """
-    few = picture.resize((40, 24), Image.Resampling.BOX).quantize(8, Image.Quantize.MEDIANCUT)
+    few = picture.resize((40, 24), Image.Resampling.BOX, reducing_gap=1.0).quantize(8, Image.Quantize.MEDIANCUT)
     palette = few.getpalette() or [0, 0, 0]
     counted = cast(list[tuple[int, int]], few.getcolors() or [(1, 0)])
     found = [(count, cast(RGB, tuple(palette[3 * at : 3 * at + 3]))) for count, at in counted]

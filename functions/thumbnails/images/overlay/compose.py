@@ -245,11 +245,10 @@ def _panel(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     where = layout.place
     panel = layout.panel or where.area
     opacity = where.template.opacity
-    behind = canvas.crop(panel)
-    if opacity < 1:
-        opacity = max(opacity, colours.needed_opacity(behind, tones.ground, tones.text), _needed(canvas, layout, tones))
-    blend = [int(value * (1 - opacity) + one * opacity + 0.5) for one in tones.ground for value in range(256)]
-    canvas.paste(behind.point(blend), panel)
+    if opacity < 1 and opacity < colours.enough_opacity(tones.ground, tones.text):
+        behind = _around([panel, *(_grown(line.ink, _EDGE, layout) for line in layout.every_line)])
+        opacity = max(opacity, colours.needed_opacity(canvas.crop(behind), tones.ground, tones.text))
+    _cover(canvas, panel, tones.ground, opacity)
     width = where.frame
     if width:
         for edge in (
@@ -261,6 +260,15 @@ def _panel(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
             canvas.paste(tones.ground, edge)
     if where.template.mark == "bar":
         canvas.paste(tones.accent, _bar(panel, layout))
+
+
+def _cover(canvas: Image.Image, box: Box, colour: RGB, opacity: float) -> None:
+    """Lay a colour over a part of the canvas, evenly."""
+    if opacity >= 1:
+        canvas.paste(colour, box)
+        return
+    blend = [int(value * (1 - opacity) + one * opacity + 0.5) for one in colour for value in range(256)]
+    canvas.paste(canvas.crop(box).point(blend), box)
 
 
 def _needed(canvas: Image.Image, layout: Layout, tones: Tones) -> float:
@@ -371,10 +379,14 @@ def _scrim(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     first, full = text[1] - rise, text[1] - round(0.02 * where.height)
     strength = max(_SCRIM_LEAST, _needed(canvas, layout, tones))
     # Rises and ends without a bend (smootherstep, Perlin 2002), so that no edge is seen.
-    steps = [min(1.0, max(0.0, (y - first) / (full - first))) for y in range(where.height)]
+    top, dense = max(0, first), max(0, full)
+    steps = [(y - first) / (full - first) for y in range(top, dense)]
     rows = bytes(ceil(255 * strength * s * s * s * (s * (6 * s - 15) + 10)) for s in steps)
-    mask = Image.frombytes("L", (1, where.height), rows).resize((where.width, where.height))
-    canvas.paste(tones.ground, (0, 0, where.width, where.height), mask)
+    if rows:
+        mask = Image.frombytes("L", (1, len(rows)), rows)
+        mask = mask.resize((where.width, len(rows)), Image.Resampling.NEAREST)
+        canvas.paste(tones.ground, (0, top, where.width, dense), mask)
+    _cover(canvas, (0, dense, where.width, where.height), tones.ground, ceil(255 * strength) / 255)
 
 
 # Standard deviations of the blurs, in pixels of a 1200 × 630 canvas.
@@ -458,8 +470,7 @@ def _glow(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     strength = min(1.0, max(_GLOW_LEAST, needed / dark.least))
     dimmed = _DIMMED * strength * min(1.0, max(0.0, strength / _STRONG - 1))
     if dimmed:
-        blend = [int(value * (1 - dimmed) + one * dimmed + 0.5) for one in tones.ground for value in range(256)]
-        canvas.paste(canvas.point(blend))
+        _cover(canvas, (0, 0, canvas.width, canvas.height), tones.ground, dimmed)
         strength = 1 - (1 - strength) / (1 - dimmed)
     mask = dark.glow.point([ceil(value * strength) for value in range(256)])
     mask.paste(ImageChops.screen(mask.crop(dark.shadow_box), dark.shadow), dark.shadow_box)

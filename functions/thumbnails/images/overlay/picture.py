@@ -8,6 +8,7 @@ from PIL import Image, ImageCms
 
 from thumbnails.errors import UnusablePicture
 from thumbnails.images.overlay import crops
+from thumbnails.images.overlay.resizing import resized
 from thumbnails.images.overlay.templates import DEFAULT_OUTPUT, HEIGHT, WIDTH, Box, Output
 
 MAX_PIXELS = 50_000_000
@@ -50,7 +51,7 @@ class Picture:
             hidden: the part of the canvas that something opaque will cover.
         """
         box = crops.choose(self.pixels, size, hidden)
-        return _in_srgb(_resized(self.pixels, size, box), self.profile)
+        return _in_srgb(resized(self.pixels, size, box), self.profile)
 
 
 def open_picture(data: bytes, sizes: Sequence[tuple[int, int]] = ((WIDTH, HEIGHT),)) -> Picture:
@@ -142,16 +143,6 @@ def _with_plain_mode(picture: Image.Image) -> Image.Image:
         alpha = picture.getchannel("A").getextrema()
         return picture if alpha != (255, 255) else picture.convert("RGB")
     return picture if picture.mode in ("L", "RGB", "CMYK") else picture.convert("RGB")
-
-
-def _resized(picture: Image.Image, size: tuple[int, int], box: crops.Crop) -> Image.Image:
-    if picture.size == size:
-        return picture.copy()
-    scale = (box[2] - box[0]) / size[0]
-    # Hamming is as sharp as bicubic at these ratios and half its width. A much larger picture is averaged down by a
-    # whole factor first, which costs far less than a wide filter.
-    smooth = Image.Resampling.HAMMING if scale > 1 else Image.Resampling.BICUBIC
-    return picture.resize(size, smooth, box=box, reducing_gap=1.0)
 
 
 def _in_srgb(canvas: Image.Image, profile: bytes | None) -> Image.Image:
