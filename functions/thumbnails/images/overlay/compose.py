@@ -25,6 +25,7 @@ from thumbnails.images.overlay.templates import (
 )
 from thumbnails.images.overlay.typefaces import colours as emoji_colours
 from thumbnails.images.overlay.typefaces import render
+from thumbnails.images.overlay.vectors import resized, shade
 
 # A warning is kept with its image, where S3 takes 2 kB: so many letters are named, each with so many of its marks.
 NAMED, LETTER = 5, 4
@@ -439,7 +440,7 @@ def _shadow_and_glow(layout: Layout) -> _Dark:
     ImageDraw.Draw(eighth).rounded_rectangle(seen, radius=blur / 8, fill=255)
     eighth = eighth.filter(ImageFilter.GaussianBlur(blur / 8))
     part = (fade / 8, fade / 8, (fade + width) / 8, (fade + height) / 8)
-    glow = eighth.resize((width, height), Image.Resampling.BILINEAR, box=part)
+    glow = resized(eighth, (width, height), part)
 
     ink_box = _within(title_box, reach)
     room = round(4 * soft)
@@ -451,7 +452,7 @@ def _shadow_and_glow(layout: Layout) -> _Dark:
     quarter.paste(title.reduce(4), (round((ink_box[0] - left) / 4), round((ink_box[1] - top + drop) / 4)))
     quarter = quarter.filter(ImageFilter.GaussianBlur(soft / 4))
     quarter = quarter.point([int(_SHADOW_STRENGTH * min(255, _SHADOW_GAIN * value)) for value in range(256)])
-    shadow = quarter.resize(size, Image.Resampling.BILINEAR, box=(0, 0, size[0] / 4, size[1] / 4))
+    shadow = resized(quarter, size, (0, 0, size[0] / 4, size[1] / 4))
 
     least = min(
         extremes(glow.crop(_within(_grown(line.ink, _EDGE, layout), reach)))[0][0] for line in layout.every_line
@@ -474,7 +475,10 @@ def _glow(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
         strength = 1 - (1 - strength) / (1 - dimmed)
     mask = dark.glow.point([ceil(value * strength) for value in range(256)])
     mask.paste(ImageChops.screen(mask.crop(dark.shadow_box), dark.shadow), dark.shadow_box)
-    canvas.paste(tones.ground, dark.reach, mask)
+    if tones.ground == (0, 0, 0):
+        shade(canvas, dark.reach, mask)
+    else:
+        canvas.paste(tones.ground, dark.reach, mask)
 
 
 # A difference in chroma that a quarter of the resolution smears visibly into white text (of 127).

@@ -8,8 +8,8 @@ from PIL import Image, ImageCms
 
 from thumbnails.errors import UnusablePicture
 from thumbnails.images.overlay import crops
-from thumbnails.images.overlay.resizing import resized
 from thumbnails.images.overlay.templates import DEFAULT_OUTPUT, HEIGHT, WIDTH, Box, Output
+from thumbnails.images.overlay.vectors import resized
 
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 250_000
