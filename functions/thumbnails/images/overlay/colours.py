@@ -24,6 +24,9 @@ def linear(value: float) -> float:
     return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
 
 
+_LINEAR = [linear(value / 255) for value in range(256)]
+
+
 def encoded(light: float) -> float:
     """Linear light 0–1 → sRGB 0–1."""
     return light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
@@ -31,8 +34,8 @@ def encoded(light: float) -> float:
 
 def luminance(colour: RGB) -> float:
     """Relative luminance, 0–1."""
-    red, green, blue = (linear(value / 255) for value in colour)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    red, green, blue = colour
+    return 0.2126 * _LINEAR[red] + 0.7152 * _LINEAR[green] + 0.0722 * _LINEAR[blue]
 
 
 def contrast(one: RGB, other: RGB) -> float:
@@ -105,7 +108,7 @@ def _needed_over(worst: RGB, colour: RGB, text: RGB) -> float:
 
 # The luminance behind white text that gives CONTRAST: (1 + 0.05) / (L + 0.05).
 _DARK_ENOUGH = 1.05 / CONTRAST - 0.05
-_TO_LINEAR = [min(255, ceil(255 * linear(value / 255))) for value in range(256)] * 3
+_TO_LINEAR = [min(255, ceil(255 * light)) for light in _LINEAR] * 3
 _LUMINANCE = (0.2126, 0.7152, 0.0722, 0.0)
 
 

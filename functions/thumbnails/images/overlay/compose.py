@@ -272,6 +272,14 @@ def _cover(canvas: Image.Image, box: Box, colour: RGB, opacity: float) -> None:
     canvas.paste(canvas.crop(box).point(blend), box)
 
 
+def _cover_through(canvas: Image.Image, box: Box, colour: RGB, mask: Image.Image) -> None:
+    """Lay a colour over a part of the canvas, as dense as a mask of that size."""
+    if colour == (0, 0, 0):
+        shade(canvas, box, mask)
+    else:
+        canvas.paste(colour, box, mask)
+
+
 def _needed(canvas: Image.Image, layout: Layout, tones: Tones) -> float:
     """How opaque the ground must be for every line to be read in the text's colour, 0–1."""
     return max(
@@ -386,7 +394,7 @@ def _scrim(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     if rows:
         mask = Image.frombytes("L", (1, len(rows)), rows)
         mask = mask.resize((where.width, len(rows)), Image.Resampling.NEAREST)
-        canvas.paste(tones.ground, (0, top, where.width, dense), mask)
+        _cover_through(canvas, (0, top, where.width, dense), tones.ground, mask)
     _cover(canvas, (0, dense, where.width, where.height), tones.ground, ceil(255 * strength) / 255)
 
 
@@ -470,15 +478,14 @@ def _glow(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     # The glow alone gives the contrast that the picture needs; the shadow lifts the letters off it.
     strength = min(1.0, max(_GLOW_LEAST, needed / dark.least))
     dimmed = _DIMMED * strength * min(1.0, max(0.0, strength / _STRONG - 1))
-    if dimmed:
-        _cover(canvas, (0, 0, canvas.width, canvas.height), tones.ground, dimmed)
-        strength = 1 - (1 - strength) / (1 - dimmed)
-    mask = dark.glow.point([ceil(value * strength) for value in range(256)])
+    mask = dark.glow.point([ceil(255 * dimmed + value * (strength - dimmed)) for value in range(256)])
     mask.paste(ImageChops.screen(mask.crop(dark.shadow_box), dark.shadow), dark.shadow_box)
-    if tones.ground == (0, 0, 0):
-        shade(canvas, dark.reach, mask)
-    else:
-        canvas.paste(tones.ground, dark.reach, mask)
+    reach = dark.reach
+    if dimmed:
+        whole = Image.new("L", canvas.size, ceil(255 * dimmed))
+        whole.paste(mask, reach)
+        mask, reach = whole, (0, 0, canvas.width, canvas.height)
+    _cover_through(canvas, reach, tones.ground, mask)
 
 
 # A difference in chroma that a quarter of the resolution smears visibly into white text (of 127).
