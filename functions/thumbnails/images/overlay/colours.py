@@ -133,7 +133,7 @@ def tones(picture: Image.Image) -> tuple[RGB, RGB]:
 
     The deep one is of the hue that covers most of the picture, weighed by how colourful it is.
     """
-    few = picture.resize((40, 24), Image.Resampling.BOX, reducing_gap=1.0).quantize(8, Image.Quantize.MEDIANCUT)
+    few = picture.resize((40, 24), Image.Resampling.BOX).quantize(8, Image.Quantize.MEDIANCUT)
     palette = few.getpalette() or [0, 0, 0]
     counted = cast(list[tuple[int, int]], few.getcolors() or [(1, 0)])
     found = [(count, cast(RGB, tuple(palette[3 * at : 3 * at + 3]))) for count, at in counted]

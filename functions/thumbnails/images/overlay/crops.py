@@ -49,11 +49,9 @@ def detail(picture: Image.Image) -> Image.Image:
 
     Edges of lightness, and how far a colour is from the picture's own mean.
     """
-    shrink = max(1, max(picture.size) // _LOOKED_AT)
-    # Sixteen pixels of each part tell what it is like.
-    every = max(1, shrink // 4)
-    sampled = picture.resize((picture.width // every, picture.height // every), Image.Resampling.NEAREST)
-    small = sampled.reduce(shrink // every)
+    small = (
+        picture.copy() if max(picture.size) <= _LOOKED_AT else picture.reduce(max(1, max(picture.size) // _LOOKED_AT))
+    )
     if small.mode == "RGBA":
         white = Image.new("RGB", small.size, "white")
         white.paste(small, mask=small.getchannel("A"))
