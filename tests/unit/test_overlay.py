@@ -65,7 +65,7 @@ def test_the_output_is_a_jpeg_of_the_canvas_size(template: str) -> None:
 
 def textured(detail: int) -> Image.Image:
     """A gradient with noise of this strength in it."""
-    grain = Image.frombytes("L", (1200, 630), random.Random(1).randbytes(1200 * 630))
+    grain = Image.frombytes("L", (1200, 630), random.Random(1).randbytes(1200 * 630))  # noqa: S311 (no secret)
     grain = grain.point([round(128 + (value - 128) * detail / 128) for value in range(256)])
     shade = Image.linear_gradient("L").resize((1200, 630))
     return Image.merge("RGB", [ImageChops.add(shade, grain, 2, offset) for offset in (-10, 10, 30)])

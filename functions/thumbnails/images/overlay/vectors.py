@@ -10,7 +10,7 @@ from thumbnails.images.overlay.crops import Crop
 from thumbnails.images.overlay.templates import Box
 
 try:
-    from cykooz_resizer import AlphaMulDiv, CropBox, FilterType, ResizeAlg, Resizer, ResizeOptions
+    from cykooz_resizer import AlphaMulDiv, CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
 except ImportError:
     _SPLINE = None
 else:
