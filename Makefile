@@ -102,6 +102,10 @@ bench-overlay: setup
 bench-encoder: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_encoder $(OPTIONS)
 
+# Where an image's processor time goes in its function, on the stack that is up.
+bench-cell: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_cell $(OPTIONS)
+
 # How long a batch takes over its size, beside its floor and stock LocalStack: three quarters of an hour.
 bench: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch
@@ -226,5 +230,5 @@ pins:
 	$(UV) compile requirements-checkov.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-checkov.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-docs bench-speed bench-cold-start bench-overlay bench-encoder bench-campaign bench-economy bench-limits bench-gallery bench-disk \
+.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-docs bench-speed bench-cold-start bench-overlay bench-encoder bench-cell bench-campaign bench-economy bench-limits bench-gallery bench-disk \
 	check-page bench-page coverage examples golden error-table openapi schema up down help setup anew smoke pins wheels
