@@ -106,9 +106,17 @@ bench-encoder: setup
 bench-cell: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_cell $(OPTIONS)
 
-# How long a batch takes over its size, beside its floor and stock LocalStack: three quarters of an hour.
+# The same titles by this product and by two others, side by side; needs Node and the package indexes.
+bench-peers: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_peers
+
+# How long a batch takes over its size, beside its floor and stock LocalStack: twenty minutes.
 bench: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch
+
+# One shape of it, in two minutes.
+bench-quick: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_batch --quick
 
 # What each change of thumbs/localstack/speedups.py is worth, each left out in turn.
 bench-speed: setup
@@ -230,5 +238,5 @@ pins:
 	$(UV) compile requirements-checkov.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-checkov.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-docs bench-speed bench-cold-start bench-overlay bench-encoder bench-cell bench-campaign bench-economy bench-limits bench-gallery bench-disk \
+.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-quick bench-docs bench-speed bench-cold-start bench-overlay bench-encoder bench-cell bench-peers bench-campaign bench-economy bench-limits bench-gallery bench-disk \
 	check-page bench-page coverage examples golden error-table openapi schema up down help setup anew smoke pins wheels

@@ -1,12 +1,12 @@
 // What a person is typing: kept in the address and in local storage, so that nothing is lost.
 
-/** @typedef {{titles: string, models: string[], style: string, template: string, font: string, context: string, extra: string, blog: string, formats: string, kicker: string, author: string}} Draft */
+/** @typedef {{titles: string, models: string[], style: string, template: string, font: string, context: string, extra: string, blog: string, formats: string, kicker: string, author: string, brand: string}} Draft */
 
 const PLACE = 'thumbs-draft';
-const FIELDS = ['titles', 'style', 'template', 'font', 'context', 'extra', 'blog', 'formats', 'kicker', 'author'];
+const FIELDS = ['titles', 'style', 'template', 'font', 'context', 'extra', 'blog', 'formats', 'kicker', 'author', 'brand'];
 
 /** @returns {Draft} */
-export const emptyDraft = () => ({titles: '', models: [], style: '', template: '', font: '', context: '', extra: '', blog: '', formats: '', kicker: '', author: ''});
+export const emptyDraft = () => ({titles: '', models: [], style: '', template: '', font: '', context: '', extra: '', blog: '', formats: '', kicker: '', author: '', brand: ''});
 
 /** The address's draft before the stored one. @param {URLSearchParams} query @returns {Draft} */
 export function loadDraft(query) {

@@ -3,7 +3,7 @@ import {html, useEffect, useMemo, useRef, useState} from './preact.js';
 import {ApiError, get, kindly, post, sentence} from './api.js';
 import {keepDraft, loadDraft, titlesOf} from './draft.js';
 import {expectRun} from './live.js';
-import {FontPicker, FormatPicker, ModelPicker, StylePicker, TemplatePicker, money} from './pickers.js';
+import {BrandPicker, FontPicker, FormatPicker, ModelPicker, StylePicker, TemplatePicker, money} from './pickers.js';
 import {Preview} from './preview.js';
 
 /** @typedef {import('./draft.js').Draft} Draft */
@@ -23,15 +23,21 @@ const base64 = (file) => new Promise((done, failed) => {
   reader.readAsDataURL(file);
 });
 
+/** What a brand kit has of its own is left out where nothing else is picked. @param {Draft} draft @param {any} options */
+const lookOf = ({style, template, font, brand}, {defaults}) => ({
+  style: style || defaults.style,
+  ...(brand ? {brand} : {}),
+  ...(template || !brand ? {template: template || defaults.template} : {}),
+  ...(font || !brand ? {font: font || defaults.font} : {}),
+});
+
 /** @param {Draft} draft @param {any} options @returns {Record<string, unknown>} */
 function requestOf(draft, options) {
   const titles = titlesOf(draft.titles);
   return {
     ...(titles.length ? {prompts: titles} : {}),
     models: draft.models,
-    style: draft.style || options.defaults.style,
-    template: draft.template || options.defaults.template,
-    font: draft.font || options.defaults.font,
+    ...lookOf(draft, options),
     formats: formatsOf(draft),
     ...(draft.kicker.trim() ? {kicker: draft.kicker} : {}),
     ...(draft.author.trim() ? {author: draft.author} : {}),
@@ -83,9 +89,14 @@ export function Form({query, options, examples, open, fail}) {
   const [tried, setTried] = useState(false);
   const [line, setLine] = useState(0);
   const [budget, setBudget] = useState(/** @type {any} */ (null));
+  const [brands, setBrands] = useState(/** @type {string[]} */ ([]));
   const area = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   useEffect(() => keepDraft(draft), [draft]);
-  useEffect(() => { area.current?.focus(); get('budget').then(setBudget, () => null); }, []);
+  useEffect(() => {
+    area.current?.focus();
+    get('budget').then(setBudget, () => null);
+    get('brands').then(({brands}) => setBrands(brands.map((/** @type {any} */ one) => one.name)), () => null);
+  }, []);
 
   const titles = useMemo(() => titlesOf(draft.titles), [draft.titles]);
   const problems = {...problemsOf(draft, options.limits), ...refused};
@@ -95,7 +106,9 @@ export function Form({query, options, examples, open, fail}) {
   const images = rows * draft.models.length;
   const prices = draft.models.map((id) => options.models.find((/** @type {any} */ one) => one.id === id)?.price_usd);
   const cost = rows * prices.reduce((sum, price) => sum + (price ?? 0), 0);
-  const look = {style: draft.style || options.defaults.style, template: draft.template || options.defaults.template, font: draft.font || options.defaults.font};
+  const look = lookOf(draft, options);
+  /** @param {string[]} names */
+  const withOwn = (names) => (draft.brand ? ['', ...names] : names);
   const [least, most] = options.limits.title_characters;
   const current = titles[Math.min(line, titles.length - 1)] ?? '';
   const fits = current.length >= least && [...current].length <= most;
@@ -178,8 +191,9 @@ export function Form({query, options, examples, open, fail}) {
         help=${titles.length ? 'Its text says what the pictures are about.' : 'Gives the title and says what the picture is about.'} onInput=${(/** @type {string} */ blog) => change({blog})} />
       <${ModelPicker} models=${options.models} chosen=${draft.models} examples=${examples} problem=${problems.models} onChange=${(/** @type {string[]} */ models) => change({models})} />
       <${StylePicker} names=${options.styles} value=${look.style} problem=${problems.style} onPick=${(/** @type {string} */ style) => change({style})} />
-      <${TemplatePicker} names=${options.templates} value=${look.template} problem=${problems.template} onPick=${(/** @type {string} */ template) => change({template})} />
-      <${FontPicker} names=${options.fonts} value=${look.font} problem=${problems.font} onPick=${(/** @type {string} */ font) => change({font})} />
+      <${BrandPicker} names=${brands} value=${draft.brand} problem=${problems.brand} onPick=${(/** @type {string} */ brand) => change({brand, template: '', font: ''})} />
+      <${TemplatePicker} names=${withOwn(options.templates)} value=${look.template ?? ''} problem=${problems.template} onPick=${(/** @type {string} */ template) => change({template})} />
+      <${FontPicker} names=${withOwn(options.fonts)} value=${look.font ?? ''} problem=${problems.font} onPick=${(/** @type {string} */ font) => change({font})} />
       <${FormatPicker} formats=${options.formats} chosen=${formatsOf(draft)} problem=${problems.formats} onChange=${(/** @type {string[]} */ formats) => change({formats: formats.join(',')})} />
       <details class="more" open=${!!(draft.kicker || draft.author || problems.kicker || problems.author)}><summary>Lines above and below the title</summary>
         <${Field} name="kicker" label="Above the title" value=${draft.kicker} problem=${problems.kicker} placeholder="Engineering" onInput=${(/** @type {string} */ kicker) => change({kicker})} />

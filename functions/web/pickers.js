@@ -1,9 +1,9 @@
-// Things picked by looking at them: models, styles, templates, fonts.
+// Things picked by looking at them: models, styles, templates, fonts; and a brand kit, by its name.
 import {html} from './preact.js';
 import {FONTS, STYLES, TEMPLATES} from './examples.js';
 
 /** A catalogue's name for people. @param {string} name */
-export const spoken = (name) => name.replace(/-/g, ' ').replace(/^\d?./, (first) => first.toUpperCase());
+export const spoken = (name) => name.replace(/-/g, ' ').replace(/^\d?./, (first) => first.toUpperCase()) || 'Brand’s own';
 
 /** @param {number} usd */
 export const money = (usd) => (usd < 0.1 && usd > 0 ? `$${usd.toFixed(3)}` : `$${usd.toFixed(2)}`);
@@ -27,6 +27,22 @@ function Pick({legend, name, value, names, show, onPick, problem}) {
 /** @param {any} given */
 export const StylePicker = (given) => html`<${Pick} legend="Style" name="style" ...${given}
   show=${(/** @type {string} */ one) => (STYLES[one] ? html`<img src=${STYLES[one]} alt="" width="200" height="105" />` : html`<i class="blank" />`)} />`;
+
+/**
+ * Whose colours, fonts and templates the pictures have; nothing where no kit was put.
+ * @param {{names: string[], value: string, problem?: string, onPick: (name: string) => void}} given
+ */
+export function BrandPicker({names, value, problem, onPick}) {
+  if (!names.length && !value) return null;
+  // One that an older draft names and that is gone is still shown, for the API to refuse by name.
+  const all = value && !names.includes(value) ? [...names, value] : names;
+  return html`<div class="field"><label for="brand">Brand</label>
+    <select id="brand" value=${value} aria-describedby=${problem ? 'brand-problem' : null} aria-invalid=${!!problem} onChange=${(/** @type {any} */ event) => onPick(event.target.value)}>
+      <option value="">None</option>
+      ${all.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}
+    </select>
+    ${problem && html`<p class="problem" id="brand-problem">${problem}</p>`}</div>`;
+}
 
 /** @param {any} given */
 export const TemplatePicker = (given) => html`<${Pick} legend="Template" name="template" ...${given} show=${templateFace} />`;

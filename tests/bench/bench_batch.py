@@ -1,8 +1,9 @@
 """Wall time of a batch over its size, beside its floor, a loop, and stock LocalStack.
 
 ``python -m tests.bench.bench_batch`` prints the table and the goals; ``--docs`` writes docs/batch-benchmark.md and the
-plot beside it. Image latency is that of the offline image API, which has drawn every picture before the first
-measurement, so that its own work is none of the figures. The same pictures, overlay, S3 and state machines in all.
+plot beside it; ``--quick`` takes one warm batch of 25 × 2 at 10 s, two minutes in all. Image latency is that of the
+offline image API, which has drawn every picture before the first measurement, so that its own work is none of the
+figures. The same pictures, overlay, S3 and state machines in all.
 
     floor        asyncio.gather over the domain code, in one process with a thread per image
     loop         one image after the other: the floor's single image times the number of images
@@ -10,12 +11,15 @@ measurement, so that its own work is none of the figures. The same pictures, ove
     stock        the same without them (THUMBS_PLAIN=1): a process start per environment, LocalStack unchanged
 
 Warm is the median of three batches, after one for the memory; cold is the first batch of a stack of its own.
+Stock is measured with a single image and with 25 × 2 alone: its cold batches take minutes. A spread is what a person
+sees of real models: latencies drawn evenly from 8 to 20 s, by a seed, and what the batch takes beyond the longest.
 Wall time is from the call of StartExecution to the execution's stop date, both by this machine's clock.
 """
 
 import argparse
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -38,10 +42,13 @@ from thumbs.image_api.control import ImageApiControl
 from thumbs.stack.deploy import CREDENTIALS, REGION, STACK_NAME, deploy
 from thumbs.stack.processes import PROJECT, Stack, free_port
 
-SHAPES = ((1, 1), (3, 2), (10, 2), (25, 2), (50, 1))
+SHAPES = ((1, 1), (3, 2), (25, 2), (50, 1))
+STOCK_SHAPES = QUICK_SHAPES = ((1, 1), (25, 2))
 LATENCIES = (1.0, 10.0)
 #: How many warm batches make a figure; a further one before them is for the memory.
 REPEATS = 3
+#: Of a spread, in seconds: the shortest latency and how much longer the longest may be; and the seed of the draw.
+SHORTEST, SPREAD, SEED = 8.0, 12.0, 25
 #: Step Functions Standard, us-east-1, USD for one state transition (list price, noted 2026-11).
 TRANSITION_USD = 0.025 / 1000
 FLOOR, LOOP, OURS, PLAIN = "floor", "loop", "this stack", "stock"
@@ -85,9 +92,17 @@ class Bench:
     """One run of the benchmark, and what it has found so far."""
 
     home: Path
-    latencies: Sequence[float]
-    shapes: Sequence[tuple[int, int]]
+    quick: bool
     table: list[Row] = field(default_factory=list)
+    beyond_slowest: float | None = None
+
+    @property
+    def latencies(self) -> Sequence[float]:
+        return LATENCIES[-1:] if self.quick else LATENCIES
+
+    @property
+    def repeats(self) -> int:
+        return 1 if self.quick else REPEATS
 
     def run(self) -> None:
         with image_api(self.home) as api:
@@ -98,16 +113,18 @@ class Bench:
                         floor.batch(*shape)
                     self.each(lambda latency, shape: self.floor(floor, ours, api, latency, shape))
                 self.each(lambda latency, shape: self.warm(OURS, ours, api, latency, shape))
-            self.each(lambda latency, shape: self.cold(OURS, api, latency, shape))
-            with stack(self.home, api, "1") as plain:
-                self.each(lambda latency, shape: self.warm(PLAIN, plain, api, latency, shape))
-            self.each(lambda latency, shape: self.cold(PLAIN, api, latency, shape))
+                self.spread(ours, api)
+            if not self.quick:
+                self.each(lambda latency, shape: self.cold(OURS, api, latency, shape))
+                with stack(self.home, api, "1") as plain:
+                    self.each(lambda latency, shape: self.warm(PLAIN, plain, api, latency, shape), STOCK_SHAPES)
+                self.each(lambda latency, shape: self.cold(PLAIN, api, latency, shape), STOCK_SHAPES)
         self.loop()
         self.compare()
 
-    def each(self, measure: Callable[[float, tuple[int, int]], None]) -> None:
+    def each(self, measure: Callable[[float, tuple[int, int]], None], shapes: Sequence[tuple[int, int]] = ()) -> None:
         for latency in self.latencies:
-            for shape in self.shapes:
+            for shape in shapes or (QUICK_SHAPES if self.quick else SHAPES):
                 measure(latency, shape)
 
     def add(self, row: Row) -> None:
@@ -120,7 +137,7 @@ class Bench:
         with peak_pss([floor.process.pid, pid(on)]) as peak:
             floor.batch(*shape)
         found = []
-        for _ in range(REPEATS):
+        for _ in range(self.repeats):
             before = tree_cpu(on)
             answer = floor.batch(*shape)
             found.append((answer["wall"], answer["cpu"] + tree_cpu(on) - before))
@@ -131,13 +148,27 @@ class Bench:
         api.set_latency(latency)
         with peak_pss([pid(on)]) as peak:
             batch(on, *shape)
-        found = [batch(on, *shape) for _ in range(REPEATS)]
+        found = [batch(on, *shape) for _ in range(self.repeats)]
         wall = statistics.median(one.wall for one in found)
         row = Row(way, latency, *shape, True, wall, transitions=found[0].transitions)
         row.first_cell = statistics.median(one.first_cell or 0.0 for one in found)
         row.cpu = statistics.median(one.cpu or 0.0 for one in found)
         row.pss = peak[0]
         self.add(row)
+
+    def spread(self, on: Stack, api: ImageApiControl) -> None:
+        dice = random.Random(SEED)  # noqa: S311 (no secret)
+        slowest = SHORTEST + SPREAD * max(dice.random() for _ in range(50))
+        api.set_latency(SHORTEST, SPREAD)
+        beyond = []
+        for _ in range(self.repeats):
+            # Draws the latencies anew.
+            api.set_seed(SEED)
+            beyond.append(batch(on, 25, 2).wall - slowest)
+        self.beyond_slowest = statistics.median(beyond)
+        say(
+            f"{OURS}, 25 × 2 at {SHORTEST:g} to {SHORTEST + SPREAD:g} s: {self.beyond_slowest:.2f} s beyond the slowest"
+        )
 
     def cold(self, way: str, api: ImageApiControl, latency: float, shape: tuple[int, int]) -> None:
         api.set_latency(latency)
@@ -166,23 +197,36 @@ class Bench:
         )
 
     def goals(self) -> list[Goal]:
-        long, short = max(self.latencies), min(self.latencies)
-        cold, warm = self.find(OURS, long, (25, 2), False), self.find(OURS, long, (25, 2))
-        small, plain = self.find(OURS, short, (3, 2)), self.find(PLAIN, long, (25, 2))
-        to_floor = warm.wall / self.find(FLOOR, long, (25, 2)).wall
-        added = max(row.added_ms or 0.0 for row in self.table if row.way == OURS and row.warm and row.images >= 20)
-        less = (plain.wall - long) / (warm.wall - long)
-        first = max(row.first_cell or 0.0 for row in self.table if row.way == OURS and row.warm)
+        long, short = LATENCIES[-1], LATENCIES[0]
+        ours = [row for row in self.table if row.way == OURS and row.warm]
+        warm, floor = self.find(OURS, long, (25, 2)), self.find(FLOOR, long, (25, 2))
+        added = max(row.added_ms or 0.0 for row in ours if row.images >= 20)
+        first = max(row.first_cell or 0.0 for row in ours)
+        beyond = self.beyond_slowest or 0.0
         at = f"at {long:g} s"
-        return [
-            Goal(f"25 × 2 {at}, cold, to the single image cold", "≤ 1.15 ×", f"{cold.ratio:.2f} ×", cold.ratio <= 1.15),
-            Goal(f"25 × 2 {at}, warm, to the single image", "≤ 1.07 ×", f"{warm.ratio:.2f} ×", warm.ratio <= 1.07),
-            Goal(f"3 × 2 at {short:g} s, warm", "≤ 1.25 ×", f"{small.ratio:.2f} ×", small.ratio <= 1.25),
-            Goal("added for each further image, warm, 20 images and more", "≤ 25 ms", f"{added:.0f} ms", added <= 25),
-            Goal(f"25 × 2 {at}, warm, to the asyncio floor", "≤ 1.06 ×", f"{to_floor:.2f} ×", to_floor <= 1.06),
-            Goal(f"less overhead than stock LocalStack, 25 × 2 {at}, warm", "≥ 4 ×", f"{less:.1f} ×", less >= 4),
-            Goal("first cell after StartExecution, warm, worst shape", "≤ 0.4 s", f"{first:.2f} s", first <= 0.4),
+        goals = [
+            at_most(f"25 × 2 {at}, warm, to the single image", 1.10, warm.ratio),
+            at_most(f"25 × 2 {at}, warm, to the asyncio floor", 1.04, warm.wall / floor.wall),
+            at_most("added for each further image, warm, 20 images and more", 20, added, "{:.0f} ms"),
+            at_most("first cell after StartExecution, warm, worst shape", 0.4, first, "{:.2f} s"),
+            at_most(f"25 × 2 at {SHORTEST:g} to {SHORTEST + SPREAD:g} s, beyond the slowest", 0.3, beyond, "{:.2f} s"),
         ]
+        if self.quick:
+            return goals
+        plain = self.find(PLAIN, long, (25, 2))
+        less = (plain.wall - long) / (warm.wall - long)
+        return [
+            *goals,
+            at_most(f"25 × 2 {at}, cold, to the single image cold", 1.20, self.find(OURS, long, (25, 2), False).ratio),
+            at_most(f"50 × 1 {at}, warm, to the single image", 1.10, self.find(OURS, long, (50, 1)).ratio),
+            at_most(f"50 × 1 {at}, cold, to the single image cold", 1.20, self.find(OURS, long, (50, 1), False).ratio),
+            at_most(f"3 × 2 at {short:g} s, warm", 1.25, self.find(OURS, short, (3, 2)).ratio),
+            Goal(f"less overhead than stock LocalStack, 25 × 2 {at}, warm", "≥ 4 ×", f"{less:.1f} ×", less >= 4),
+        ]
+
+
+def at_most(what: str, limit: float, figure: float, form: str = "{:.2f} ×") -> Goal:
+    return Goal(what, f"≤ {form.format(limit)}", form.format(figure), figure <= limit)
 
 
 def say(line: str) -> None:
@@ -440,13 +484,15 @@ def plot(bench: Bench, path: Path) -> None:
         for way, warm, colour, style, label in looks:
             rows = [row for row in bench.table if (row.way, row.latency, row.warm) == (way, latency, warm)]
             points = sorted((row.images, row.wall) for row in rows)
+            if not points:
+                continue
             panel.plot(*zip(*points, strict=True), color=colour, linestyle=style, marker=".", label=label)
         single = bench.find(OURS, latency, (1, 1)).wall
         panel.axhline(single, color="black", linewidth=0.8, label="the single image")
         # What is far above is in the table alone.
         worst = max(row.wall for row in bench.table if row.latency == latency and row.way != LOOP and row.warm)
         panel.set(xlim=(0, 51), ylim=(0, worst * 1.15), xlabel="images", ylabel="seconds")
-        panel.prepare_title(f"image latency {latency:g} s")
+        panel.set_title(f"image latency {latency:g} s")
         panel.grid(alpha=0.25)
     panels[0][0].legend(fontsize=8)
     figure.savefig(path, dpi=110)
@@ -455,11 +501,12 @@ def plot(bench: Bench, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--docs", action="store_true", help="write docs/batch-benchmark.md and .png")
+    parser.add_argument("--quick", action="store_true", help="one warm batch of 25 × 2, two minutes in all")
     options = parser.parse_args()
     homes = PROJECT / ".thumbs"
     homes.mkdir(exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="bench-", dir=homes))
-    bench = Bench(home, LATENCIES, SHAPES)
+    bench = Bench(home, options.quick)
     started = time.monotonic()
     try:
         bench.run()
@@ -472,7 +519,7 @@ def main() -> None:
     goals += [[goal.what, goal.limit, goal.figure, "met" if goal.met else "missed"] for goal in bench.goals()]
     made = f"{date.today()}, {machine()}, {(time.monotonic() - started) / 60:.0f} minutes"
     print(f"{aligned(table)}\n\n{aligned(goals)}\n\n{made}")
-    if options.docs:
+    if options.docs and not options.quick:
         intro = f"Made by `make bench-docs` on {made}. What each column and way is: `tests/bench/bench_batch.py`."
         picture = "![Wall time over the number of images](batch-benchmark.png)"
         page = f"# A batch over its size\n\n{intro}\n\n{picture}\n\n{markdown(goals)}\n\n{markdown(table)}\n"

@@ -2,12 +2,9 @@
 
 import base64
 import json
-import os
 import signal
 import subprocess
-import sys
 import urllib.request
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,43 +12,19 @@ from pathlib import Path
 import pytest
 
 from tests.integration.application import DALLE, GPT, RUN_SECONDS, Application, execution_arn, machine_arn, wait_for
+from tests.integration.command import THUMBS, as_a_process, environment, new_name, thumbs
 from tests.integration.fault_proxy import Effect, FaultProxy, Rule
 from tests.integration.http_api import HttpApi
 from thumbs.stack.processes import PROJECT
 
-THUMBS = Path(sys.executable).parent / "thumbs"
 REQUEST = {"prompts": ["Typed by a person", "Read by a person"], "models": [GPT, DALLE]}
-
-
-def environment(endpoint: str, **more: str) -> dict[str, str]:
-    """A person's, whose command talks to an endpoint and who has no screen."""
-    ours = ("AWS_", "DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
-    mine = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**mine, "AWS_ENDPOINT_URL": endpoint, "COLUMNS": "120", **more}
-
-
-def thumbs(app: Application, *arguments: str, typed: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    return subprocess.run(
-        [THUMBS, *arguments],
-        input=typed,
-        env=environment(app.stack.endpoint, **more),
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def new_name() -> str:
-    return f"typed-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.mark.smoke
 def test_a_run_ends_with_a_table_and_links_that_open(app: Application) -> None:
     example = PROJECT / "examples" / "batch.json"
     request = json.loads(example.read_text())
-    done = thumbs(app, "start", "generateBatch", "--input-file", str(example))
+    done = as_a_process(app, "start", "generateBatch", "--input-file", str(example))
     assert (done.returncode, done.stderr) == (0, "")
     for shown in (*request["prompts"], *request["models"], "6 of 6 images", "(6 paid calls, $", "1.1 ↗", "3.2 ↗"):
         assert shown in done.stdout
@@ -65,7 +38,7 @@ def test_a_run_ends_with_a_table_and_links_that_open(app: Application) -> None:
 def test_json_is_the_bare_result(app: Application, tmp_path: Path) -> None:
     file = tmp_path / "batch.json"
     file.write_text(json.dumps([REQUEST["prompts"], REQUEST["models"], "sketch"]))
-    done = thumbs(app, "start", "generateBatch", "--input-file", str(file), "--json")
+    done = as_a_process(app, "start", "generateBatch", "--input-file", str(file), "--json")
     result = json.loads(done.stdout)
     assert [len(row) for row in result["results"]] == [2, 2]
     assert result["failures"] == []
@@ -73,7 +46,7 @@ def test_json_is_the_bare_result(app: Application, tmp_path: Path) -> None:
 
 def test_a_request_may_come_by_standard_input(app: Application) -> None:
     request = json.dumps({"title": "Typed by a person", "model": GPT})
-    done = thumbs(app, "start", "generateThumbnail", "--input-file", "-", "--json", typed=request)
+    done = as_a_process(app, "start", "generateThumbnail", "--input-file", "-", "--json", typed=request)
     assert json.loads(done.stdout)["paid_calls"] == 1
 
 
@@ -196,7 +169,7 @@ def test_a_run_is_saved_resumed_and_opened(app: Application, tmp_path: Path) -> 
     browser.write_text(f'#!/bin/sh\necho "$1" > "{seen}"\n')
     browser.chmod(0o755)
     address = (folder / "index.html").as_uri()
-    opened = thumbs(app, "open", name, str(folder), BROWSER=f"{browser} %s")
+    opened = as_a_process(app, "open", name, str(folder), BROWSER=f"{browser} %s")
     assert (opened.returncode, opened.stderr, seen.read_text()) == (0, "", f"{address}\n")
     assert "4 of 4 images" in opened.stdout
     without = thumbs(app, "open", name, str(folder))
@@ -208,7 +181,9 @@ def test_a_campaign_is_followed_shown_listed_and_redriven(app: Application, tmp_
     file = tmp_path / f"{new_name()}.csv"
     file.write_text("title\nTyped by a person\nRead by a person\n")
     app.image_api.add_fault("refusal", model=DALLE, prompt_contains="Read by")
-    done = thumbs(app, "campaign", str(file), "--max-images", "4", "--models", f"{GPT} {DALLE}", "--style", "neon")
+    done = as_a_process(
+        app, "campaign", str(file), "--max-images", "4", "--models", f"{GPT} {DALLE}", "--style", "neon"
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 rows: 1 whole, 1 in part, 0 failed" in done.stdout
     assert "3 of 4 images" in done.stdout
@@ -248,7 +223,7 @@ def test_a_campaign_is_stopped_with_its_rows_and_redriven(app: Application, tmp_
 def test_a_dropped_file_is_followed_to_its_end(app: Application, tmp_path: Path) -> None:
     file = tmp_path / "batch.json"
     file.write_text(json.dumps(REQUEST))
-    done = thumbs(app, "drop", str(file))
+    done = as_a_process(app, "drop", str(file))
     assert (done.returncode, "4 of 4 images" in done.stdout) == (0, True)
 
 

@@ -411,8 +411,11 @@ FAULTS = [
         alone=True,
     ),
 ]
-#: Rows that wait long: for two retries of every struck cell, or for a timeout.
-SLOW = {
+#: Rows that wait long, for two retries of every struck cell or for a timeout, and rows of which another of their kind
+#: and the unit tests have the rest.
+NIGHTLY = {
+    *("200 without a picture (null)", "200 without a picture (empty)"),
+    *(f"picture in an odd mode ({mode})" for mode in ("palette", "16bit", "gray", "gray_alpha", "one_bit")),
     "hang for good",
     "connection refused",
     "S3 503 at the look, for good",
@@ -542,7 +545,7 @@ def assert_in_place(result: dict[str, Any], cells: list[Cell], images: dict[Cell
 
 @pytest.mark.parametrize(
     "fault",
-    [pytest.param(row, id=row.name, marks=[pytest.mark.nightly] if row.name in SLOW else []) for row in FAULTS],
+    [pytest.param(row, id=row.name, marks=[pytest.mark.nightly] if row.name in NIGHTLY else []) for row in FAULTS],
 )
 def test_a_fault_loses_no_other_cell_and_nothing_is_paid_twice(
     scenes: list[Scene],

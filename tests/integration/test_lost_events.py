@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.integration.application import GPT, RUN_SECONDS, Application, wait_for
+from tests.integration.command import thumbs
 from tests.integration.fault_proxy import Effect, FaultProxy, Rule
-from tests.integration.test_command import thumbs
 from tests.integration.test_events import ask, client, drop, run_named
 from tests.integration.test_faults import kill
 from thumbnails.runs.lost import UNHEARD, find_lost, start_again

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.integration.application import DALLE, GPT, RUN_SECONDS, Application, machine_arn, wait_for, without_query
+from tests.integration.command import as_a_process, new_name, thumbs
 from tests.integration.http_api import HttpApi
-from tests.integration.test_command import new_name, thumbs
 
 TITLES = ["Seen by the command", "Seen by the API"]
 REQUEST = {"prompts": TITLES, "models": [GPT, DALLE]}
@@ -201,7 +201,7 @@ def test_redrives_at_the_same_moment_start_one_execution(app: Application, api: 
         return HttpApi(api.url)("POST", f"/runs/{name}/redrive")
 
     with ThreadPoolExecutor(4) as together:
-        command = together.submit(thumbs, app, "redrive", name, "--json")
+        command = together.submit(as_a_process, app, "redrive", name, "--json")
         answers = list(together.map(by_http, range(3)))
         app.image_api.clear_faults()
         assert command.result().returncode in (0, 1)

@@ -22,8 +22,11 @@ from botocore.exceptions import (
 )
 from rich.console import Console
 
+from thumbnails.aws.step_functions import Execution
+from thumbnails.requests.models import Batch
 from thumbnails.runs.listing import ListedRun
 from thumbnails.runs.lost import Lost
+from thumbnails.runs.status import CellStatus, RunStatus
 from thumbs.cli import render
 from thumbs.cli.application import Application, broken_connection, in_plain_words
 from thumbs.command_error import CommandError
@@ -213,3 +216,15 @@ def test_a_piped_list_of_lost_events_has_each_on_one_line() -> None:
     lost = Lost(LONG, "inbox/" + "a" * 90, STARTED, "why " * 30, {})
     render.print_lost(Console(file=text, width=40, highlight=False), [lost])
     assert any(LONG in line and lost.what in line for line in text.getvalue().splitlines())
+
+
+def test_every_format_of_an_image_has_its_link() -> None:
+    request = Batch.model_validate({"prompts": ["A title"], "models": ["gpt-image-1"], "formats": ["og", "story"]})
+    cell = CellStatus(
+        0, 0, "A title", "gpt-image-1", "a.jpg", "succeeded", variants=("c.jpg",), formats={"story": "b.jpg"}
+    )
+    run = RunStatus("run-1", Execution("run-1", "generateBatch", "SUCCEEDED", STARTED), request, [cell])
+    text = io.StringIO()
+    render.print_cells(Console(file=text, width=80, highlight=False), run, lambda key: f"{HERE}/{key}", ())
+    links = [line.split() for line in text.getvalue().splitlines() if HERE in line]
+    assert links == [["1.1", f"{HERE}/a.jpg"], ["1.1", "story", f"{HERE}/b.jpg"], ["1.1.2", f"{HERE}/c.jpg"]]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from thumbs.image_api.faults import FAULT_NAMES, Fault, FaultBook, InvalidFault, Ledger
-from thumbs.image_api.server import Settings
+from thumbs.image_api.server import ImageApi, Settings
 
 
 @pytest.mark.parametrize(
@@ -154,3 +154,16 @@ def test_settings_that_make_no_sense_are_refused(given: Any) -> None:
 
 def test_settings_keep_what_is_not_given() -> None:
     assert Settings(latency=2.0).changed({"seed": 3}) == Settings(latency=2.0, seed=3)
+
+
+def test_a_seed_begins_the_jitter_anew() -> None:
+    api = ImageApi()
+
+    def latencies() -> list[float]:
+        api._put_settings({"latency": 8, "jitter": 12, "seed": 25})
+        return [api._seconds() for _ in range(50)]
+
+    first = latencies()
+    assert first == latencies()
+    assert 8 <= min(first) < 9
+    assert 19 < max(first) <= 20

@@ -151,11 +151,13 @@ def print_cells(
                 link = url(cell.key)
                 paid = f" {dollars(cell.usd)}" if cell.usd is not None else ""
                 cells.append(Text(f"{place} ↗{paid}", style=f"green link {link}"))
-                links.append(Text.assemble((f"{place:<6}", "green"), (link, f"dim link {link}")))
+                links.append(_link(place, link))
+                for form, key in cell.formats.items():
+                    links.append(_link(f"{place} {form} ", url(key)))
                 for number, key in enumerate(cell.variants, 2):
                     other = url(key)
                     cells[-1].append(f" {number}↗", style=f"green link {other}")
-                    links.append(Text.assemble((f"{f'{place}.{number}':<6}", "green"), (other, f"dim link {other}")))
+                    links.append(_link(f"{place}.{number}", other))
             elif cell.state == "failed":
                 cells.append(Text(f"{place} ✗ {cell.error}", style="red"))
                 failures.append(_note(cell.row, cell.column, f"{cell.error}: {cell.message}", "red"))
@@ -172,6 +174,10 @@ def print_cells(
 
 def _place(row: int, column: int) -> str:
     return f"{row + 1}.{column + 1}"
+
+
+def _link(place: str, url: str) -> Text:
+    return Text.assemble((f"{place:<6}", "green"), (url, f"dim link {url}"))
 
 
 def _note(row: int, column: int, words: str, style: str) -> Text:

@@ -76,7 +76,7 @@ class ImageApiControl:
         self._call("PUT", "/_control/settings", {"batch_seconds": seconds})
 
     def set_seed(self, seed: int) -> None:
-        """Choose which calls a fault with a rate strikes."""
+        """Choose which calls a fault with a rate strikes, and how much longer than the latency each takes."""
         self._call("PUT", "/_control/settings", {"seed": seed})
 
     def set_rejected_keys(self, parts: list[str]) -> None:

@@ -11,9 +11,10 @@ The control API, JSON in and out:
 ===========================  =========================================================================================
 ``GET /_control/settings``   the settings below
 ``PUT /_control/settings``   change those given: ``latency`` and ``jitter`` (seconds; a call takes latency to latency +
-                             jitter), ``batch_seconds`` (of a batch, from its making to its end), ``seed``,
-                             ``rejected_keys`` (parts of keys that are turned away; at first ``["rejected"]``),
-                             ``flagged_marker`` (the word that moderation flags; at first none)
+                             jitter), ``batch_seconds`` (of a batch, from its making to its end), ``seed`` (of faults
+                             with a rate, and of the jitter, which begins anew), ``rejected_keys`` (parts of keys that
+                             are turned away; at first ``["rejected"]``), ``flagged_marker`` (the word that moderation
+                             flags; at first none)
 ``POST /_control/faults``    set one fault; answers it with its ``id``
 ``GET /_control/faults``     every fault, with how many calls it ``matched`` and ``struck``
 ``DELETE /_control/faults``  take all back; ``/_control/faults/{id}`` takes one
@@ -251,7 +252,7 @@ class ImageApi:
         if fault and fault.fault.startswith("batch_"):
             fault = None
         struck = fault.fault if fault else None
-        answer_at = arrived + self.settings.latency + self._jitter.random() * self.settings.jitter
+        answer_at = arrived + self._seconds()
         if fault and (struck in _BEFORE_WORK or struck == "not_json"):
             await _wait_until(arrived + (fault.delay or 0))
             if struck == "not_json":
@@ -309,9 +310,14 @@ class ImageApi:
             return await self._controlled(request, self._put_settings)
         return _json(asdict(self.settings))
 
+    def _seconds(self) -> float:
+        return self.settings.latency + self._jitter.random() * self.settings.jitter
+
     def _put_settings(self, given: Any) -> Response:
         self.settings = self.settings.changed(given)
         self.faults.seed = self.settings.seed
+        if "seed" in given:
+            self._jitter = random.Random(self.settings.seed)  # noqa: S311 (no secret)
         return _json(asdict(self.settings))
 
     async def _faults(self, request: Request) -> Response:
