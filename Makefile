@@ -98,6 +98,14 @@ bench-page: setup
 bench-overlay: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_overlay $(OPTIONS)
 
+# What JPEG settings cost in bytes, time and looks, over twenty pictures that it fetches.
+bench-encoder: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_encoder $(OPTIONS)
+
+# Where an image's processor time goes in its function, on the stack that is up.
+bench-cell: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_cell $(OPTIONS)
+
 # The same titles by this product and by two others, side by side; needs Node and the package indexes.
 bench-peers: setup
 	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_peers
@@ -230,5 +238,5 @@ pins:
 	$(UV) compile requirements-checkov.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-checkov.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-quick bench-docs bench-speed bench-cold-start bench-overlay bench-peers bench-campaign bench-economy bench-limits bench-gallery bench-disk \
+.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-quick bench-docs bench-speed bench-cold-start bench-overlay bench-encoder bench-cell bench-peers bench-campaign bench-economy bench-limits bench-gallery bench-disk \
 	check-page bench-page coverage examples golden error-table openapi schema up down help setup anew smoke pins wheels

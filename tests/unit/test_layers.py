@@ -13,6 +13,7 @@ HANDLERS = {path.parent.name for path in FUNCTIONS.glob("*/app.py")}
 #: What the domain's edges alone import, and which edge.
 EDGES = {
     "aws_lambda_powertools": {"aws/secrets.py"},
+    "cykooz_resizer": {"images/overlay/vectors.py"},
     "boto3": {"aws/bus.py", "aws/s3.py", "aws/step_functions.py", "images/providers/bedrock.py"},
     "botocore": {"aws/bus.py", "aws/s3.py", "aws/step_functions.py", "images/providers/bedrock.py"},
     "openai": {"images/providers/openai.py"},

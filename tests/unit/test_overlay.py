@@ -1,20 +1,21 @@
 """The overlay end to end: picture bytes in, finished JPEG out, looked at by its pixels."""
 
 import io
+import random
 import struct
 import zlib
 from collections.abc import Callable
 
 import pytest
-from PIL import Image, ImageCms, ImageDraw, JpegImagePlugin
+from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageStat, JpegImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from thumbnails.catalog import FONTS, FORMATS, OUTPUTS, TEMPLATES, Output
 from thumbnails.errors import UnusablePicture
-from thumbnails.images.overlay import crops
+from thumbnails.images.overlay import crops, vectors
 from thumbnails.images.overlay.compose import Words, draw_formats, draw_overlay
 from thumbnails.images.overlay.layout import measure
-from thumbnails.images.overlay.picture import Picture, open_picture
+from thumbnails.images.overlay.picture import Picture, encode, open_picture
 from thumbnails.images.overlay.templates import place
 
 TITLE = "How we cut our AWS bill by 80% without losing a feature"
@@ -62,11 +63,71 @@ def test_the_output_is_a_jpeg_of_the_canvas_size(template: str) -> None:
     assert finished.warnings == ()
 
 
-def test_the_quality_is_85() -> None:
-    finished = opened(draw_overlay(encoded(halves()), TITLE, "center-box", "inter").file)
-    reference = opened(encoded(halves(), "JPEG", quality=85))
-    assert isinstance(finished, JpegImagePlugin.JpegImageFile) and isinstance(reference, JpegImagePlugin.JpegImageFile)
-    assert finished.quantization == reference.quantization
+def textured(detail: int) -> Image.Image:
+    """A gradient with noise of this strength in it."""
+    grain = Image.frombytes("L", (1200, 630), random.Random(1).randbytes(1200 * 630))  # noqa: S311 (no secret)
+    grain = grain.point([round(128 + (value - 128) * detail / 128) for value in range(256)])
+    shade = Image.linear_gradient("L").resize((1200, 630))
+    return Image.merge("RGB", [ImageChops.add(shade, grain, 2, offset) for offset in (-10, 10, 30)])
+
+
+def error_of(picture: Image.Image, jpeg: bytes) -> float:
+    """The mean of the squared differences between a picture and its file."""
+    return sum(ImageStat.Stat(ImageChops.difference(picture, opened(jpeg))).sum2) / (3 * 1200 * 630)
+
+
+@pytest.mark.parametrize("sharp_chroma", [False, True])
+def test_a_jpeg_is_as_near_to_its_canvas_as_one_of_quality_85(sharp_chroma: bool) -> None:
+    canvas = textured(12)
+    usual = encoded(canvas, "JPEG", quality=85, subsampling=0 if sharp_chroma else 2)
+    assert error_of(canvas, encode(canvas, sharp_chroma)) <= error_of(canvas, usual)
+
+
+def huffman_tables(jpeg: bytes) -> bytes:
+    """The tables that a JPEG is coded by (ITU T.81, B.2.4.2)."""
+    found, at = b"", 2
+    while jpeg[at + 1] != 0xDA:
+        size = int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        found += jpeg[at + 4 : at + 2 + size] if jpeg[at + 1] == 0xC4 else b""
+        at += 2 + size
+    return found
+
+
+@pytest.mark.parametrize(("detail", "own_code"), [(0, True), (16, False), (128, True)], ids=["flat", "usual", "busy"])
+def test_a_jpeg_has_a_code_of_its_own_where_that_saves_much(detail: int, own_code: bool) -> None:
+    standard = huffman_tables(encoded(Image.new("RGB", (16, 16)), "JPEG"))
+    finished = encode(textured(detail), sharp_chroma=False)
+    assert len(finished) <= 250_000
+    assert (huffman_tables(finished) != standard) == own_code
+
+
+@pytest.mark.parametrize(
+    ("mode", "size"), [("RGB", (1536, 806)), ("RGB", (700, 500)), ("L", (1536, 806)), ("CMYK", (5000, 2700))]
+)
+def test_a_picture_looks_the_same_where_there_are_no_vector_instructions(
+    mode: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = textured(60).resize(size).convert(mode)
+    box = (10.5, 4.0, size[0] - 20.25, size[1] - 1.5)
+    canvas, mask = textured(24), Image.linear_gradient("L").resize((900, 400))
+    other = canvas.copy()
+    by_vectors = vectors.resized(picture, (1200, 630), box)
+    vectors.shade(canvas, (100, 200, 1000, 600), mask)
+    monkeypatch.setattr(vectors, "_SPLINE", None)
+    by_pillow = vectors.resized(picture, (1200, 630), box)
+    vectors.shade(other, (100, 200, 1000, 600), mask)
+    assert by_vectors.mode == by_pillow.mode == mode
+    difference = ImageStat.Stat(ImageChops.difference(by_vectors, by_pillow))
+    assert max(difference.mean) < 1
+    assert max(high for _, high in difference.extrema) <= 8
+    assert canvas.tobytes() == other.tobytes()
+
+
+def test_a_resized_picture_is_one_of_its_own() -> None:
+    picture = halves(1200, 630)
+    part = vectors.resized(picture, (1200, 630), (0, 0, 1200, 630))
+    part.paste(0, (0, 0, 1200, 630))
+    assert pixel(picture, (5, 5)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize(("colour", "sampling"), [("red", 0), ((200, 210, 205), 2)], ids=["red", "greyish"])

@@ -110,6 +110,8 @@ class Store:
             retries={"mode": "standard", "total_max_attempts": 3},
             connect_timeout=5,
             read_timeout=20,
+            # The SDK puts its own together anew for each call, out of a dozen parts.
+            user_agent="fan-out-thumbnails",
         )
         client: S3Client = boto3.client("s3", config=config)
         signer = boto3.client("s3", config=config, endpoint_url=public_endpoint) if public_endpoint else client

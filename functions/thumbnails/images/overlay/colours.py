@@ -5,6 +5,7 @@ Relative luminance and contrast are those of WCAG 2.2 ("relative luminance", "co
 
 import colorsys
 from collections.abc import Callable
+from functools import lru_cache
 from math import ceil
 from typing import cast
 
@@ -23,6 +24,9 @@ def linear(value: float) -> float:
     return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
 
 
+_LINEAR = [linear(value / 255) for value in range(256)]
+
+
 def encoded(light: float) -> float:
     """Linear light 0–1 → sRGB 0–1."""
     return light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
@@ -30,8 +34,8 @@ def encoded(light: float) -> float:
 
 def luminance(colour: RGB) -> float:
     """Relative luminance, 0–1."""
-    red, green, blue = (linear(value / 255) for value in colour)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    red, green, blue = colour
+    return 0.2126 * _LINEAR[red] + 0.7152 * _LINEAR[green] + 0.0722 * _LINEAR[blue]
 
 
 def contrast(one: RGB, other: RGB) -> float:
@@ -69,6 +73,12 @@ def _least(holds: Callable[[float], bool]) -> float:
     return high
 
 
+@lru_cache(maxsize=64)
+def enough_opacity(colour: RGB, text: RGB) -> float:
+    """How opaque a colour must be over any picture for text to reach the contrast, 0–1."""
+    return _needed_over(_WHITE if luminance(text) > luminance(colour) else _BLACK, colour, text)
+
+
 def needed_opacity(behind: Image.Image, colour: RGB, text: RGB) -> float:
     """How opaque a colour must be over a picture for text to reach the contrast on every pixel, 0–1.
 
@@ -83,12 +93,22 @@ def needed_opacity(behind: Image.Image, colour: RGB, text: RGB) -> float:
     light_text = luminance(text) > luminance(colour)
     # Each band's own extreme: no pixel is lighter, or darker, than all three together.
     worst = cast(RGB, tuple(ends[int(light_text)] for ends in extremes(behind)))
-    return _least(lambda share: contrast(mixed(worst, colour, share), text) >= CONTRAST)
+    return _needed_over(worst, colour, text)
+
+
+def _needed_over(worst: RGB, colour: RGB, text: RGB) -> float:
+    light_text = luminance(text) > luminance(colour)
+
+    def stands_out(share: float) -> bool:
+        behind = mixed(worst, colour, share)
+        return contrast(behind, text) >= CONTRAST and (luminance(behind) < luminance(text)) == light_text
+
+    return _least(stands_out)
 
 
 # The luminance behind white text that gives CONTRAST: (1 + 0.05) / (L + 0.05).
 _DARK_ENOUGH = 1.05 / CONTRAST - 0.05
-_TO_LINEAR = [min(255, ceil(255 * linear(value / 255))) for value in range(256)] * 3
+_TO_LINEAR = [min(255, ceil(255 * light)) for light in _LINEAR] * 3
 _LUMINANCE = (0.2126, 0.7152, 0.0722, 0.0)
 
 
@@ -99,8 +119,13 @@ def _brightest(picture: Image.Image) -> float:
 
 def extremes(picture: Image.Image) -> list[tuple[int, int]]:
     """The least and the greatest value of each band."""
-    found = cast(list[tuple[int, int]] | tuple[int, int], picture.getextrema())
-    return [cast(tuple[int, int], found)] if len(picture.getbands()) == 1 else list(cast(list[tuple[int, int]], found))
+    # One pass over all bands: ``getextrema`` takes each of them out first.
+    counted = picture.histogram()
+    found = []
+    for first in range(0, len(counted), 256):
+        band = [value for value, count in enumerate(counted[first : first + 256]) if count]
+        found.append((band[0], band[-1]))
+    return found
 
 
 def tones(picture: Image.Image) -> tuple[RGB, RGB]:

@@ -25,6 +25,7 @@ from thumbnails.images.overlay.templates import (
 )
 from thumbnails.images.overlay.typefaces import colours as emoji_colours
 from thumbnails.images.overlay.typefaces import render
+from thumbnails.images.overlay.vectors import resized, shade
 
 # A warning is kept with its image, where S3 takes 2 kB: so many letters are named, each with so many of its marks.
 NAMED, LETTER = 5, 4
@@ -245,11 +246,10 @@ def _panel(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     where = layout.place
     panel = layout.panel or where.area
     opacity = where.template.opacity
-    behind = canvas.crop(panel)
-    if opacity < 1:
-        opacity = max(opacity, colours.needed_opacity(behind, tones.ground, tones.text), _needed(canvas, layout, tones))
-    blend = [int(value * (1 - opacity) + one * opacity + 0.5) for one in tones.ground for value in range(256)]
-    canvas.paste(behind.point(blend), panel)
+    if opacity < 1 and opacity < colours.enough_opacity(tones.ground, tones.text):
+        behind = _around([panel, *(_grown(line.ink, _EDGE, layout) for line in layout.every_line)])
+        opacity = max(opacity, colours.needed_opacity(canvas.crop(behind), tones.ground, tones.text))
+    _cover(canvas, panel, tones.ground, opacity)
     width = where.frame
     if width:
         for edge in (
@@ -261,6 +261,23 @@ def _panel(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
             canvas.paste(tones.ground, edge)
     if where.template.mark == "bar":
         canvas.paste(tones.accent, _bar(panel, layout))
+
+
+def _cover(canvas: Image.Image, box: Box, colour: RGB, opacity: float) -> None:
+    """Lay a colour over a part of the canvas, evenly."""
+    if opacity >= 1:
+        canvas.paste(colour, box)
+        return
+    blend = [int(value * (1 - opacity) + one * opacity + 0.5) for one in colour for value in range(256)]
+    canvas.paste(canvas.crop(box).point(blend), box)
+
+
+def _cover_through(canvas: Image.Image, box: Box, colour: RGB, mask: Image.Image) -> None:
+    """Lay a colour over a part of the canvas, as dense as a mask of that size."""
+    if colour == (0, 0, 0):
+        shade(canvas, box, mask)
+    else:
+        canvas.paste(colour, box, mask)
 
 
 def _needed(canvas: Image.Image, layout: Layout, tones: Tones) -> float:
@@ -371,10 +388,14 @@ def _scrim(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     first, full = text[1] - rise, text[1] - round(0.02 * where.height)
     strength = max(_SCRIM_LEAST, _needed(canvas, layout, tones))
     # Rises and ends without a bend (smootherstep, Perlin 2002), so that no edge is seen.
-    steps = [min(1.0, max(0.0, (y - first) / (full - first))) for y in range(where.height)]
+    top, dense = max(0, first), max(0, full)
+    steps = [(y - first) / (full - first) for y in range(top, dense)]
     rows = bytes(ceil(255 * strength * s * s * s * (s * (6 * s - 15) + 10)) for s in steps)
-    mask = Image.frombytes("L", (1, where.height), rows).resize((where.width, where.height))
-    canvas.paste(tones.ground, (0, 0, where.width, where.height), mask)
+    if rows:
+        mask = Image.frombytes("L", (1, len(rows)), rows)
+        mask = mask.resize((where.width, len(rows)), Image.Resampling.NEAREST)
+        _cover_through(canvas, (0, top, where.width, dense), tones.ground, mask)
+    _cover(canvas, (0, dense, where.width, where.height), tones.ground, ceil(255 * strength) / 255)
 
 
 # Standard deviations of the blurs, in pixels of a 1200 × 630 canvas.
@@ -427,7 +448,7 @@ def _shadow_and_glow(layout: Layout) -> _Dark:
     ImageDraw.Draw(eighth).rounded_rectangle(seen, radius=blur / 8, fill=255)
     eighth = eighth.filter(ImageFilter.GaussianBlur(blur / 8))
     part = (fade / 8, fade / 8, (fade + width) / 8, (fade + height) / 8)
-    glow = eighth.resize((width, height), Image.Resampling.BILINEAR, box=part)
+    glow = resized(eighth, (width, height), part)
 
     ink_box = _within(title_box, reach)
     room = round(4 * soft)
@@ -439,7 +460,7 @@ def _shadow_and_glow(layout: Layout) -> _Dark:
     quarter.paste(title.reduce(4), (round((ink_box[0] - left) / 4), round((ink_box[1] - top + drop) / 4)))
     quarter = quarter.filter(ImageFilter.GaussianBlur(soft / 4))
     quarter = quarter.point([int(_SHADOW_STRENGTH * min(255, _SHADOW_GAIN * value)) for value in range(256)])
-    shadow = quarter.resize(size, Image.Resampling.BILINEAR, box=(0, 0, size[0] / 4, size[1] / 4))
+    shadow = resized(quarter, size, (0, 0, size[0] / 4, size[1] / 4))
 
     least = min(
         extremes(glow.crop(_within(_grown(line.ink, _EDGE, layout), reach)))[0][0] for line in layout.every_line
@@ -457,13 +478,14 @@ def _glow(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     # The glow alone gives the contrast that the picture needs; the shadow lifts the letters off it.
     strength = min(1.0, max(_GLOW_LEAST, needed / dark.least))
     dimmed = _DIMMED * strength * min(1.0, max(0.0, strength / _STRONG - 1))
-    if dimmed:
-        blend = [int(value * (1 - dimmed) + one * dimmed + 0.5) for one in tones.ground for value in range(256)]
-        canvas.paste(canvas.point(blend))
-        strength = 1 - (1 - strength) / (1 - dimmed)
-    mask = dark.glow.point([ceil(value * strength) for value in range(256)])
+    mask = dark.glow.point([ceil(255 * dimmed + value * (strength - dimmed)) for value in range(256)])
     mask.paste(ImageChops.screen(mask.crop(dark.shadow_box), dark.shadow), dark.shadow_box)
-    canvas.paste(tones.ground, dark.reach, mask)
+    reach = dark.reach
+    if dimmed:
+        whole = Image.new("L", canvas.size, ceil(255 * dimmed))
+        whole.paste(mask, reach)
+        mask, reach = whole, (0, 0, canvas.width, canvas.height)
+    _cover_through(canvas, reach, tones.ground, mask)
 
 
 # A difference in chroma that a quarter of the resolution smears visibly into white text (of 127).

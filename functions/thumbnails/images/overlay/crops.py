@@ -4,7 +4,9 @@ The measure is one of our own, on a picture of a hundred pixels: how much its ed
 panel counts: what lies under it is not seen.
 """
 
+from functools import lru_cache
 from math import pi, sin
+from operator import mul
 from typing import cast
 
 from PIL import Image, ImageChops, ImageFilter, ImageStat
@@ -79,21 +81,29 @@ def _place(found: Image.Image, spare: float, seen: tuple[float, float]) -> float
     """Where along its width a window is moved to, as a share of what is spare: 0 is the left end, 0.5 the middle."""
     # Squared, so that a few strong columns outweigh many faint ones.
     columns = [(value / 255) ** 2 for value in found.resize((found.width, 1), Image.Resampling.BOX).tobytes()]
-    count = len(columns)
-    window = (1 - spare) * count
     total = sum(columns) or 1.0
     best, at = -1.0, 0.5
-    for step in range(41):
-        share = step / 40
-        first = share * spare * count
-        worth = -_MIDDLE * spare * (2 * share - 1) ** 2
-        for column in range(int(first), min(count, int(first + window) + 1)):
-            within = (column + 0.5 - first) / window
-            if 0 <= within <= 1:
-                worth += columns[column] / total * _worth(within, seen)
+    for share, first, worths in _windows(len(columns), spare, seen):
+        worth = sum(map(mul, columns[first : first + len(worths)], worths)) / total
+        worth -= _MIDDLE * spare * (2 * share - 1) ** 2
         if worth > best + 1e-9:
             best, at = worth, share
     return at
+
+
+@lru_cache(maxsize=16)
+def _windows(count: int, spare: float, seen: tuple[float, float]) -> list[tuple[float, int, list[float]]]:
+    """Each place that a window may have among columns: its share, its first column, and what each of its is worth.
+
+    It is the same for all pictures of one size, and takes longer than to look at one.
+    """
+    window = (1 - spare) * count
+    windows = []
+    for share in (step / 40 for step in range(41)):
+        left = share * spare * count
+        inside = [at for at in range(count) if 0 <= at + 0.5 - left <= window]
+        windows.append((share, inside[0], [_worth((at + 0.5 - left) / window, seen) for at in inside]))
+    return windows
 
 
 def _worth(within: float, seen: tuple[float, float]) -> float:
