@@ -4,10 +4,15 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 # Before Pillow is imported: a machine without FriBidi shapes no title unless the shipped one is loaded by then.
 import thumbnails.images.overlay  # noqa: F401
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

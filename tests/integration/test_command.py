@@ -110,8 +110,11 @@ def watcher(app: Application, endpoint: str) -> Iterator[tuple[str, subprocess.P
         assert "1/4" in process.stdout.readline()
         yield name, process
     arn = execution_arn(name)
-    assert app.states.describe_execution(executionArn=arn)["status"] == "RUNNING"
-    app.states.stop_execution(executionArn=arn)
+    # On a busy machine the model's tries may have run out by now; nobody has stopped the run.
+    status = app.states.describe_execution(executionArn=arn)["status"]
+    assert status in ("RUNNING", "SUCCEEDED")
+    if status == "RUNNING":
+        app.states.stop_execution(executionArn=arn)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -50,7 +50,6 @@ def drawn(strategy: SearchStrategy[Any], count: int) -> list[Any]:
         max_examples=count,
         derandomize=True,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -154,7 +154,7 @@ def test_a_long_title_ends_with_a_word_and_never_without_its_marks() -> None:
     assert cut == "किं" * 8
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)  # type: ignore[untyped-decorator]
+@settings(max_examples=300, derandomize=True)  # type: ignore[untyped-decorator]
 @given(st.integers(0, 999_999), st.text(max_size=250), st.text(max_size=100))  # type: ignore[untyped-decorator]
 def test_every_file_system_takes_every_name(row: int, title: str, model: str) -> None:
     name = f"{file_stem(row, 1_000_000, title, model)} (2).jpg"

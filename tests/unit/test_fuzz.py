@@ -66,7 +66,6 @@ def fuzz(examples: int, **strategies: Any) -> Callable[[Any], Any]:
     """A property over generated input; the same input every time, but under `make fuzz`."""
     chosen = settings(
         max_examples=round(examples * TIMES),
-        deadline=None,
         derandomize=TIMES <= 1,
         database=None,
         print_blob=True,

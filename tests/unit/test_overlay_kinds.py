@@ -26,7 +26,7 @@ def generated(**strategies: st.SearchStrategy[Any]) -> Callable[[Test], Test]:
     """Run a test for a few titles that are the same every time."""
 
     def decorated(test: Test) -> Test:
-        return cast(Test, settings(max_examples=25, deadline=None, derandomize=True)(given(**strategies)(test)))
+        return cast(Test, settings(max_examples=25, derandomize=True)(given(**strategies)(test)))
 
     return decorated
 

@@ -109,7 +109,7 @@ pictures = st.sampled_from(sorted(PICTURES))
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-@settings(max_examples=20, deadline=None, derandomize=True)  # type: ignore[untyped-decorator]
+@settings(max_examples=20, derandomize=True)  # type: ignore[untyped-decorator]
 @given(  # type: ignore[untyped-decorator]
     title=titles,
     font=st.sampled_from(sorted(FONTS)),
