@@ -35,8 +35,8 @@ WHEELS = ("scikit-image==0.26.0", "scikit-learn==1.9.1")
 BACKGROUNDS = (
     *(f"nature/{name}.jpg" for name in ("Aqua", "Blinds", "Dune", "Garden", "LadyBird", "RainDrops", "Storm")),
     *(f"nature/{name}.jpg" for name in ("TwoWings", "Wood", "YellowFlower")),
-    "abstract/Waves.png",
-    "abstract/Silk.png",
+    "desktop/Float-into-MATE.png",
+    "desktop/GreenTraditional.jpg",
 )
 SAMPLES = (
     *(f"skimage/data/{name}.png" for name in ("astronaut", "coffee", "chelsea")),

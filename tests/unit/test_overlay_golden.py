@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter
 
+from thumbnails.images.overlay import vectors
 from thumbnails.images.overlay.compose import Words, draw_formats
 
 FOLDER = Path(__file__).parent / "golden"
@@ -74,8 +75,13 @@ def golden(name: str) -> Image.Image:
     return Image.open(file_of(name)).convert("RGB")
 
 
+@pytest.mark.parametrize("by_pillow", [False, True], ids=["by vectors", "by Pillow alone"])
 @pytest.mark.parametrize("name", [*CASES, *IN_FORMATS])
-def test_a_finished_picture_looks_like_its_golden_one(name: str) -> None:
+def test_a_finished_picture_looks_like_its_golden_one(
+    name: str, by_pillow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if by_pillow:
+        monkeypatch.setattr(vectors, "_SPLINE", None)
     case = {**CASES, **IN_FORMATS}[name]
     assert difference(Image.open(io.BytesIO(drawn(*case))), golden(name)) <= TOLERANCE
 

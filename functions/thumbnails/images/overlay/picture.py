@@ -15,7 +15,7 @@ from thumbnails.images.overlay.vectors import resized
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 250_000
 QUALITY = 85
-# A file below this is of a picture with little in it, on which Huffman tables of its own save a fifth.
+# A file below this is of a picture with little in it, on which Huffman tables of its own save a tenth or more.
 _FLAT_BYTES = 60_000
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 _ORIENTATION = 0x0112
