@@ -98,8 +98,10 @@ def watcher(app: Application, endpoint: str) -> Iterator[tuple[str, subprocess.P
     """A person who watches a run that does not end, and has seen its first images."""
     app.image_api.add_fault("hang", model=DALLE)
     name = new_name()
+    # A shell has what it starts in the background ignore Ctrl-C, and so would the command, if these tests were.
+    heeding = ("env", "--default-signal=INT")
     with subprocess.Popen(
-        [THUMBS, "start", "generateBatch", "--name", name, "--input", json.dumps(REQUEST)],
+        [*heeding, THUMBS, "start", "generateBatch", "--name", name, "--input", json.dumps(REQUEST)],
         env=environment(endpoint),
         cwd=PROJECT,
         stdout=subprocess.PIPE,
