@@ -238,6 +238,13 @@ USES = [
         CROSS,
         kind="image/png",
     ),
+    Row(
+        "picture on another site's page, whose browser has it",
+        "GET",
+        "/$bucket/attacks/picture.jpg",
+        304,
+        {**CROSS, "If-None-Match": "$etag"},
+    ),
     Row("picture's size, asked by another site", "HEAD", "/$bucket/attacks/picture.jpg", 200, CROSS, kind="image/jpeg"),
     Row(
         "picture by its bucket's host",

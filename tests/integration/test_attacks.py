@@ -116,6 +116,7 @@ def fence(deployed: Application) -> Iterator[Fence]:
         "id": api.path.split("/")[3],
         "bucket": BUCKET,
         "presigned": presigned.removeprefix(deployed.stack.endpoint),
+        "etag": deployed.s3.head_object(Bucket=BUCKET, Key=named["Key"])["ETag"],
     }
     services = {name: deployed.stack.service(service) for name, service in SERVICES.items()}
     ports = {name: service.port for name, service in services.items() if service}

@@ -7,6 +7,7 @@ any site, none as a page. Of LocalStack's own pages nothing is left but its heal
 
 import re
 from collections.abc import Collection, Mapping
+from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -157,6 +158,9 @@ def _make_harmless(_chain: Any, context: Any, response: Any) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Content-Security-Policy"] = "sandbox"
     is_object = context.operation is not None and context.operation.name in READS
+    if is_object and response.status_code == HTTPStatus.NOT_MODIFIED:
+        # It has no type and no body: what the browser has kept says itself what it is, and who may see it.
+        return
     kind = headers.get("Content-Type", "")
     if is_object or context.may_be_a_page:
         headers["Content-Type"] = kind = object_type(kind)
