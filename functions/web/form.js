@@ -131,7 +131,8 @@ export function Form({query, options, examples, open, fail}) {
         ...before,
         titles: [...titlesOf(before.titles), ...said.prompts].join('\n'),
         ...(living.length ? {models: living.map((/** @type {any} */ one) => one.id)} : {}),
-        ...Object.fromEntries(['style', 'template', 'font', 'context'].filter((name) => said[name]).map((name) => [name, said[name]])),
+        ...Object.fromEntries(['style', 'template', 'font', 'context', 'brand', 'kicker', 'author'].filter((name) => said[name]).map((name) => [name, said[name]])),
+        ...(said.formats?.length ? {formats: said.formats.join(',')} : {}),
         ...(said.extra_prompt ? {extra: said.extra_prompt} : {}),
       }));
       const gone = said.models.filter((/** @type {string} */ id) => !living.some((/** @type {any} */ one) => one.id === id));
@@ -186,7 +187,7 @@ export function Form({query, options, examples, open, fail}) {
         onInput=${(/** @type {any} */ event) => change({titles: event.target.value})} onPaste=${taken}
         onSelect=${(/** @type {any} */ event) => setLine(titlesOf(event.target.value.slice(0, event.target.selectionStart)).length - 1)} />
       ${problems.titles && html`<p class="problem" id="titles-problem">${problems.titles}</p>`}
-      <p class="quiet" id="titles-help">Paste a list, drop a CSV or text file, or
+      <p class="quiet" id="titles-help">Paste a list, drop a CSV or text file, or${' '}
         <label class="link">choose one<input type="file" accept=".csv,.tsv,.tab,.txt,.md,.json,.jsonl,.ndjson,text/plain,text/csv" class="unseen"
           onChange=${(/** @type {any} */ event) => { if (event.target.files[0]) take(event.target.files[0]); event.target.value = ''; }} /></label>.
         ${draft.titles && html` <button type="button" class="link" onClick=${() => change({titles: ''})}>Clear</button>`}</p>
