@@ -168,7 +168,9 @@ def print_cells(
     console.print(table)
     noted = [_note(warning["row"], warning["column"], warning["message"], "yellow") for warning in warnings]
     widest = max((len(place) for place, _ in links), default=0)
-    urls = [Text.assemble((f"{place:<{max(5, widest)}} ", "green"), (link, f"dim link {link}")) for place, link in links]
+    urls = [
+        Text.assemble((f"{place:<{max(5, widest)}} ", "green"), (link, f"dim link {link}")) for place, link in links
+    ]
     for line in (*urls, *failures, *noted):
         # A URL that the console broke into lines would not open.
         console.print(line, soft_wrap=True)
