@@ -79,6 +79,10 @@ class Draft(BaseModel):
     font: str | None = None
     context: str | None = None
     extra_prompt: str | None = None
+    formats: list[str] = []
+    kicker: str | None = None
+    author: str | None = None
+    brand: str | None = None
 
 
 class Counts(BaseModel):

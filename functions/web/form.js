@@ -1,6 +1,7 @@
 // The request: titles, models, style, template, font; what it makes and costs; Make.
 import {html, useEffect, useMemo, useRef, useState} from './preact.js';
 import {ApiError, get, kindly, post, sentence} from './api.js';
+import {ownFirst, useKit} from './brand.js';
 import {keepDraft, loadDraft, titlesOf} from './draft.js';
 import {expectRun} from './live.js';
 import {BrandPicker, FontPicker, FormatPicker, ModelPicker, StylePicker, TemplatePicker, money} from './pickers.js';
@@ -99,7 +100,9 @@ export function Form({query, options, examples, open, fail}) {
   }, []);
 
   const titles = useMemo(() => titlesOf(draft.titles), [draft.titles]);
-  const problems = {...problemsOf(draft, options.limits), ...refused};
+  const kit = useKit(draft.brand);
+  /** @type {Record<string, string>} */
+  const problems = {brand: kit.problem, ...problemsOf(draft, options.limits), ...refused};
   if (tried && !titles.length && !draft.blog.trim()) problems.titles ??= 'Write at least one title, or give a blog post’s address.';
   if (tried && !draft.models.length) problems.models ??= 'Pick at least one model.';
   const rows = titles.length || (draft.blog.trim() ? 1 : 0);
@@ -107,8 +110,8 @@ export function Form({query, options, examples, open, fail}) {
   const prices = draft.models.map((id) => options.models.find((/** @type {any} */ one) => one.id === id)?.price_usd);
   const cost = rows * prices.reduce((sum, price) => sum + (price ?? 0), 0);
   const look = lookOf(draft, options);
-  /** @param {string[]} names */
-  const withOwn = (names) => (draft.brand ? ['', ...names] : names);
+  /** @param {string[]} own @param {string[]} names */
+  const withOwn = (own, names) => (draft.brand ? ['', ...ownFirst(own, names)] : names);
   const [least, most] = options.limits.title_characters;
   const current = titles[Math.min(line, titles.length - 1)] ?? '';
   const fits = current.length >= least && [...current].length <= most;
@@ -128,7 +131,8 @@ export function Form({query, options, examples, open, fail}) {
         ...before,
         titles: [...titlesOf(before.titles), ...said.prompts].join('\n'),
         ...(living.length ? {models: living.map((/** @type {any} */ one) => one.id)} : {}),
-        ...Object.fromEntries(['style', 'template', 'font', 'context'].filter((name) => said[name]).map((name) => [name, said[name]])),
+        ...Object.fromEntries(['style', 'template', 'font', 'context', 'brand', 'kicker', 'author'].filter((name) => said[name]).map((name) => [name, said[name]])),
+        ...(said.formats?.length ? {formats: said.formats.join(',')} : {}),
         ...(said.extra_prompt ? {extra: said.extra_prompt} : {}),
       }));
       const gone = said.models.filter((/** @type {string} */ id) => !living.some((/** @type {any} */ one) => one.id === id));
@@ -183,7 +187,7 @@ export function Form({query, options, examples, open, fail}) {
         onInput=${(/** @type {any} */ event) => change({titles: event.target.value})} onPaste=${taken}
         onSelect=${(/** @type {any} */ event) => setLine(titlesOf(event.target.value.slice(0, event.target.selectionStart)).length - 1)} />
       ${problems.titles && html`<p class="problem" id="titles-problem">${problems.titles}</p>`}
-      <p class="quiet" id="titles-help">Paste a list, drop a CSV or text file, or
+      <p class="quiet" id="titles-help">Paste a list, drop a CSV or text file, or${' '}
         <label class="link">choose one<input type="file" accept=".csv,.tsv,.tab,.txt,.md,.json,.jsonl,.ndjson,text/plain,text/csv" class="unseen"
           onChange=${(/** @type {any} */ event) => { if (event.target.files[0]) take(event.target.files[0]); event.target.value = ''; }} /></label>.
         ${draft.titles && html` <button type="button" class="link" onClick=${() => change({titles: ''})}>Clear</button>`}</p>
@@ -192,8 +196,8 @@ export function Form({query, options, examples, open, fail}) {
       <${ModelPicker} models=${options.models} chosen=${draft.models} examples=${examples} problem=${problems.models} onChange=${(/** @type {string[]} */ models) => change({models})} />
       <${StylePicker} names=${options.styles} value=${look.style} problem=${problems.style} onPick=${(/** @type {string} */ style) => change({style})} />
       <${BrandPicker} names=${brands} value=${draft.brand} problem=${problems.brand} onPick=${(/** @type {string} */ brand) => change({brand, template: '', font: ''})} />
-      <${TemplatePicker} names=${withOwn(options.templates)} value=${look.template ?? ''} problem=${problems.template} onPick=${(/** @type {string} */ template) => change({template})} />
-      <${FontPicker} names=${withOwn(options.fonts)} value=${look.font ?? ''} problem=${problems.font} onPick=${(/** @type {string} */ font) => change({font})} />
+      <${TemplatePicker} names=${withOwn(kit.templates, options.templates)} value=${look.template ?? ''} problem=${problems.template} onPick=${(/** @type {string} */ template) => change({template})} />
+      <${FontPicker} names=${withOwn(kit.fonts, options.fonts)} value=${look.font ?? ''} problem=${problems.font} onPick=${(/** @type {string} */ font) => change({font})} />
       <${FormatPicker} formats=${options.formats} chosen=${formatsOf(draft)} problem=${problems.formats} onChange=${(/** @type {string[]} */ formats) => change({formats: formats.join(',')})} />
       <details class="more" open=${!!(draft.kicker || draft.author || problems.kicker || problems.author)}><summary>Lines above and below the title</summary>
         <${Field} name="kicker" label="Above the title" value=${draft.kicker} problem=${problems.kicker} placeholder="Engineering" onInput=${(/** @type {string} */ kicker) => change({kicker})} />

@@ -19,6 +19,7 @@ from thumbnails.images.overlay.compose import Words, draw_formats
 from thumbnails.images.overlay.coverage import FOLDER
 from thumbnails.images.overlay.crops import choose
 from thumbnails.images.overlay.templates import FORMATS
+from thumbs.image_api.drawing import draw
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "peers"
@@ -122,11 +123,11 @@ def sheet(columns: dict[str, Path]) -> None:
     """A row for each title, a column for each way."""
     head, gap = 44, 12
     canvas = Image.new("RGB", (3 * WIDTH + 4 * gap, head + 3 * (HEIGHT + gap)), "white")
-    draw = ImageDraw.Draw(canvas)
+    pen = ImageDraw.Draw(canvas)
     font = ImageFont.truetype(FOLDER / "inter.ttf", 22)
     for column, (name, folder) in enumerate(columns.items()):
         left = gap + column * (WIDTH + gap)
-        draw.text((left, 10), name, "black", font)
+        pen.text((left, 10), name, "black", font)
         for row in range(3):
             (file,) = folder.glob(f"{row}.*")
             picture = Image.open(file).convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
@@ -134,44 +135,83 @@ def sheet(columns: dict[str, Path]) -> None:
     canvas.save(SHEET, quality=88, optimize=True)
 
 
-#: Reads pictures and a format's size from stdin, prints smartcrop's part of each and the milliseconds that all took.
+#: Reads sizes and the pictures of each from stdin, prints smartcrop's part of each picture and the milliseconds of each
+#: size.
 SMARTCROP = """
 import json, sys, time
 from PIL import Image
 from smartcrop import SmartCrop
-asked = json.load(sys.stdin)
-pictures = [Image.open(path).convert("RGB") for path in asked["pictures"]]
-found, started = [], time.process_time()
-for picture in pictures:
-    part = SmartCrop().crop(picture, *asked["size"])["top_crop"]
-    found.append([part["x"], part["y"], part["x"] + part["width"], part["y"] + part["height"]])
-print(json.dumps([found, (time.process_time() - started) * 1000]))
+answers = []
+for size, paths in json.load(sys.stdin):
+    pictures = [Image.open(path).convert("RGB") for path in paths]
+    found, started = [], time.process_time()
+    for picture in pictures:
+        part = SmartCrop().crop(picture, *size)["top_crop"]
+        found.append([part["x"], part["y"], part["x"] + part["width"], part["y"] + part["height"]])
+    answers.append([found, (time.process_time() - started) * 1000])
+print(json.dumps(answers))
 """
+#: A title for each scene that the offline image API draws, and models of which one has its light left and one right.
+SCENES = (
+    *("mountains", "sea", "city", "dunes", "forest", "stars", "network"),
+    *("waves", "tree", "blocks", "lake", "desk", "clouds", "aurora"),
+)
+HANDS = ("gemini-3-pro-image", "gpt-image-1")
+
+
+def scenes(width: int, height: int) -> list[Path]:
+    """The image API's pictures in a size."""
+    files = []
+    for number, word in enumerate(SCENES):
+        files.append(CACHE / "scenes" / f"{width}x{height}-{word}.png")
+        files[-1].parent.mkdir(exist_ok=True)
+        draw(f'"{word}"', HANDS[number % 2], width, height).save(files[-1])
+    return files
 
 
 def crops() -> None:
-    """What this product and smartcrop keep of every sample in a story's shape, side by side, and what it takes each."""
-    files = sorted(SAMPLES.glob("*.jpg"))
-    pictures = [Image.open(file).convert("RGB") for file in files]
-    size = (FORMATS["story"].width, FORMATS["story"].height)
-    started = time.process_time()
-    ours = [choose(picture, size) for picture in pictures]
-    took = (time.process_time() - started) * 1000
-    asked = json.dumps({"pictures": [str(file) for file in files], "size": size})
-    python = CACHE / "venv" / "bin" / "python"
-    done = subprocess.run([python, "-c", SMARTCROP], input=asked, capture_output=True, text=True, check=True)
-    theirs, they_took = json.loads(done.stdout)
-    width, height, gap = 135, 240, 8
-    canvas = Image.new("RGB", (len(files) * (width + gap) + gap, 2 * (height + gap) + gap), "white")
-    for row, parts in enumerate((ours, theirs)):
-        for column, (picture, part) in enumerate(zip(pictures, parts, strict=True)):
-            cut = picture.resize((width, height), Image.Resampling.LANCZOS, box=tuple(part))
-            canvas.paste(cut, (gap + column * (width + gap), gap + row * (height + gap)))
-    canvas.save(CROPS, quality=85, optimize=True)
-    apart = sum(abs(a[0] - b[0]) / picture.width for a, b, picture in zip(ours, theirs, pictures, strict=True))
-    each = f"{took / len(files):.1f} and {they_took / len(files):.1f} ms a picture"
-    print(f"\nA story's part of {len(files)} samples, ours and smartcrop's: {each}, ", end="")
-    print(f"{apart / len(files):.0%} of the width apart")
+    """What this product and smartcrop keep of each picture in a format's shape, one above the other, and the times."""
+    wide = scenes(1536, 1024)
+    groups = [
+        ("samples", "story", sorted(SAMPLES.glob("*.jpg"))),
+        ("scenes", "story", wide),
+        ("scenes", "square", wide),
+        ("square scenes", "og", scenes(1024, 1024)),
+    ]
+    sizes = [(FORMATS[form].width, FORMATS[form].height) for _, form, _ in groups]
+    asked = [(size, [str(file) for file in files]) for size, (_, _, files) in zip(sizes, groups, strict=True)]
+    python = str(CACHE / "venv" / "bin" / "python")
+    done = subprocess.run(
+        [python, "-c", SMARTCROP], input=json.dumps(asked), capture_output=True, text=True, check=True
+    )
+    cell, gap = 120, 6
+    rows: list[Image.Image] = []
+    print("\n| of | to | ours, ms | smartcrop, ms | apart |\n|---|---|---|---|---|")
+    for (name, form, files), size, (theirs, took) in zip(groups, sizes, json.loads(done.stdout), strict=True):
+        pictures = [Image.open(file).convert("RGB") for file in files]
+        started = time.process_time()
+        ours = [choose(picture, size) for picture in pictures]
+        milliseconds = (time.process_time() - started) * 1000
+        high = round(cell * size[1] / size[0])
+        for parts in (ours, theirs):
+            row = Image.new("RGB", (len(SCENES) * (cell + gap) + gap, high + gap), "white")
+            for column, (picture, part) in enumerate(zip(pictures, parts, strict=True)):
+                cut = picture.resize((cell, high), Image.Resampling.LANCZOS, box=tuple(part))
+                row.paste(cut, (gap + column * (cell + gap), gap))
+            rows.append(row)
+        # Of the side that is cut.
+        apart = [
+            max(abs(a[axis] - b[axis]) / picture.size[axis] for axis in (0, 1))
+            for a, b, picture in zip(ours, theirs, pictures, strict=True)
+        ]
+        each = f"{milliseconds / len(files):.1f} | {took / len(files):.1f}"
+        print(f"| {len(files)} {name} | {form} | {each} | {sum(apart) / len(apart):.0%} |")
+    canvas = Image.new("RGB", (rows[0].width, sum(row.height for row in rows) + gap), "white")
+    top = 0
+    for row in rows:
+        canvas.paste(row, (0, top))
+        top += row.height
+    canvas.save(CROPS, quality=80, optimize=True)
 
 
 def main() -> None:

@@ -317,21 +317,29 @@ def test_a_refusal_is_a_sentence_and_what_was_typed_stays(desk: "Page") -> None:
 
 def test_a_brand_is_picked_shown_and_held_against_what_is_there(desk: "Page", api: HttpApi) -> None:
     assert desk.get_by_label("Brand", exact=True).count() == 0
-    kit = {"colours": {"background": "#0b3d2e", "text": "#ffffff", "accent": "#ffd166"}}
+    kit = {"colours": {"background": "#0b3d2e", "text": "#ffffff", "accent": "#ffd166"}, "templates": {"pier": {}}}
     assert api("PUT", "/brands/harbour", kit)[0] == 200
     desk.reload()
     with desk.expect_request(lambda one: one.url.endswith("/preview") and "harbour" in str(one.post_data)) as asked:
         desk.get_by_label("Brand", exact=True).select_option("harbour")
     # What the kit has is its own until something else is picked.
     assert not {"template", "font"} & set(asked.value.post_data_json or ())
+    expect(desk.locator(".pick.template .choice").nth(1)).to_contain_text("Pier")
     expect(desk.locator(".pick.template .choice").first).to_contain_text("Brand’s own")
-    desk.locator("input[value=cover]").check()
+    desk.locator("input[value=pier]").check()
     run_id = make(desk, TITLES[:1], GPT)
     finished(desk, 1)
     run = api("GET", f"/runs/{run_id}")[1]
-    assert (run["brand"], run["template"]) == ("harbour", "cover")
+    assert (run["brand"], run["template"]) == ("harbour", "pier")
+    desk.get_by_role("button", name="Redraw…").click()
+    expect(desk.locator("form.redraw input[value=pier]")).to_be_checked()
+    desk.get_by_role("button", name="Redraw 1 for nothing").click()
+    desk.wait_for_url(re.compile(f"#/run/(?!{re.escape(run_id)})"))
+    again = api("GET", f"/runs/{desk.url.rpartition('/')[2]}")[1]
+    assert (again["brand"], again["template"], again["redraw"]) == ("harbour", "pier", run_id)
     desk.goto(f"{api.url}/#/?titles={TITLES[0]}&models={GPT}&brand=gone")
     desk.reload()
+    expect(desk.locator("#brand-problem")).to_have_text("There is no brand kit 'gone'.")
     desk.get_by_role("button", name="Make", exact=True).click()
     expect(desk.locator("#brand-problem")).to_contain_text("There is no brand kit 'gone'; choose from: harbour")
 

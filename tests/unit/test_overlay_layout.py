@@ -1,6 +1,7 @@
 """Layouts: sizes, lines, runs and boxes, without drawing a picture."""
 
 import struct
+from itertools import pairwise
 
 import pytest
 from PIL import Image, ImageDraw
@@ -140,6 +141,24 @@ def test_baselines_are_a_line_height_apart() -> None:
     layout = measure("From zero to one million users in ninety days", "left-panel", "inter")
     steps = {b.baseline - a.baseline for a, b in zip(layout.lines, layout.lines[1:], strict=False)}
     assert steps == {round(TEMPLATES["left-panel"].leading * layout.size)}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize(
+    "title",
+    [
+        "كيف تبني صورًا مصغّرة لمدونتك التقنية في 10 دقائق فقط",
+        "Nguyễn viết về những điều tuyệt vời ở Việt Nam: ẤẦẨẪ ỆỄ",
+        "วิธีสร้างภาพปกบล็อกที่ดีที่สุดด้วยเครื่องมือใหม่ที่ใช้ง่าย",
+        "ಕನ್ನಡದಲ್ಲಿ ಬ್ಲಾಗ್ ಬರೆಯುವುದು ಹೇಗೆ ಎಂಬುದರ ಸಂಪೂರ್ಣ ಮಾರ್ಗದರ್ಶಿ ಇಲ್ಲಿದೆ",
+        "བོད་ཡིག་གི་བློག་འབྲི་བའི་ཐབས་ལམ་ལེགས་པོ་ཞིག་འདི་ན་ཡོད་པ་རེད་སྐྱེས་རྒྱུ",
+    ],
+    ids=["Arabic", "Vietnamese", "Thai", "Kannada", "Tibetan"],
+)
+def test_marks_of_one_line_do_not_touch_the_letters_of_the_next(title: str, template: str) -> None:
+    lines = measure(title, template, "inter").lines
+    assert len(lines) > 1
+    assert all(above.ink[3] < below.ink[1] for above, below in pairwise(lines))
 
 
 @pytest.mark.parametrize(

@@ -155,11 +155,18 @@ def test_a_run_that_stands_as_before_is_not_sent_again(api: ApiGateway) -> None:
 def test_a_file_is_read_as_every_way_in_reads_it(api: ApiGateway) -> None:
     file = {
         "name": "posts.csv",
-        "content": base64.b64encode(f"Title;Model\r\nZwölf Boxer;{ONE}\r\n".encode("cp1252")).decode(),
+        "content": base64.b64encode(
+            f"Title;Model;Brand;Kicker\r\nZwölf Boxer;{ONE};harbour;News\r\n".encode("cp1252")
+        ).decode(),
     }
     status, said = api("POST", "/files", json.dumps(file))
     assert status == 200
-    assert {name: value for name, value in said.items() if value} == {"prompts": ["Zwölf Boxer"], "models": [ONE]}
+    assert {name: value for name, value in said.items() if value} == {
+        "prompts": ["Zwölf Boxer"],
+        "models": [ONE],
+        "brand": "harbour",
+        "kicker": "News",
+    }
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def print_cells(
     models, titles = _heads(run)
     for model in models:
         table.add_column(model, justify="center", overflow="fold")
-    links: list[Text] = []
+    links: list[tuple[str, str]] = []
     failures: list[Text] = []
     for row, title in enumerate(titles):
         cells = []
@@ -151,13 +151,13 @@ def print_cells(
                 link = url(cell.key)
                 paid = f" {dollars(cell.usd)}" if cell.usd is not None else ""
                 cells.append(Text(f"{place} ↗{paid}", style=f"green link {link}"))
-                links.append(_link(place, link))
-                for form, key in cell.formats.items():
-                    links.append(_link(f"{place} {form} ", url(key)))
+                first = f" {run.request.formats[0]}" if run.request and cell.formats else ""
+                links.append((place + first, link))
+                links += [(f"{place} {form}", url(key)) for form, key in cell.formats.items()]
                 for number, key in enumerate(cell.variants, 2):
                     other = url(key)
                     cells[-1].append(f" {number}↗", style=f"green link {other}")
-                    links.append(_link(f"{place}.{number}", other))
+                    links.append((f"{place}.{number}", other))
             elif cell.state == "failed":
                 cells.append(Text(f"{place} ✗ {cell.error}", style="red"))
                 failures.append(_note(cell.row, cell.column, f"{cell.error}: {cell.message}", "red"))
@@ -167,17 +167,17 @@ def print_cells(
         table.add_row(str(row + 1), escape(title), *cells)
     console.print(table)
     noted = [_note(warning["row"], warning["column"], warning["message"], "yellow") for warning in warnings]
-    for line in (*links, *failures, *noted):
+    widest = max((len(place) for place, _ in links), default=0)
+    urls = [
+        Text.assemble((f"{place:<{max(5, widest)}} ", "green"), (link, f"dim link {link}")) for place, link in links
+    ]
+    for line in (*urls, *failures, *noted):
         # A URL that the console broke into lines would not open.
         console.print(line, soft_wrap=True)
 
 
 def _place(row: int, column: int) -> str:
     return f"{row + 1}.{column + 1}"
-
-
-def _link(place: str, url: str) -> Text:
-    return Text.assemble((f"{place:<6}", "green"), (url, f"dim link {url}"))
 
 
 def _note(row: int, column: int, words: str, style: str) -> Text:

@@ -4,9 +4,10 @@ All positions are in pixels of the canvas, measured from its upper left corner.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import bidi.algorithm as uax9
@@ -23,6 +24,8 @@ _REFERENCE = 200
 # makes it larger by the factor; the second size is enough then, since every further pixel costs more hyphens. Sizes
 # are those of a 1200 × 630 canvas.
 _TOO_SMALL, _LARGE_ENOUGH, _WORTH_BREAKING_UP = 40, 56, 1.4
+# What lies at least between the marks of one line and the letters of the next, in ems.
+_CLEAR = 0.03
 # What a title that stands in one line may grow to: of the template's largest size, and of the canvas's width.
 _ALONE, _HALF = 2, 0.5
 # The line above the title and the line below it: size, the least that they are set at, and the room between.
@@ -326,6 +329,13 @@ def _shape(text: _Text, cut: _Cut, size: int) -> _Shape:
     return _Shape(tuple(placed), (min(lefts), min(tops), max(rights), max(bottoms)))
 
 
+def _edges(text: _Text, cut: _Cut, size: int) -> tuple[float, float]:
+    """The upper and the lower edge of a line's outlines, in pixels below the baseline."""
+    runs = [rise_and_fall(*run, _REFERENCE) for run in _visual_runs(text, *cut)]
+    scale = size / _REFERENCE
+    return min((run[0] for run in runs), default=0) * scale, max((run[1] for run in runs), default=0) * scale
+
+
 def _width(text: _Text, start: int, end: int, suffix: str = "") -> float:
     """The advance of ``text[start:end]`` + ``suffix`` at 1 px per em."""
     if start == end and not suffix:
@@ -447,13 +457,21 @@ class _Fit:
             return left + (self._width - width) // 2
         return right - width if rtl else left
 
-    def _step(self, size: int) -> int:
-        return round(self._leading * size)
+    def _step(self, size: int, inks: Sequence[tuple[float, float]]) -> int:
+        """From baseline to baseline: the template's, or more where marks of one line would touch the next.
+
+        Args:
+            size: in pixels per em.
+            inks: each line's upper and lower edge, in pixels below its baseline.
+        """
+        touching = max((above[1] - below[0] for above, below in pairwise(inks)), default=0.0)
+        return max(round(self._leading * size), round(touching + _CLEAR * size))
 
     def _rise_and_height(self, shapes: list[_Shape], size: int) -> tuple[int, int]:
         """Where the ink of all lines begins below the first baseline (so it is negative), and how high it is."""
-        top = min(i * self._step(size) + shape.ink[1] for i, shape in enumerate(shapes))
-        bottom = max(i * self._step(size) + shape.ink[3] for i, shape in enumerate(shapes))
+        step = self._step(size, [shape.ink[1::2] for shape in shapes])
+        top = min(i * step + shape.ink[1] for i, shape in enumerate(shapes))
+        bottom = max(i * step + shape.ink[3] for i, shape in enumerate(shapes))
         return top, bottom - top
 
     def _pieces(self, text: _Text, tier: Tier, end: int, suffix: str = "") -> list[_Piece]:
@@ -495,14 +513,14 @@ class _Fit:
         cuts = self._balance(text, pieces, size, count) if count else []
         if not cuts:
             return []
-        # The whole title is measured once and decides most sizes; a close one is decided by its outer lines.
-        whole = (0, len(text.text), "")
-        for first, last in ((whole, whole), (cuts[0], cuts[-1])):
-            top = min((rise_and_fall(*run, _REFERENCE)[0] for run in _visual_runs(text, *first)), default=0)
-            bottom = max((rise_and_fall(*run, _REFERENCE)[1] for run in _visual_runs(text, *last)), default=0)
-            if (count - 1) * self._step(size) + (bottom - top) * size / _REFERENCE <= self._height:
-                return cuts
-        return []
+        # The whole title is measured once and decides most sizes; a close one is decided by its lines.
+        whole: _Cut = (0, len(text.text), "")
+        if self._fits(size, [_edges(text, whole, size)] * count):
+            return cuts
+        return cuts if self._fits(size, [_edges(text, cut, size) for cut in cuts]) else []
+
+    def _fits(self, size: int, inks: Sequence[tuple[float, float]]) -> bool:
+        return (len(inks) - 1) * self._step(size, inks) + inks[-1][1] - inks[0][0] <= self._height
 
     def _count(self, pieces: list[_Piece], size: int, room: int) -> int:
         """The fewest lines that hold the pieces at ``size``, or 0 where ``room`` lines don't."""
@@ -603,7 +621,7 @@ class _Fit:
         for cut, shape in zip(cuts, shapes, strict=True):
             edge = self._edge(shape.width, text.rtl) + self._overhang(text, cut, size)
             lines.append(_line(text, cut, shape, edge, baseline, size))
-            baseline += self._step(size)
+            baseline += self._step(size, [one.ink[1::2] for one in shapes])
         return tuple(lines)
 
     def _overhang(self, text: _Text, cut: _Cut, size: int) -> int:
