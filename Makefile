@@ -53,7 +53,7 @@ test-faults: setup
 
 # What other sites and other hosts try against a stack, some of it in Chromium, and the table of it.
 test-attacks: setup
-	@$(BIN)/python -m pytest tests/integration/test_attacks.py -q --attack-table
+	@$(BIN)/python -m pytest tests/integration/test_attacks.py -m '' -q --attack-table
 
 # What is killed in a batch of 25 × 2, a full disk too, and the table of it.
 test-crashes: setup
