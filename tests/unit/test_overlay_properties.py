@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from thumbnails.catalog import FONTS, FORMATS, TEMPLATES
 from thumbnails.images.overlay.compose import Words, canvas_of, darken, draw_formats, draw_title
 from thumbnails.images.overlay.layout import Layout, measure
-from thumbnails.images.overlay.picture import Picture
-from thumbnails.images.overlay.templates import Template
+from thumbnails.images.overlay.picture import MAX_BYTES, Picture
+from thumbnails.images.overlay.templates import HEIGHT, WIDTH, Template
 
 ENOUGH = 4.5
 
@@ -149,10 +149,12 @@ def test_contrast_is_enough_on_plain_and_on_difficult_pictures(on: str, template
 
 @pytest.mark.parametrize("template", TEMPLATES)
 @pytest.mark.parametrize("on", PICTURES)
-def test_the_finished_file_keeps_the_contrast_around_the_letters(on: str, template: str) -> None:
+def test_the_finished_file_keeps_the_contrast_around_the_letters_and_its_limit(on: str, template: str) -> None:
     words = Words("How we cut our AWS bill by 80% without losing a feature", template, "inter")
     form = sorted(FORMATS)[len(on) % len(FORMATS)]
-    finished = Image.open(io.BytesIO(draw_formats(png(on), words, [form])[0].file)).convert("RGB")
+    file = draw_formats(png(on), words, [form])[0].file
+    finished = Image.open(io.BytesIO(file)).convert("RGB")
+    assert len(file) <= MAX_BYTES * max(1.0, finished.width * finished.height / (WIDTH * HEIGHT))
     layout = words.on(form)
     touched = ink_of(layout).point([0] + [255] * 255)
     # A ring from 3 to 5 pixels away from the letters: nearer ones hold the letters' own soft edges.
