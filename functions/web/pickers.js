@@ -34,7 +34,7 @@ export const StylePicker = (given) => html`<${Pick} legend="Style" name="style" 
  */
 export function BrandPicker({names, value, problem, onPick}) {
   if (!names.length && !value) return null;
-  // One that an older draft names and that is gone is still shown, for the API to refuse by name.
+  // One that an older draft names and that is gone is still shown, with the line that says so.
   const all = value && !names.includes(value) ? [...names, value] : names;
   return html`<div class="field"><label for="brand">Brand</label>
     <select id="brand" value=${value} aria-describedby=${problem ? 'brand-problem' : null} aria-invalid=${!!problem} onChange=${(/** @type {any} */ event) => onPick(event.target.value)}>

@@ -6,15 +6,13 @@ import subprocess
 import sys
 import uuid
 from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 
 import pytest
 
 from tests.integration.application import Application
+from tests.integration.machine import THUMBS
 from thumbs.cli.main import main
 from thumbs.stack.processes import PROJECT
-
-THUMBS = Path(sys.executable).parent / "thumbs"
 
 
 def environment(endpoint: str, **more: str) -> dict[str, str]:

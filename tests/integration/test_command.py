@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.integration.application import DALLE, GPT, RUN_SECONDS, Application, execution_arn, machine_arn, wait_for
-from tests.integration.command import THUMBS, as_a_process, environment, new_name, thumbs
+from tests.integration.command import as_a_process, environment, new_name, thumbs
 from tests.integration.fault_proxy import Effect, FaultProxy, Rule
 from tests.integration.http_api import HttpApi
+from tests.integration.machine import THUMBS
 from thumbs.stack.processes import PROJECT
 
 REQUEST = {"prompts": ["Typed by a person", "Read by a person"], "models": [GPT, DALLE]}

@@ -27,7 +27,7 @@ from thumbnails.requests.models import Batch
 from thumbnails.runs.listing import ListedRun
 from thumbnails.runs.lost import Lost
 from thumbnails.runs.status import CellStatus, RunStatus
-from thumbs.cli import render
+from thumbs.cli import entry, render
 from thumbs.cli.application import Application, broken_connection, in_plain_words
 from thumbs.command_error import CommandError
 
@@ -232,3 +232,16 @@ def test_every_format_of_an_image_has_its_link() -> None:
         f"1.1 story {HERE}/b.jpg",
         f"1.1.2     {HERE}/c.jpg",
     ]
+
+
+def test_ctrl_c_while_the_command_is_imported_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "thumbs.cli.main":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "thumbs.cli.main", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == 130

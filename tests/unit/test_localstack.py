@@ -327,3 +327,21 @@ def test_calls_that_come_at_once_wait_for_one_parser(monkeypatch: pytest.MonkeyP
     for thread in threads:
         thread.join()
     assert most == [1]
+
+
+def test_a_function_that_is_ready_at_the_second_look_is_not_waited_for_half_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from localstack.services.lambda_ import provider
+    from localstack.utils import sync
+
+    from thumbs.localstack import speedups
+
+    slept: list[float] = []
+    monkeypatch.setattr(sync.time, "sleep", slept.append)
+    monkeypatch.setattr(provider, "poll_condition", provider.poll_condition)
+    speedups.look_soon_for_a_new_function()
+    states = iter([False, True])
+    assert provider.poll_condition(lambda: next(states), timeout=10)
+    assert len(slept) == 1
+    assert slept[0] < 0.1

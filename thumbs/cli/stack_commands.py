@@ -46,9 +46,13 @@ def up(
     if real_providers:
         real_keys()
     stack = Stack.of_this_project(latency, bridge=bridge)
-    stack.start(report_to_person(), meanwhile=lambda: build(stack, report_to_person()))
     budget = {} if daily_budget_usd is None else {"DailyBudgetUsd": f"{daily_budget_usd:g}"}
-    deploy(stack, report_to_person(), budget, real_providers=real_providers)
+    try:
+        stack.start(report_to_person(), meanwhile=lambda: build(stack, report_to_person()))
+        deploy(stack, report_to_person(), budget, real_providers=real_providers)
+    except KeyboardInterrupt:
+        err.print("the stack is not whole yet: `thumbs up` goes on from here, `thumbs down` stops what runs")
+        raise
     if bridge:
         options = f"--template {stack.built / 'template.yaml'} --env-vars {write_variables(stack)}"
         report_to_person()(
