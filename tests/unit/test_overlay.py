@@ -102,25 +102,37 @@ def test_a_jpeg_has_a_code_of_its_own_where_that_saves_much(detail: int, own_cod
 
 
 @pytest.mark.parametrize(
-    ("mode", "size"), [("RGB", (1536, 806)), ("RGB", (700, 500)), ("L", (1536, 806)), ("CMYK", (5000, 2700))]
+    ("mode", "size"),
+    [("RGB", (1536, 806)), ("RGB", (700, 500)), ("L", (1536, 806)), ("L", (300, 158)), ("CMYK", (5000, 2700))],
 )
 def test_a_picture_looks_the_same_where_there_are_no_vector_instructions(
     mode: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = textured(60).resize(size).convert(mode)
     box = (10.5, 4.0, size[0] - 20.25, size[1] - 1.5)
-    canvas, mask = textured(24), Image.linear_gradient("L").resize((900, 400))
-    other = canvas.copy()
     by_vectors = vectors.resized(picture, (1200, 630), box)
-    vectors.shade(canvas, (100, 200, 1000, 600), mask)
     monkeypatch.setattr(vectors, "_SPLINE", None)
     by_pillow = vectors.resized(picture, (1200, 630), box)
-    vectors.shade(other, (100, 200, 1000, 600), mask)
     assert by_vectors.mode == by_pillow.mode == mode
     difference = ImageStat.Stat(ImageChops.difference(by_vectors, by_pillow))
     assert max(difference.mean) < 1
     assert max(high for _, high in difference.extrema) <= 8
-    assert canvas.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("width", [900, 1], ids=["whole", "a column"])
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (12, 130, 250)])
+def test_a_colour_covers_alike_where_there_are_no_vector_instructions(
+    colour: tuple[int, int, int], width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = Image.linear_gradient("L").resize((width, 400))
+    by_vectors, by_pillow, before = textured(24), textured(24), textured(24)
+    vectors.lay(by_vectors, (100, 200, 1000, 600), colour, mask)
+    monkeypatch.setattr(vectors, "_SPLINE", None)
+    vectors.lay(by_pillow, (100, 200, 1000, 600), colour, mask)
+    difference = ImageStat.Stat(ImageChops.difference(by_vectors, by_pillow))
+    assert max(high for _, high in difference.extrema) <= (1 if any(colour) else 0)
+    assert pixel(by_vectors, (500, 599)) == colour
+    assert by_vectors.crop((0, 0, 1200, 201)).tobytes() == before.crop((0, 0, 1200, 201)).tobytes()
 
 
 def test_a_resized_picture_is_one_of_its_own() -> None:

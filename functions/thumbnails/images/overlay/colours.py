@@ -11,6 +11,9 @@ from typing import cast
 
 from PIL import Image
 
+from thumbnails.images.overlay.templates import Box
+from thumbnails.images.overlay.vectors import averaged
+
 #: Red, green and blue, 0–255.
 RGB = tuple[int, int, int]
 
@@ -128,12 +131,12 @@ def extremes(picture: Image.Image) -> list[tuple[int, int]]:
     return found
 
 
-def tones(picture: Image.Image) -> tuple[RGB, RGB]:
-    """A deep tone of a picture, that white text stands on, and its most vivid one.
+def tones(picture: Image.Image, part: Box) -> tuple[RGB, RGB]:
+    """A deep tone of a part of a picture, that white text stands on, and its most vivid one.
 
-    The deep one is of the hue that covers most of the picture, weighed by how colourful it is.
+    The deep one is of the hue that covers most of it, weighed by how colourful it is.
     """
-    few = picture.resize((40, 24), Image.Resampling.BOX).quantize(8, Image.Quantize.MEDIANCUT)
+    few = averaged(picture, (40, 24), part).quantize(8, Image.Quantize.MEDIANCUT)
     palette = few.getpalette() or [0, 0, 0]
     counted = cast(list[tuple[int, int]], few.getcolors() or [(1, 0)])
     found = [(count, cast(RGB, tuple(palette[3 * at : 3 * at + 3]))) for count, at in counted]

@@ -25,7 +25,7 @@ from thumbnails.images.overlay.templates import (
 )
 from thumbnails.images.overlay.typefaces import colours as emoji_colours
 from thumbnails.images.overlay.typefaces import render
-from thumbnails.images.overlay.vectors import resized, shade
+from thumbnails.images.overlay.vectors import averaged, lay, resized
 
 # A warning is kept with its image, where S3 takes 2 kB: so many letters are named, each with so many of its marks.
 NAMED, LETTER = 5, 4
@@ -196,7 +196,7 @@ def _tones(canvas: Image.Image, layout: Layout) -> Tones:
     deep = vivid = (0, 0, 0)
     marked = template.mark != "none" or layout.kicker is not None
     if template.colour in ("deep", "vivid") or (marked and template.accent in ("deep", "vivid")):
-        deep, vivid = colours.tones(canvas.crop(where.picture))
+        deep, vivid = colours.tones(canvas, where.picture)
     taken = {"deep": deep, "vivid": vivid}
     ground = taken[template.colour] if template.colour in taken else colours.parse(template.colour)
     if template.colour in taken and template.opacity < 1:
@@ -272,14 +272,6 @@ def _cover(canvas: Image.Image, box: Box, colour: RGB, opacity: float) -> None:
     canvas.paste(canvas.crop(box).point(blend), box)
 
 
-def _cover_through(canvas: Image.Image, box: Box, colour: RGB, mask: Image.Image) -> None:
-    """Lay a colour over a part of the canvas, as dense as a mask of that size."""
-    if colour == (0, 0, 0):
-        shade(canvas, box, mask)
-    else:
-        canvas.paste(colour, box, mask)
-
-
 def _needed(canvas: Image.Image, layout: Layout, tones: Tones) -> float:
     """How opaque the ground must be for every line to be read in the text's colour, 0–1."""
     return max(
@@ -313,7 +305,7 @@ def draw_title(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
         if lines:
             box, mask = _mask(lines)
             emoji = _emoji(lines)
-            canvas.paste(colour, box, emoji[0] if emoji else mask)
+            lay(canvas, box, colour, emoji[0] if emoji else mask)
             if emoji:
                 canvas.paste(emoji[1], box, emoji[1])
 
@@ -392,9 +384,8 @@ def _scrim(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     steps = [(y - first) / (full - first) for y in range(top, dense)]
     rows = bytes(ceil(255 * strength * s * s * s * (s * (6 * s - 15) + 10)) for s in steps)
     if rows:
-        mask = Image.frombytes("L", (1, len(rows)), rows)
-        mask = mask.resize((where.width, len(rows)), Image.Resampling.NEAREST)
-        _cover_through(canvas, (0, top, where.width, dense), tones.ground, mask)
+        column = Image.frombytes("L", (1, len(rows)), rows)
+        lay(canvas, (0, top, where.width, dense), tones.ground, column)
     _cover(canvas, (0, dense, where.width, where.height), tones.ground, ceil(255 * strength) / 255)
 
 
@@ -415,9 +406,13 @@ _SHADOW_GAIN = 2.4
 _EDGE = 3
 
 
+# Of the size of what they are laid over: nothing in the shadow and the glow is finer than their blurs.
+_COARSE = 4
+
+
 @dataclass(frozen=True)
 class _Dark:
-    """The shadow and the glow of a title: where the glow reaches, where in there the shadow does, and their masks.
+    """The shadow and the glow of a title as coarse masks: where the glow reaches, and where in its mask the shadow is.
 
     ``least`` is the least value of the glow behind the title, 0–1.
     """
@@ -431,7 +426,6 @@ class _Dark:
 
 @lru_cache(maxsize=8)
 def _shadow_and_glow(layout: Layout) -> _Dark:
-    """Both are blurred at a fraction of their size and enlarged: nothing in them is finer than the blur."""
     unit = layout.place.unit
     blur, soft = _GLOW_BLUR * unit, _SHADOW_BLUR * unit
     fade = round(_FADE * blur)
@@ -439,37 +433,44 @@ def _shadow_and_glow(layout: Layout) -> _Dark:
     title_box, title = _mask(layout.every_line)
     full = (title_box[0] - margin[0], title_box[1] - margin[1], title_box[2] + margin[2], title_box[3] + margin[3])
     reach = _grown(full, fade, layout)
-    width, height = reach[2] - reach[0], reach[3] - reach[1]
+    reach = reach[0] - reach[0] % _COARSE, reach[1] - reach[1] % _COARSE, *reach[2:]
+    width, height = _coarse_size(reach)
 
     # The eighth has a margin of the fade all around, so that the blur sees what lies beyond the canvas.
-    eighth = Image.new("L", ((width + 2 * fade) // 8 + 1, (height + 2 * fade) // 8 + 1))
+    eighth = Image.new("L", ((width + 1) // 2 + fade // 4 + 1, (height + 1) // 2 + fade // 4 + 1))
     left, top, right, bottom = ((at + fade) / 8 for at in _within(full, reach))
     seen = (max(left, -fade), max(top, -fade), min(right, eighth.width + fade), min(bottom, eighth.height + fade))
     ImageDraw.Draw(eighth).rounded_rectangle(seen, radius=blur / 8, fill=255)
     eighth = eighth.filter(ImageFilter.GaussianBlur(blur / 8))
-    part = (fade / 8, fade / 8, (fade + width) / 8, (fade + height) / 8)
-    glow = resized(eighth, (width, height), part)
+    glow = resized(eighth, (width, height), (fade / 8, fade / 8, fade / 8 + width / 2, fade / 8 + height / 2))
 
-    ink_box = _within(title_box, reach)
+    ink = _within(title_box, reach)
     room = round(4 * soft)
-    left, top = max(0, ink_box[0] - room), max(0, ink_box[1] - room)
-    shadow_box = left, top, min(width, ink_box[2] + room), min(height, ink_box[3] + room)
-    size = shadow_box[2] - left, shadow_box[3] - top
-    quarter = Image.new("L", (size[0] // 4 + 1, size[1] // 4 + 1))
+    shadow_box = _coarse((ink[0] - room, ink[1] - room, ink[2] + room, ink[3] + room), glow)
+    shadow = Image.new("L", (shadow_box[2] - shadow_box[0], shadow_box[3] - shadow_box[1]))
     drop = round(_SHADOW_DROP * unit)
-    quarter.paste(title.reduce(4), (round((ink_box[0] - left) / 4), round((ink_box[1] - top + drop) / 4)))
-    quarter = quarter.filter(ImageFilter.GaussianBlur(soft / 4))
-    quarter = quarter.point([int(_SHADOW_STRENGTH * min(255, _SHADOW_GAIN * value)) for value in range(256)])
-    shadow = resized(quarter, size, (0, 0, size[0] / 4, size[1] / 4))
+    at = round(ink[0] / _COARSE) - shadow_box[0], round((ink[1] + drop) / _COARSE) - shadow_box[1]
+    shadow.paste(title.reduce(_COARSE), at)
+    shadow = shadow.filter(ImageFilter.GaussianBlur(soft / _COARSE))
+    shadow = shadow.point([int(_SHADOW_STRENGTH * min(255, _SHADOW_GAIN * value)) for value in range(256)])
 
-    least = min(
-        extremes(glow.crop(_within(_grown(line.ink, _EDGE, layout), reach)))[0][0] for line in layout.every_line
-    )
+    behind = [_coarse(_within(_grown(line.ink, _EDGE, layout), reach), glow) for line in layout.every_line]
+    least = min(extremes(glow.crop(box))[0][0] for box in behind)
     return _Dark(reach, glow, shadow_box, shadow, least / 255)
 
 
 def _within(box: Box, frame: Box) -> Box:
     return box[0] - frame[0], box[1] - frame[1], box[2] - frame[0], box[3] - frame[1]
+
+
+def _coarse_size(box: Box) -> tuple[int, int]:
+    return ceil((box[2] - box[0]) / _COARSE), ceil((box[3] - box[1]) / _COARSE)
+
+
+def _coarse(box: Box, mask: Image.Image) -> Box:
+    """What of a coarse mask a box of the canvas touches, measured from where the mask begins."""
+    left, top = max(0, box[0] // _COARSE), max(0, box[1] // _COARSE)
+    return left, top, min(mask.width, ceil(box[2] / _COARSE)), min(mask.height, ceil(box[3] / _COARSE))
 
 
 def _glow(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
@@ -482,10 +483,12 @@ def _glow(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     mask.paste(ImageChops.screen(mask.crop(dark.shadow_box), dark.shadow), dark.shadow_box)
     reach = dark.reach
     if dimmed:
-        whole = Image.new("L", canvas.size, ceil(255 * dimmed))
-        whole.paste(mask, reach)
-        mask, reach = whole, (0, 0, canvas.width, canvas.height)
-    _cover_through(canvas, reach, tones.ground, mask)
+        canvas_box = (0, 0, canvas.width, canvas.height)
+        whole = Image.new("L", _coarse_size(canvas_box), ceil(255 * dimmed))
+        whole.paste(mask, (reach[0] // _COARSE, reach[1] // _COARSE))
+        mask, reach = whole, canvas_box
+    width, height = reach[2] - reach[0], reach[3] - reach[1]
+    lay(canvas, reach, tones.ground, resized(mask, (width, height), (0, 0, width / _COARSE, height / _COARSE)))
 
 
 # A difference in chroma that a quarter of the resolution smears visibly into white text (of 127).
@@ -495,8 +498,9 @@ _VISIBLE_CHROMA = 20
 def _chroma_would_bleed(canvas: Image.Image, layout: Layout) -> bool:
     """Whether the darkened picture around the title is so colourful that 4:2:0 would tint the edges of the text."""
     for line in layout.every_line:
-        around = canvas.crop(_grown(line.ink, _EDGE, layout)).reduce(2).convert("YCbCr")
-        for lowest, highest in extremes(around)[1:]:
+        around = _grown(line.ink, _EDGE, layout)
+        half = ceil((around[2] - around[0]) / 2), ceil((around[3] - around[1]) / 2)
+        for lowest, highest in extremes(averaged(canvas, half, around).convert("YCbCr"))[1:]:
             if lowest < 128 - _VISIBLE_CHROMA or highest > 128 + _VISIBLE_CHROMA:
                 return True
     return False

@@ -4,6 +4,7 @@ The measure is one of our own, on a picture of a hundred pixels: how much its ed
 panel counts: what lies under it is not seen.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import pi, sin
 from operator import mul
@@ -22,26 +23,6 @@ _LITTLE = 0.04
 # What the middle is worth beside the detail, so that an even picture is cut at its centre; what detail is worth that is
 # covered, and at the edge.
 _MIDDLE, _COVERED, _EDGE = 0.25, 0.1, 0.3
-
-
-def choose(picture: Image.Image, size: tuple[int, int], hidden: Box | None = None) -> Crop:
-    """The part of a picture that fills a canvas.
-
-    Args:
-        picture: an upright picture.
-        size: the canvas's width and height in pixels.
-        hidden: what of the canvas will be covered, in its pixels.
-    """
-    width, height = picture.size
-    scale = min(width / size[0], height / size[1])
-    spare_x, spare_y = max(0.0, width - size[0] * scale), max(0.0, height - size[1] * scale)
-    share_x = share_y = 0.5
-    if spare_x > _LITTLE * width:
-        share_x = _place(detail(picture), spare_x / width, _seen(size, hidden, 0))
-    elif spare_y > _LITTLE * height:
-        share_y = _place(detail(picture).transpose(Image.Transpose.TRANSPOSE), spare_y / height, _seen(size, hidden, 1))
-    left, top = spare_x * share_x, spare_y * share_y
-    return left, top, width - (spare_x - left), height - (spare_y - top)
 
 
 def detail(picture: Image.Image) -> Image.Image:
@@ -64,6 +45,32 @@ def detail(picture: Image.Image) -> Image.Image:
     return ImageChops.add(edges.point([min(255, 3 * value) for value in range(256)]), colours, scale=1.5).filter(
         ImageFilter.GaussianBlur(1.5)
     )
+
+
+def choose(
+    picture: Image.Image,
+    size: tuple[int, int],
+    hidden: Box | None = None,
+    look: Callable[[Image.Image], Image.Image] = detail,
+) -> Crop:
+    """The part of a picture that fills a canvas.
+
+    Args:
+        picture: an upright picture.
+        size: the canvas's width and height in pixels.
+        hidden: what of the canvas will be covered, in its pixels.
+        look: finds the picture's detail, where it has to be known.
+    """
+    width, height = picture.size
+    scale = min(width / size[0], height / size[1])
+    spare_x, spare_y = max(0.0, width - size[0] * scale), max(0.0, height - size[1] * scale)
+    share_x = share_y = 0.5
+    if spare_x > _LITTLE * width:
+        share_x = _place(look(picture), spare_x / width, _seen(size, hidden, 0))
+    elif spare_y > _LITTLE * height:
+        share_y = _place(look(picture).transpose(Image.Transpose.TRANSPOSE), spare_y / height, _seen(size, hidden, 1))
+    left, top = spare_x * share_x, spare_y * share_y
+    return left, top, width - (spare_x - left), height - (spare_y - top)
 
 
 def _seen(size: tuple[int, int], hidden: Box | None, axis: int) -> tuple[float, float]:

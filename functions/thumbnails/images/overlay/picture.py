@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from PIL import Image, ImageCms
 
@@ -75,8 +75,12 @@ class Picture:
             size: width and height in pixels.
             hidden: the part of the canvas that something opaque will cover.
         """
-        box = crops.choose(self.pixels, size, hidden)
+        box = crops.choose(self.pixels, size, hidden, lambda _: self._detail)
         return _in_srgb(resized(self.pixels, size, box), self.profile)
+
+    @cached_property
+    def _detail(self) -> Image.Image:
+        return crops.detail(self.pixels)
 
 
 def open_picture(data: bytes, sizes: Sequence[tuple[int, int]] = ((WIDTH, HEIGHT),)) -> Picture:

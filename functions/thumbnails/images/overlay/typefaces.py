@@ -95,16 +95,12 @@ def render(text: str, font: str, direction: Direction, size: int) -> tuple[Image
     if font == COLOURED:
         picture, corner = colours(text, direction, size)
         return picture.getchannel("A"), corner
-    shaped = face(font, size)
-    box = shaped.getbbox(text, direction=direction, features=_FEATURES, anchor="ls")
-    left, top = int(box[0]), int(box[1])
-    mask = Image.new("L", (int(box[2]) - left, int(box[3]) - top))
-    ImageDraw.Draw(mask).text(
-        (-left, -top), text, fill=255, font=shaped, anchor="ls", direction=direction, features=_FEATURES
-    )
+    drawn, (left, top) = face(font, size).getmask2(text, "L", direction=direction, features=_FEATURES, anchor="ls")
     # The font's own box holds the advance too; the ink is what was drawn.
-    ink = mask.getbbox() or (0, 0, 0, 0)
-    return mask.crop(ink), (left + ink[0], top + ink[1])
+    ink = drawn.getbbox() or (0, 0, 0, 0)
+    mask = Image.new("L", (ink[2] - ink[0], ink[3] - ink[1]))
+    mask.im.paste(drawn.crop(ink), (0, 0, *mask.size))
+    return mask, (left + ink[0], top + ink[1])
 
 
 @lru_cache(maxsize=8)
