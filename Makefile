@@ -2,8 +2,9 @@
 # make down: stop what `make run` left running.       make check: the whole gate.
 
 # The newest that can make a virtual environment; make PYTHON=/path/to/python3.12 … names another.
-PYTHON ?= $(shell for python in python3.13 python3.12 python3.11; do \
-	"$$python" -c 'import ensurepip, venv' 2> /dev/null && { command -v "$$python"; break; }; done)
+# Looked for once, and only where an environment is made.
+PYTHON ?= $(eval PYTHON := $(shell for python in python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import ensurepip, venv' 2> /dev/null && { command -v "$$python"; break; }; done))$(PYTHON)
 export SAM_CLI_TELEMETRY = 0
 
 # Another one beside it, for another Python: make smoke VENV=.venv-3.12 PYTHON=python3.12
@@ -20,14 +21,13 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # Compiled modules are kept, or every start of LocalStack, SAM and the command would compile thousands of files anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-run: setup
+run: runs
 	@$(BIN)/thumbs up
 	@$(BIN)/thumbs start generateBatch --input-file examples/batch.json
 	@echo
 	@echo 'Open a picture: click its cell, or open its URL in a browser. All of them on one page: .venv/bin/thumbs open RUN'
 	@echo 'Another run:    .venv/bin/thumbs start generateBatch --input-file examples/batch.json'
 	@echo 'Stop the stack: make down'
-	@$(BIN)/thumbs status | sed -n 's/^page  */The page:       /p'
 
 # Processes that run tests side by side: three for the lanes of integration tests, which often wait, one for unit tests.
 WORKERS ?= 4
@@ -172,7 +172,7 @@ openapi: setup
 schema: setup
 	@PYTHONPATH=functions $(BIN)/python -m thumbnails.brands > docs/schema/brand.schema.json
 
-up: setup
+up: runs
 	@$(BIN)/thumbs up
 
 # What make does here.
@@ -188,42 +188,56 @@ help:
 down:
 	@if [ -x $(BIN)/thumbs ]; then $(BIN)/thumbs down; else echo 'nothing was ever started here'; fi
 
-# Both environments, from the pins; again only when they change. What installs them leaves nothing outside the project.
-$(VENV)/ready .venv-sam/ready .venv-checkov/ready pins: export TMPDIR = $(CURDIR)/.cache/tmp
+# The environments, from the pins; again only when they change. What installs them leaves nothing outside the project.
+$(VENV)/runs $(VENV)/ready .venv-sam/ready .venv-checkov/ready pins: export TMPDIR = $(CURDIR)/.cache/tmp
+# What runs, and beside it what tests and checks.
+runs: $(VENV)/runs .venv-sam/ready
 setup: $(VENV)/ready .venv-sam/ready
 
 # An environment whose Python is gone, or is another than the one that is named, is made anew.
 WHICH = -c 'import sys; print(sys.version, sys.base_prefix)' 2> /dev/null
 NAMED = $(if $(filter file,$(origin PYTHON)),$(BIN)/python,$(PYTHON))
 ifneq ($(shell found=$$($(BIN)/python $(WHICH)) && [ "$$found" = "$$("$(NAMED)" $(WHICH))" ] && echo same),same)
-$(VENV)/ready: anew
+$(VENV)/runs: anew
 endif
 ifneq ($(shell .venv-sam/bin/python -c 'print("runs")' 2> /dev/null),runs)
 .venv-sam/ready: anew
 endif
 
-$(VENV)/ready: requirements-dev.txt requirements-build.txt pyproject.toml
+# pip works from the wheel that Python brings along: to install it first takes seconds, and nothing else needs it.
+PIP = import ensurepip, glob, os, sysconfig; \
+	folders = sysconfig.get_config_var('WHEEL_PKG_DIR'), os.path.join(os.path.dirname(ensurepip.__file__), '_bundled'); \
+	print(next(pip for folder in folders if folder for pip in glob.glob(os.path.join(folder, 'pip-*.whl'))) + '/pip')
+INSTALL = $(UV) install --quiet --require-hashes --build-constraints requirements-build.txt
+
+$(VENV)/runs: requirements.txt requirements-build.txt pyproject.toml
 	@"$(PYTHON)" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null || { \
 		echo 'This needs Python 3.11, 3.12 or 3.13 with its venv module, and $(if $(PYTHON),$(PYTHON) is none,there is none): install it (Debian, Ubuntu: apt install python3-venv), or name one: make PYTHON=/path/to/python3.13 …'; exit 1; }
 	@echo 'Installing the pins into $(VENV), on $(PYTHON) …'
 	@mkdir -p "$$TMPDIR"
-	@"$(PYTHON)" -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes -r requirements-build.txt || { echo 'uv could not be installed: is the package index reachable?'; exit 1; }
-	@$(UV) install --quiet --python $(BIN)/python --require-hashes --build-constraints requirements-build.txt -r requirements-dev.txt
+	@"$(PYTHON)" -m venv --clear --without-pip $(VENV)
+	@pip=$$("$(PYTHON)" -c "$(PIP)" 2> /dev/null) || { $(BIN)/python -m ensurepip > /dev/null && pip=$(BIN)/pip3; }; \
+		$(BIN)/python "$$pip" install --quiet --disable-pip-version-check --no-cache-dir --require-hashes -r requirements-build.txt || { echo 'uv could not be installed: is the package index reachable?'; exit 1; }
+	@$(INSTALL) --python $(BIN)/python -r requirements.txt
 	@$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv-sam/ready: requirements-sam.txt | $(VENV)/ready
+$(VENV)/ready: $(VENV)/runs requirements-dev.txt
+	@echo 'Installing what tests and checks into $(VENV) …'
+	@$(INSTALL) --python $(BIN)/python -r requirements-dev.txt
+	@touch $@
+
+.venv-sam/ready: requirements-sam.txt | $(VENV)/runs
 	@echo 'Installing the AWS SAM CLI into .venv-sam …'
 	@"$(PYTHON)" -m venv --clear --without-pip .venv-sam
-	@$(UV) install --quiet --python .venv-sam/bin/python --require-hashes --build-constraints requirements-build.txt -r requirements-sam.txt
+	@$(INSTALL) --python .venv-sam/bin/python -r requirements-sam.txt
 	@touch $@
 
 # Its own, for it wants other versions than LocalStack; nothing but `make check-rules` needs it.
-.venv-checkov/ready: requirements-checkov.txt | $(VENV)/ready
+.venv-checkov/ready: requirements-checkov.txt | $(VENV)/runs
 	@echo 'Installing checkov into .venv-checkov …'
 	@"$(PYTHON)" -m venv --clear --without-pip .venv-checkov
-	@$(UV) install --quiet --python .venv-checkov/bin/python --require-hashes --build-constraints requirements-build.txt -r requirements-checkov.txt
+	@$(INSTALL) --python .venv-checkov/bin/python -r requirements-checkov.txt
 	@touch $@
 
 # Whether every pin of the functions has a wheel for each runtime and architecture; asks the package index.
@@ -233,10 +247,11 @@ wheels: setup
 # Renew every pin from pyproject.toml, requirements-sam.in and the functions' requirements.in.
 pins:
 	$(UV) compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-dev.txt
+	$(UV) compile pyproject.toml --constraints requirements-dev.txt --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements.txt
 	$(UV) compile requirements-build.in --constraints requirements-dev.txt --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-build.txt
 	$(UV) compile requirements-sam.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-sam.txt
 	$(UV) compile requirements-checkov.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-checkov.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
 .PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-quick bench-docs bench-speed bench-cold-start bench-overlay bench-encoder bench-cell bench-peers bench-campaign bench-economy bench-limits bench-gallery bench-disk \
-	check-page bench-page coverage examples golden error-table openapi schema up down help setup anew smoke pins wheels
+	check-page bench-page coverage examples golden error-table openapi schema up down help runs setup anew smoke pins wheels

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import IO, Annotated, Any, Never
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -362,6 +363,8 @@ def _print_run(application: Application, run: RunStatus, result: dict[str, Any] 
         out.print(f"{name}: {render.summary(run, result)}", soft_wrap=True)
         if result["images"]["succeeded"]:
             out.print(f"`thumbs open {name}` saves them and shows them on one page", soft_wrap=True)
+            if application.endpoint:
+                out.print(f"in the browser: {application.api_url}/#/run/{quote(name)}", soft_wrap=True)
         whole = whole or (run.is_campaign and result["images"]["succeeded"] == result["images"]["total"])
     if not whole and (result or run.cells):
         out.print(f"`thumbs redrive {name}` makes the missing images and pays for no other", soft_wrap=True)
