@@ -208,7 +208,8 @@ endif
 PIP = import ensurepip, glob, os, sysconfig; \
 	folders = sysconfig.get_config_var('WHEEL_PKG_DIR'), os.path.join(os.path.dirname(ensurepip.__file__), '_bundled'); \
 	print(next(pip for folder in folders if folder for pip in glob.glob(os.path.join(folder, 'pip-*.whl'))) + '/pip')
-INSTALL = $(UV) install --quiet --require-hashes --build-constraints requirements-build.txt
+# Every pin is there, with its hashes: nothing is left to resolve.
+INSTALL = $(UV) install --quiet --no-deps --require-hashes --build-constraints requirements-build.txt
 
 $(VENV)/runs: requirements.txt requirements-build.txt pyproject.toml
 	@"$(PYTHON)" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null || { \

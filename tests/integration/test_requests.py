@@ -1,10 +1,16 @@
 """A bad request ends as FAILED with InvalidBatch, says why, and costs nothing."""
 
+import base64
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.application import GEMINI, GPT, Application, FinishedRun
+from tests.integration.application import BUCKET, GEMINI, GPT, Application, FinishedRun
+from tests.integration.command import new_name, thumbs
+from tests.integration.http_api import HttpApi
+from tests.integration.test_events import ask, drop, run_named
 from thumbnails import catalog
 
 EMPTY_PROMPTS = "prompts must contain at least one title"
@@ -80,3 +86,40 @@ def test_bad_requests_ask_no_model_and_leave_nothing(deployed: Application, refu
     assert deployed.image_api.calls()["requests"] == 0
     for done in refused.values():
         assert deployed.keys(f"runs/{done.name}/") == []
+
+
+#: A letter of a script that no font has, and what says so.
+UNDRAWABLE = "A title in Toto \U0001e290"
+NO_FONT = "no font has '\U0001e290' (U+1E290"
+
+
+def test_letters_that_no_font_has_are_refused_by_every_way_in(app: Application, api: HttpApi, tmp_path: Path) -> None:
+    wanted = batch(prompts=["A title", UNDRAWABLE])
+    alone = {"title": UNDRAWABLE, "models": [GPT]}
+    rows = f"title\nA title\n{UNDRAWABLE}\n"
+    file = tmp_path / "titles.csv"
+    file.write_text(rows)
+    sheet = base64.b64encode(rows.encode()).decode()
+    name = new_name()
+    app.s3.put_object(Bucket=BUCKET, Key=f"campaigns/{name}.csv", Body=rows.encode())
+    campaign = {"file": f"campaigns/{name}.csv", "models": [GPT], "max_images": 9}
+    said = {
+        "HTTP": json.dumps(api("POST", "/batches", wanted), ensure_ascii=False),
+        "HTTP, one title": json.dumps(api("POST", "/thumbnails", alone), ensure_ascii=False),
+        "a dry run": json.dumps(api("POST", "/batches?dry_run=true", wanted), ensure_ascii=False),
+        "the page's files": json.dumps(
+            api("POST", "/files", {"name": file.name, "content": sheet}), ensure_ascii=False
+        ),
+        "an execution": app.run("generateBatch", wanted).cause,
+        "an execution, one title": app.run("generateThumbnails", alone).cause,
+        "a campaign": app.run("generateCampaign", campaign, name).cause,
+        "a dropped file": app.wait(run_named(app, drop(app, "toto.json", json.dumps(wanted).encode()))).cause,
+        "the bus": app.wait(run_named(app, f"event-{ask(app, wanted)}")).cause,
+        "the command": thumbs(app, "start", "generateBatch", "--input", json.dumps(wanted)).stderr,
+        "the command's dry run": thumbs(
+            app, "start", "generateBatch", "--dry-run", "--input", json.dumps(wanted)
+        ).stderr,
+        "the command's campaign": thumbs(app, "campaign", str(file), "--models", GPT, "--max-images", "9").stderr,
+    }
+    assert {way: told for way, told in said.items() if NO_FONT not in " ".join(told.split())} == {}
+    assert app.image_api.calls()["requests"] == 0
