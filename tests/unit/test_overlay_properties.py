@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from tests.unit.test_overlay_kinds import SAMPLES
+from tests.unit.test_overlay_layout import SCRIPTS
 from thumbnails.catalog import FONTS, FORMATS, TEMPLATES
 from thumbnails.images.overlay.compose import Words, canvas_of, darken, draw_formats, draw_title
 from thumbnails.images.overlay.layout import Layout, measure
@@ -162,6 +164,19 @@ def test_the_finished_file_keeps_the_contrast_around_the_letters_and_its_limit(o
     ring = (np.asarray(far) > 0) & (np.asarray(near) == 0)
     text = luminance(np.array([int(layout.place.template.text[at : at + 2], 16) for at in (1, 3, 5)], dtype=np.uint8))
     assert np.percentile(contrast(text, luminance(np.asarray(finished)[ring])), 1) >= ENOUGH
+
+
+@pytest.mark.parametrize("title", [*SCRIPTS.values(), *SAMPLES])
+def test_a_file_in_any_script_is_within_its_limit(title: str) -> None:
+    # Each script in three templates and formats: among them all are many pairs.
+    first = [*SCRIPTS.values(), *SAMPLES].index(title)
+    for turn in range(3):
+        template = sorted(TEMPLATES)[(first + turn * 4) % len(TEMPLATES)]
+        form = sorted(FORMATS)[(first // len(TEMPLATES) + turn * 2) % len(FORMATS)]
+        finished = draw_formats(png("busy"), Words(title, template, "inter"), [form])[0]
+        limit = MAX_BYTES * max(1.0, FORMATS[form].width * FORMATS[form].height / (WIDTH * HEIGHT))
+        assert len(finished.file) <= limit
+        assert not [warning for warning in finished.warnings if "no shipped font" in warning]
 
 
 def test_the_shadow_is_stronger_where_the_picture_needs_it() -> None:
