@@ -358,7 +358,7 @@ def test_a_killed_localstack_takes_its_children_along_and_what_was_paid_for_stay
     sam = [
         one
         for one in psutil.process_iter(["cmdline"])
-        if str(machine.stack.built / "local.yaml") in (one.info["cmdline"] or ())
+        if str(machine.stack.built / "local.json") in (one.info["cmdline"] or ())
     ]
     localstack = machine.process("localstack")
     assert "✓ the application is deployed" in machine.up()

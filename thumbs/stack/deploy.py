@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 from thumbs.command_error import CommandError
@@ -170,16 +171,17 @@ def _template_for_code(stack: Stack, code: Path) -> Path:
     """A copy of the built template by which LocalStack runs the functions where they lie.
 
     Nothing is packed, uploaded and unpacked: LocalStack takes a folder of this machine by the bucket ``hot-reload``
-    (https://docs.localstack.cloud/aws/tooling/lambda-tools/hot-reloading/).
+    (https://docs.localstack.cloud/aws/tooling/lambda-tools/hot-reloading/). It is JSON: SAM reads its template ten
+    times, and YAML takes it a second.
     """
-
-    def location(found: re.Match[str]) -> str:
-        return f"{found[1]}CodeUri: {json.dumps({'Bucket': 'hot-reload', 'Key': str(code / found[2])})}"
-
-    text = (stack.built / "template.yaml").read_text()
-    template = stack.built / "local.yaml"
+    built = yaml.load((stack.built / "template.yaml").read_text(), yaml.CSafeLoader)
+    for resource in built["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            properties = resource["Properties"]
+            properties["CodeUri"] = {"Bucket": "hot-reload", "Key": str(code / properties["CodeUri"])}
+    template = stack.built / "local.json"
     template.unlink(missing_ok=True)
-    template.write_text(re.sub(r"^( +)CodeUri: (\w+Function)$", location, text, flags=re.MULTILINE))
+    template.write_text(json.dumps(built))
     return template
 
 
