@@ -17,9 +17,10 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from botocore.crt.auth import CrtSigV4Auth
 from botocore.loaders import JSONFileLoader
 from localstack.aws import spec
-from localstack.aws.connect import connect_to
+from localstack.aws.connect import connect_to, get_service_endpoint
 from localstack.runtime import events
 from localstack.services import plugins
 from localstack.services.lambda_ import provider as lambdas
@@ -33,6 +34,7 @@ from localstack.services.stepfunctions.asl.component.state.state_execution.state
 )
 from localstack.services.stepfunctions.asl.parse.asl_parser import AmazonStateLanguageParser
 from localstack.services.stepfunctions.asl.utils import json_path
+from localstack.utils import event_matcher
 from localstack.utils.sync import poll_condition
 
 LOG = logging.getLogger(__name__)
@@ -136,6 +138,39 @@ def keep_the_clients() -> None:
 
     lambda_eval_utils.boto_client_for = client_for
     state_task_service_sfn.boto_client_for = client_for
+
+
+def name_the_caller_alone() -> None:
+    """LocalStack signs what its services ask each other; of the signature it reads who calls, and where.
+
+    Effect: 0.1 s.
+    """
+    add_auth = CrtSigV4Auth.add_auth
+    within = get_service_endpoint() or "in-memory:"
+
+    def add_auth_or_name(self: Any, request: Any) -> None:
+        if not request.url.startswith(within):
+            add_auth(self, request)
+            return
+        scope = f"{self.credentials.access_key}/19700101/{self._region_name}/{self._service_name}/aws4_request"
+        request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+
+    CrtSigV4Auth.add_auth = add_auth_or_name
+
+
+def compile_each_event_pattern_once() -> None:
+    """EventBridge reads and checks a rule's pattern again for each event.
+
+    Effect: 0.1 s.
+    """
+    compiler = event_matcher._event_pattern_compiler
+    compile_once = lru_cache(maxsize=64)(compiler.compile_event_pattern)
+
+    def compile_event_pattern(event_pattern: Any) -> Any:
+        return compile_once(event_pattern) if isinstance(event_pattern, str) else compile_anew(event_pattern)
+
+    compile_anew = compiler.compile_event_pattern
+    compiler.compile_event_pattern = compile_event_pattern
 
 
 def find_each_operation_once() -> None:
@@ -253,6 +288,8 @@ PATCHES = (
     parse_each_json_path_once,
     parse_each_definition_once,
     keep_the_clients,
+    name_the_caller_alone,
+    compile_each_event_pattern_once,
     find_each_operation_once,
     spare_the_collector,
     record_metrics_in_batches,
