@@ -155,7 +155,7 @@ def name_the_caller_alone() -> None:
         scope = f"{self.credentials.access_key}/19700101/{self._region_name}/{self._service_name}/aws4_request"
         request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
 
-    CrtSigV4Auth.add_auth = add_auth_or_name
+    CrtSigV4Auth.add_auth = add_auth_or_name  # type: ignore[method-assign]
 
 
 def compile_each_event_pattern_once() -> None:
