@@ -148,9 +148,10 @@ def opened(property_: str, task: Task, execution: str, event: object, store: Mem
         return None
     tally[property_, "accepted"] += 1
     is_within_the_contract(task, run)
-    shown, *kept = store.writes[before:]
-    assert re.fullmatch(rf"gallery/\d{{13}}/{re.escape(run['run_id'])}", shown)
-    assert kept == [f"runs/{run['run_id']}/request.json"]
+    *entries, kept = store.writes[before:]
+    for index, entry in zip(("gallery", "begun"), entries, strict=True):
+        assert re.fullmatch(rf"{index}/\d{{13}}/{re.escape(run['run_id'])}", entry)
+    assert [kept] == [f"runs/{run['run_id']}/request.json"]
     return run
 
 
