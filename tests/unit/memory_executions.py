@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, get_args
 
+from tests.unit.memory_store import NEW_YEAR
 from thumbnails.aws.step_functions import Execution, Executions, RowCounts
 from thumbnails.requests.models import Kind
 
@@ -31,7 +32,8 @@ class MemoryExecutions(Executions):
         there = self.all.get(name)
         if there:
             return there.is_running and there.request == request
-        started = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=len(self.all))
+        # A day younger than what a store in memory has from the start.
+        started = NEW_YEAR + timedelta(days=1) + timedelta(seconds=len(self.all))
         self.all[name] = Execution(name, task, "RUNNING", started, request=request)
         return True
 
@@ -46,6 +48,7 @@ class MemoryExecutions(Executions):
 
     def newest_first(self, task: Kind, *, running: bool = False, at_once: int = 1000) -> Iterator[Execution]:
         there = [one for one in reversed(self.all.values()) if one.task == task and (one.is_running or not running)]
+        there.sort(key=lambda one: one.started, reverse=True)
         for count, execution in enumerate(there or [None]):
             # A call for each page, and one where there is nothing.
             self.calls["list"] += count % at_once == 0

@@ -87,6 +87,8 @@ def index_stored_runs(store: Store, started: Callable[[], Mapping[str, datetime]
         while names := list(islice(folders, FOLDERS)):
             with ThreadPoolExecutor(READERS) as pool:
                 list(pool.map(index, filter(is_run_id, names)))
-            store.put_json(INDEXED, {**done, "through": names[-1]})
+            if len(names) == FOLDERS:
+                store.put_json(INDEXED, {**done, "through": names[-1]})
         done = {"prefix": CAMPAIGNS if done["prefix"] == "runs/" else "", "through": ""}
+    if not note or json.loads(note.body) != done:
         store.put_json(INDEXED, done)

@@ -144,6 +144,8 @@ class _Places:
             return None
         # Where every execution was seen, this one was not among them.
         known = self._executions.find(execution.name, execution.task) if self._unread else None
+        if known and self._every:
+            return None
         run = _listed(place.run_id, known or execution)
         return run if known else replace(run, execution=place.run_id, started=place.moment, forgotten=True)
 
