@@ -35,6 +35,8 @@ from localstack.services.stepfunctions.asl.parse.asl_parser import AmazonStateLa
 from localstack.services.stepfunctions.asl.utils import json_path
 from localstack.utils.sync import poll_condition
 
+from thumbs.localstack import listings
+
 LOG = logging.getLogger(__name__)
 #: How long a metric or an announcement waits for others to go along; AWS takes seconds.
 BATCH_SECONDS = 0.1
@@ -245,6 +247,14 @@ def announce_objects_in_batches() -> None:
     EventBridgeNotifier.notify = notify
 
 
+def hand_listings_what_they_ask_for() -> None:
+    """S3 sorts and reads all of a bucket's objects for each listing (``listings.py``).
+
+    Effect: none on a batch in a small bucket; the more a bucket holds, the more (``make bench-growth``).
+    """
+    listings.keep_keys_in_order()
+
+
 PATCHES = (
     index_the_services_once,
     read_the_endpoints_once,
@@ -257,6 +267,7 @@ PATCHES = (
     spare_the_collector,
     record_metrics_in_batches,
     announce_objects_in_batches,
+    hand_listings_what_they_ask_for,
 )
 
 
