@@ -197,7 +197,7 @@ def newest_execution(run_id: str, executions: Executions, store: Store) -> Execu
     named = executions.find(run_id)
     if named is None:
         noted = _noted(run_id, store)
-        named = executions.find(noted) if noted else None
+        named = executions.find(noted) if noted not in (None, run_id) else None
     if named is None:
         resumed, whole = resumed_by(run_id)
         named = remembered(run_id, store) or (remembered(resumed, store) if whole else None)
