@@ -1,9 +1,12 @@
-"""What a listing of S3's costs: what it answers, and not what the bucket holds.
+"""What a listing costs: what it answers, and not all that there is.
 
-LocalStack sorts and reads all of a bucket's objects for each listing. Here a bucket's keys are kept in order, and a
+S3: LocalStack sorts and reads all of a bucket's objects for each listing. Here a bucket's keys are kept in order, and a
 listing is handed what lies under its prefix: ListObjectsV2 also no more than it may answer, and only what comes after
 its ``StartAfter`` or its token. These it compares itself with keys in URL encoding, which has another order than
 theirs, so that a page after a key with a space or an equals sign would repeat it or lose others.
+
+Step Functions: LocalStack describes every execution of a state machine, sorts all, and answers with a page of them.
+Here it is handed the newest, from the page's token on.
 """
 
 import base64
@@ -19,11 +22,16 @@ from typing import Any, NamedTuple
 
 from localstack.services.s3 import models
 from localstack.services.s3 import provider as s3
+from localstack.services.stepfunctions import provider as step_functions
+from localstack.services.stepfunctions.backend import store as step_functions_store
+from localstack.services.stepfunctions.stepfunctions_utils import normalise_max_results
 
 #: How many keys are taken at once, while nobody may add one.
 CHUNK = 256
 #: As many as a listing answers at most, where it does not say.
 MOST = 1000
+#: Executions beyond a page: those that started at one moment may stand in another order than that of their starts.
+BESIDE = 100
 
 
 class Wanted(NamedTuple):
@@ -231,3 +239,55 @@ def _handed_a_page(listing: Callable[..., Any]) -> Callable[..., Any]:
         return answer
 
     return hand
+
+
+class Executions(dict[str, Any]):
+    """Executions by their ARNs, in the order in which they began; a listing sees those that it asks for alone."""
+
+    def values(self) -> Any:
+        choose = _chosen.get()
+        # A copy at one stroke: others are added meanwhile.
+        every = list(super().values())
+        return every if choose is None else choose(every)
+
+
+_chosen: ContextVar[Callable[[list[Any]], list[Any]] | None] = ContextVar("chosen", default=None)
+
+
+def describe_listed_executions_alone() -> None:
+    """Hand ListExecutions what it may answer."""
+    vars(step_functions_store.SFNStore)["executions"].default = Executions
+    provider = step_functions.StepFunctionsProvider
+    listing, belongs = provider.list_executions, provider._list_execution_filter
+
+    @wraps(listing)
+    def hand(self: Any, context: Any, **asked: Any) -> Any:
+        machine, status, token = (asked.get(name) for name in ("state_machine_arn", "status_filter", "next_token"))
+        last = _named_by(token, self.get_store(context).executions)
+        if token and last is None:
+            return listing(self, context, **asked)
+        most = normalise_max_results(asked.get("max_results")) + BESIDE
+
+        def choose(every: list[Any]) -> list[Any]:
+            newest = (
+                one
+                for one in reversed(every)
+                if belongs(one, machine, status) and (last is None or one.start_date <= last.start_date)
+            )
+            return list(islice(newest, most))[::-1]
+
+        chosen = _chosen.set(choose)
+        try:
+            return listing(self, context, **asked)
+        finally:
+            _chosen.reset(chosen)
+
+    provider.list_executions = hand
+
+
+def _named_by(token: str | None, executions: Any) -> Any:
+    """The execution that a token names, None where it names none."""
+    try:
+        return executions.get(base64.b64decode(token).decode()) if token else None
+    except (binascii.Error, ValueError):
+        return None

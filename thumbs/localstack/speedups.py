@@ -255,6 +255,14 @@ def hand_listings_what_they_ask_for() -> None:
     listings.keep_keys_in_order()
 
 
+def describe_listed_executions_alone() -> None:
+    """Step Functions describes and sorts all executions of a state machine for each page of them (``listings.py``).
+
+    Effect: none on a batch; 70 ms of each listing at 10,000 executions.
+    """
+    listings.describe_listed_executions_alone()
+
+
 PATCHES = (
     index_the_services_once,
     read_the_endpoints_once,
@@ -268,6 +276,7 @@ PATCHES = (
     record_metrics_in_batches,
     announce_objects_in_batches,
     hand_listings_what_they_ask_for,
+    describe_listed_executions_alone,
 )
 
 

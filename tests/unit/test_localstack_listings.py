@@ -1,4 +1,4 @@
-"""Listings of the embedded stack's S3: what they answer is LocalStack's own answer, at a cost that doesn't grow."""
+"""Listings of the embedded stack: what they answer is LocalStack's own answer, at a cost that doesn't grow."""
 
 import base64
 import io
@@ -9,8 +9,10 @@ import signal
 import traceback
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -40,15 +42,12 @@ def localstack() -> None:
         load_service("s3")
 
 
-def in_a_process(folder: Path, patched: bool, work: Callable[[Call], Any]) -> Any:
+def in_a_process(folder: Path, patch: Callable[[], None] | None, work: Callable[[Call], Any]) -> Any:
     """What ``work`` gives with the S3 of a process of its own, whose listings are patched or as LocalStack has them."""
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
         try:
-            from thumbs.localstack import listings
-
-            call = embedded_s3(folder, listings.keep_keys_in_order if patched else None)
-            told = {"gives": work(call)}
+            told = {"gives": work(embedded_s3(folder, patch))}
         except BaseException:
             told = {"fails": traceback.format_exc()}
         with os.fdopen(writing, "wb") as pipe:
@@ -60,6 +59,13 @@ def in_a_process(folder: Path, patched: bool, work: Callable[[Call], Any]) -> An
     os.waitpid(child, 0)
     assert "fails" not in told, told["fails"]
     return told["gives"]
+
+
+def keys_in_order() -> None:
+    """What is tested."""
+    from thumbs.localstack import listings
+
+    listings.keep_keys_in_order()
 
 
 def fill(call: Call, bucket: str, versioned: bool) -> None:
@@ -119,8 +125,8 @@ def answers(call: Call) -> Any:
 
 
 def test_what_a_listing_answers_is_what_localstack_answers(tmp_path: Path) -> None:
-    own = in_a_process(tmp_path / "own", False, answers)
-    ours = in_a_process(tmp_path / "ours", True, answers)
+    own = in_a_process(tmp_path / "own", None, answers)
+    ours = in_a_process(tmp_path / "ours", keys_in_order, answers)
     assert len(own) > 2000
     for one, other in zip(own, ours, strict=True):
         assert one == other
@@ -146,7 +152,7 @@ def test_in_url_encoding_pages_have_every_key_once(tmp_path: Path) -> None:
             by_key += [one["Key"] for one in answer.get("Contents", [])]
         return every, by_token, by_key
 
-    every, by_token, by_key = in_a_process(tmp_path, True, turned)
+    every, by_token, by_key = in_a_process(tmp_path, keys_in_order, turned)
     assert every == sorted(every)
     assert by_token == by_key == [quote(key) for key in every]
 
@@ -160,7 +166,8 @@ def test_a_token_of_no_page_is_refused_as_localstack_refuses_it(tmp_path: Path) 
             except Exception as error:
                 yield repr(error)
 
-    own, ours = (in_a_process(tmp_path / str(patched), patched, lambda call: [*ask(call)]) for patched in (False, True))
+    own = in_a_process(tmp_path / "own", None, lambda call: [*ask(call)])
+    ours = in_a_process(tmp_path / "ours", keys_in_order, lambda call: [*ask(call)])
     assert own == ours
     assert all("Error" in one or "Invalid" in one for one in ours)
 
@@ -191,4 +198,69 @@ def test_a_listing_looks_at_no_more_objects_than_it_may_answer(tmp_path: Path) -
         return counts
 
     # One more than the answer has, and with a delimiter one of each folder, beside what was deleted.
-    assert in_a_process(tmp_path, True, looked_at) == [6, 6, 2, 13]
+    assert in_a_process(tmp_path, keys_in_order, looked_at) == [6, 6, 2, 13]
+
+
+def executions_listed(_: Call) -> Any:
+    """Every page of a state machine's executions, by the sizes of pages, and how many of them were described."""
+    from localstack.aws.api import RequestContext
+    from localstack.http import Request
+    from localstack.services.stepfunctions import provider
+    from localstack.services.stepfunctions.backend.execution import Execution
+
+    step_functions = provider.StepFunctionsProvider()
+    context = RequestContext(Request())
+    context.region, context.account_id = "us-east-1", "000000000000"
+    store = step_functions.get_store(context)
+    machines = [f"arn:aws:states:us-east-1:000000000000:stateMachine:{name}" for name in "ab"]
+    for arn in machines:
+        store.state_machines[arn] = SimpleNamespace(arn=arn, sm_type="STANDARD")
+    for number in range(400):
+        arn = machines[number % 2]
+        execution = object.__new__(Execution)
+        # Each third begins at the moment of the one before it, some a little earlier than the one before.
+        began = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number - number % 3 - 5 * (number % 7 == 0))
+        vars(execution).update(
+            state_machine=store.state_machines[arn],
+            state_machine_arn=arn,
+            state_machine_version_arn=None,
+            state_machine_alias_arn=None,
+            exec_arn=f"{arn.replace('stateMachine', 'execution')}:{number}",
+            name=str(number),
+            exec_status="RUNNING" if number % 5 == 0 else "SUCCEEDED",
+            start_date=began,
+            stop_date=None,
+        )
+        store.executions[execution.exec_arn] = execution
+    described: list[Any] = []
+    item = Execution.to_execution_list_item
+
+    def describe(self: Any) -> Any:
+        described.append(self)
+        return item(self)
+
+    Execution.to_execution_list_item = describe
+    found = []
+    for status, most in itertools.product((None, "RUNNING", "FAILED"), (None, 1, 7, 1000)):
+        token = None
+        while True:
+            asked = {"state_machine_arn": machines[0], "status_filter": status, "max_results": most}
+            described.clear()
+            answer = step_functions.list_executions(context, **asked, next_token=token)
+            found.append(([one["name"] for one in answer["executions"]], answer["nextToken"], len(described)))
+            if not (token := answer["nextToken"]):
+                break
+    stale = step_functions.list_executions(context, state_machine_arn=machines[0], next_token="bm9uZQ==")
+    return [*found, [[one["name"] for one in stale["executions"]], stale["nextToken"], 0]]
+
+
+def test_what_a_page_of_executions_answers_is_what_localstack_answers(tmp_path: Path) -> None:
+    from thumbs.localstack import listings
+
+    own = in_a_process(tmp_path / "own", None, executions_listed)
+    ours = in_a_process(tmp_path / "ours", listings.describe_listed_executions_alone, executions_listed)
+    assert [page[:2] for page in own] == [page[:2] for page in ours]
+    assert len(own) > 200
+    # Of the 200 that there are: pages of one and of seven.
+    assert {page[2] for page in own if len(page[0]) == 7} == {200, 40}
+    assert max(page[2] for page in ours if len(page[0]) == 7) == 7 + listings.BESIDE
