@@ -15,7 +15,7 @@ from tests.unit.memory_store import NEW_YEAR, MemoryStore
 from tests.unit.opened import open_run
 from thumbnails.campaigns.open import open_campaign
 from thumbnails.errors import StorageUnavailable
-from thumbnails.keys import BEGUN, INDEXED, campaign_key, claim_key, image_key, request_key
+from thumbnails.keys import BEGUN, INDEXED, campaign_key, claim_key, image_key, moment_in, request_key
 from thumbnails.runs import begun
 from thumbnails.runs.begun import index_stored_runs
 from thumbnails.runs.gallery import newest_images
@@ -65,13 +65,14 @@ def pages(
     """Every run, as one sees them who turns the pages."""
     found: list[ListedRun] = []
     mark: Mark | None = None
-    while True:
+    for _ in range(100):
         page, mark = list_runs(executions, store, most, mark, **how)
         assert len(page) <= most
         found += page
         if mark is None:
             return found
         meanwhile()
+    raise AssertionError("the pages have no end")
 
 
 def cost(executions: MemoryExecutions, store: MemoryStore, look: Callable[[], object]) -> tuple[Counter[str], ...]:
@@ -128,9 +129,13 @@ def test_turning_pages_loses_and_repeats_nothing(executions: MemoryExecutions, s
         # All but the first and the last in one millisecond, which Step Functions may know more exactly.
         together = timedelta(seconds=number % 5 == 0, microseconds=number)
         start(executions, store, task, f"new-{number}", [ROW, BATCH][number % 2], moment + together)
-    executions.start("generateBatch", "refused", {})
-    executions.end("refused", status="FAILED", error="InvalidBatch")
-    wanted = {*(f"old-{number}" for number in range(7)), *(f"new-{number}" for number in range(6)), "older", "refused"}
+    refused = [f"refused-{number}" for number in range(3)]
+    for number, name in enumerate(refused):
+        # The bucket knows nothing of them.
+        executions.start("generateBatch", name, {})
+        started = moment + timedelta(microseconds=10 * number)
+        executions.all[name] = replace(executions.all[name], started=started, status="FAILED")
+    wanted = {*(f"old-{number}" for number in range(7)), *(f"new-{number}" for number in range(6)), "older", *refused}
     later = iter(range(100))
 
     def meanwhile() -> None:
@@ -198,6 +203,7 @@ def test_a_campaign_has_a_place_and_its_rows_have_none_unless_they_are_asked_for
     shown = get_status("spring", executions, store, 50)
     assert shown is not None
     assert (shown.execution.name, shown.execution.forgotten) == ("spring-redrive-ab12", True)
+    assert shown.execution.started == moment_in(store.under(BEGUN)[0])
 
 
 def test_a_row_that_is_resumed_alone_is_a_run(executions: MemoryExecutions, store: MemoryStore) -> None:
