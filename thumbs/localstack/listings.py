@@ -215,12 +215,12 @@ def _handed(listing: Callable[..., Any]) -> Callable[..., Any]:
 def _handed_a_page(listing: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(listing)
     def hand(self: Any, context: Any, **asked: Any) -> Any:
-        token, after = asked.get("continuation_token"), asked.get("start_after")
+        given, after = asked.get("continuation_token"), asked.get("start_after")
         try:
-            at = base64.urlsafe_b64decode(token.encode()).decode() if token else ""
+            at = base64.urlsafe_b64decode(given.encode()).decode() if given else ""
         except (binascii.Error, ValueError):
             return listing(self, context, **asked)
-        if token == "":
+        if given is not None and not at:
             return listing(self, context, **asked)
         wanted = Wanted(
             prefix=asked.get("prefix") or "",
@@ -230,10 +230,11 @@ def _handed_a_page(listing: Callable[..., Any]) -> Callable[..., Any]:
             # One more, by which it tells that there are more.
             most=(asked.get("max_keys") or MOST) + 1,
         )
+        rest = {name: value for name, value in asked.items() if name not in ("continuation_token", "start_after")}
         with _handing(wanted):
-            answer = listing(self, context, **{**asked, "continuation_token": None, "start_after": None})
-        if token:
-            answer["ContinuationToken"] = token
+            answer = listing(self, context, **rest)
+        if given:
+            answer["ContinuationToken"] = given
         elif after:
             answer["StartAfter"] = after
         return answer
