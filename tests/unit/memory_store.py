@@ -47,7 +47,7 @@ class MemoryStore(Store):
 
     def written_at(self, key: str) -> datetime:
         """When an object was written last."""
-        return self._written[key]
+        return self._written.get(key, NEW_YEAR)
 
     def put(self, key: str, body: bytes, content_type: str, metadata: dict[str, str] | None = None) -> None:
         for ending in [ending for ending in self.unwritable if key.endswith(ending)]:
