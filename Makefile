@@ -145,9 +145,10 @@ bench-economy: setup
 bench-limits: setup
 	@$(BIN)/python -m tests.bench.bench_limits $(OPTIONS)
 
-# What a page of the gallery costs, over what the bucket holds.
-bench-gallery: setup
-	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_gallery $(OPTIONS)
+# What pages of runs and images, a run and a redrive cost over 10, 1,000 and 10,000 stored runs: three minutes.
+# OPTIONS=--docs writes docs/growth.md and its plot.
+bench-growth: setup
+	@PYTHONPATH=functions $(BIN)/python -m tests.bench.bench_growth $(OPTIONS)
 
 # Draw the golden pictures anew, to be looked at before they are kept.
 golden: setup
@@ -254,5 +255,5 @@ pins:
 	$(UV) compile requirements-checkov.in --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make pins' --output-file requirements-checkov.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C functions pins
 
-.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-quick bench-docs bench-speed bench-cold-start bench-overlay bench-encoder bench-cell bench-peers bench-campaign bench-economy bench-limits bench-gallery bench-disk \
+.PHONY: run test test-nightly test-attacks test-crashes test-lost-events test-faults test-sam-local soak fuzz check check-static check-rules bench bench-quick bench-docs bench-speed bench-cold-start bench-overlay bench-encoder bench-cell bench-peers bench-campaign bench-economy bench-limits bench-growth bench-disk \
 	check-page bench-page coverage examples golden error-table openapi schema up down help runs setup anew smoke pins wheels

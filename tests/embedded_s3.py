@@ -8,11 +8,12 @@ Call = Callable[..., Any]
 ACCOUNT = "000000000000"
 
 
-def embedded_s3(folder: Path) -> Call:
+def embedded_s3(folder: Path, patch: Callable[[], None] | None = None) -> Call:
     """Calls an operation by its name with its parameters; once in a process, whose LocalStack it changes for good.
 
     Args:
         folder: of the buckets; what is in it is read.
+        patch: what else is changed in LocalStack.
     """
     from localstack.aws.api import RequestContext
     from localstack.aws.skeleton import Skeleton
@@ -23,6 +24,8 @@ def embedded_s3(folder: Path) -> Call:
     from thumbs.localstack import buckets
 
     buckets.keep_buckets(folder)
+    if patch:
+        patch()
     service = load_service("s3")
     operations = Skeleton(service, provider.S3Provider()).dispatch_table
 

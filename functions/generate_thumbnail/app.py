@@ -73,7 +73,7 @@ def _make(cell: Cell, *, alone: bool) -> Image | Pause:
         raise
     finally:
         budget().settle(reserved.date, cell.run_id, usd)
-    show_in_gallery(cell.run_id, store())
+    show_in_gallery(cell.run_id, None, store())
     return answer
 
 

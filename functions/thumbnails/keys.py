@@ -8,6 +8,8 @@
     runs/<run_id>/manifest.json              the run's result
     runs/<run_id>/archive.zip                its finished images, packed
     gallery/<moment>/<run_id>                nothing: by its name the gallery finds the newest runs first
+    begun/<moment>/<run_id>                  nothing: by its name a listing finds what began or was resumed last
+    begun.json                               how far the runs from before there was ``begun/`` have their place in it
     inbox/…                                  request files that start a run when they are dropped
     rejected/…                               those that were refused, each with the reason beside it
     campaigns/<name>.csv or .json            what a person uploads
@@ -37,6 +39,7 @@ import hashlib
 import json
 import re
 import unicodedata
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from thumbnails.images.overlay.templates import OUTPUTS
@@ -50,8 +53,12 @@ KEY_BYTES = 1024
 INBOX = "inbox/"
 REJECTED = "rejected/"
 GALLERY = "gallery/"
+BEGUN = "begun/"
+#: Not among the entries, which end with their lifetime.
+INDEXED = "begun.json"
 #: Milliseconds since 1970 count down from here, so that S3's order of keys is newest first.
-_LAST_MOMENT = 9_999_999_999_999
+LAST_MOMENT = 9_999_999_999_999
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CAMPAIGNS = "campaigns/"
 SPENT = "spent/"
 BRANDS = "brands/"
@@ -75,9 +82,35 @@ def request_key(run_id: str) -> str:
     return run_prefix(run_id) + "request.json"
 
 
-def gallery_key(run_id: str, moment: float) -> str:
-    """The key by which the gallery finds a run that began at a moment, in seconds since 1970."""
-    return f"{GALLERY}{_LAST_MOMENT - int(moment * 1000):013d}/{run_id}"
+def claim_key(run_id: str) -> str:
+    """The key of what a run's idempotency key was first sent with."""
+    return run_prefix(run_id) + "claim.json"
+
+
+def gallery_key(run_id: str, moment: datetime) -> str:
+    """The key by which the gallery finds a run that began at a moment."""
+    return index_key(GALLERY, milliseconds(moment), run_id)
+
+
+def begun_key(run_id: str, moment: datetime) -> str:
+    """The key by which a listing finds a run that began, or was resumed, at a moment."""
+    return index_key(BEGUN, milliseconds(moment), run_id)
+
+
+def index_key(index: str, moment: int, run_id: str) -> str:
+    """The key in an index of a run at a moment, in milliseconds since 1970: later moments come first."""
+    return f"{index}{LAST_MOMENT - moment:013d}/{run_id}"
+
+
+def moment_in(key: str) -> datetime | None:
+    """The moment in a key of ``gallery_key`` or ``begun_key``, to the millisecond; None where it is no such key."""
+    found = re.fullmatch(rf"(?:{GALLERY}|{BEGUN})(\d{{13}})/[^/]+", key)
+    return _EPOCH + timedelta(milliseconds=LAST_MOMENT - int(found[1])) if found else None
+
+
+def milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since 1970, as AWS rounds the moments in a state machine's context."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def event_key(run_id: str) -> str:
@@ -136,6 +169,11 @@ def digest(*parts: object) -> str:
 def campaign_prefix(campaign_id: str) -> str:
     """Where a campaign keeps everything of its own."""
     return f"{CAMPAIGNS}{campaign_id}/"
+
+
+def campaign_key(campaign_id: str) -> str:
+    """The key of a campaign's checked request; its metadata names the campaign's newest execution."""
+    return campaign_prefix(campaign_id) + "campaign.json"
 
 
 def budget_key(date: str) -> str:

@@ -1,5 +1,6 @@
 """The cap and every other check on a request, before anything is paid for."""
 
+from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.parser import BaseModel, event_parser
@@ -13,11 +14,12 @@ from thumbnails.runs.open import at_once, open_run, stragglers_of
 
 
 class Event(BaseModel):
-    """What the state machines send: the task, the execution's name and its whole input."""
+    """What the state machines send: the task, the execution's name, its whole input and its start."""
 
     task: Task
     execution: str
     request: Any
+    started: datetime | None = None
 
 
 @observed
@@ -33,7 +35,7 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(run_id=event.execution, task=event.task)
     given = settings(RunSettings)
     run_id, request = open_run(
-        event.task, event.execution, event.request, store(), given.batch_cap, budget(), given.real
+        event.task, event.execution, event.request, store(), given.batch_cap, budget(), given.real, event.started
     )
     logger.info("request accepted", extra={"titles": len(request.titles), "models": request.models})
     return {

@@ -1,5 +1,6 @@
 """The budget and every other check on a campaign and its file, before anything is paid for."""
 
+from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.parser import BaseModel, event_parser
@@ -12,10 +13,11 @@ from thumbnails.campaigns.open import open_campaign
 
 
 class Event(BaseModel):
-    """What the state machine sends: the execution's name and its whole input."""
+    """What the state machine sends: the execution's name, its whole input and its start."""
 
     execution: str
     request: Any
+    started: datetime | None = None
 
 
 @observed
@@ -30,6 +32,8 @@ def handler(event: Event, _context: LambdaContext) -> dict[str, Any]:
     """
     logger.append_keys(run_id=event.execution)
     given = settings(CheckSettings)
-    campaign = open_campaign(event.execution, event.request, store(), given.batch_cap, budget(), given.real)
+    campaign = open_campaign(
+        event.execution, event.request, store(), given.batch_cap, budget(), given.real, event.started
+    )
     logger.info("campaign accepted", extra={"rows": campaign["rows"], "campaign_id": campaign["campaign_id"]})
     return campaign

@@ -129,7 +129,7 @@ KMS_KEYS = "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*"
 EXPECTED = {
     "ValidateBatchRole": of_a_function("ValidateBatchLogs")
     | on([f"{BUCKET}/runs/*/request.json", BUDGETS], "s3:GetObject", "s3:PutObject")
-    | on(f"{BUCKET}/gallery/*", "s3:PutObject")
+    | on([f"{BUCKET}/gallery/*", f"{BUCKET}/begun/*"], "s3:PutObject")
     | on(
         [f"{BUCKET}/inbox/*", f"{BUCKET}/scheduled/*", f"{BUCKET}/runs/*/event.json"],
         "s3:GetObject",
@@ -162,7 +162,8 @@ EXPECTED = {
     | on(f"{STATES}:mapRun:${{GenerateCampaignStateMachine.Name}}/*:*", "states:DescribeMapRun")
     | on([f"{BUCKET}/runs/*", f"{CAMPAIGNS}/campaign.json", f"{CAMPAIGNS}/manifest.json"], "s3:GetObject")
     | on([BUDGETS, MEASURED], "s3:GetObject")
-    | on([f"{BUCKET}/runs/*/claim.json", f"{BUCKET}/runs/*/archive.zip"], "s3:PutObject")
+    | on([f"{BUCKET}/runs/*/claim.json", f"{BUCKET}/runs/*/archive.zip", f"{BUCKET}/begun/*"], "s3:PutObject")
+    | on(f"{BUCKET}/begun.json", "s3:GetObject", "s3:PutObject")
     | on(f"{BUCKET}/originals/*", "s3:GetObject")
     | on([f"{BUCKET}/winners/*", BRANDS], "s3:GetObject", "s3:PutObject")
     | on(DEFAULT_BUS, "events:PutEvents")
@@ -181,6 +182,7 @@ EXPECTED = {
         "s3:PutObject",
         "s3:AbortMultipartUpload",
     )
+    | on(f"{BUCKET}/begun/*", "s3:PutObject")
     | on(BUDGETS, "s3:GetObject", "s3:PutObject")
     | on([MEASURED, BRANDS], "s3:GetObject")
     | on(BUCKET, "s3:ListBucket"),
@@ -493,7 +495,7 @@ def test_the_bucket_is_encrypted_and_versioned_and_outlives_its_stack() -> None:
 
 
 @pytest.mark.parametrize(
-    "prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/", "gallery/", "spent/", "budget/"]
+    "prefix", ["runs/", "originals/", "inbox/", "rejected/", "campaigns/", "gallery/", "begun/", "spent/", "budget/"]
 )
 def test_what_runs_leave_in_the_bucket_ends_with_its_lifetime(prefix: str) -> None:
     (rule,) = [rule for rule in rules() if rule.get("Prefix") == prefix]
@@ -508,6 +510,7 @@ def test_a_scheduled_file_stays_and_old_versions_and_broken_uploads_go() -> None
         "rejected/",
         "campaigns/",
         "gallery/",
+        "begun/",
         "spent/",
         "budget/",
     }

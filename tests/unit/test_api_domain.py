@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -458,7 +459,7 @@ def test_only_a_finished_images_key_is_one(key: str, good: bool) -> None:
 
 def shown(store: MemoryStore, run_id: str, moment: float) -> None:
     """Have the gallery know a run that began at a moment."""
-    store.put(gallery_key(run_id, moment), b"", "application/octet-stream")
+    store.put(gallery_key(run_id, datetime.fromtimestamp(moment, UTC)), b"", "application/octet-stream")
 
 
 def pages(look: Callable[[Mark | None], tuple[list[GalleryImage], Mark | None]]) -> list[list[tuple[str, int]]]:

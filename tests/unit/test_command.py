@@ -144,7 +144,7 @@ def application(names: list[str], monkeypatch: pytest.MonkeyPatch) -> Applicatio
     """One with runs of these names."""
     found = Application(HERE)
     found.__dict__ |= {"executions": None, "store": None}
-    monkeypatch.setattr("thumbs.cli.application.list_runs", lambda *_: ([listed(name) for name in names], None))
+    monkeypatch.setattr("thumbs.cli.application.newest_names", lambda *_: names)
     monkeypatch.setattr(Application, "_status", lambda _, name: name if name in names else None)
     return found
 

@@ -40,7 +40,7 @@ from thumbnails.catalog import FONTS, MODELS, STYLES, TEMPLATES
 from thumbnails.errors import InvalidBatch, StorageUnavailable
 from thumbnails.images.cell import make_thumbnail
 from thumbnails.images.providers.answers import Answer
-from thumbnails.keys import S3Object, image_key, original_key
+from thumbnails.keys import INDEXED, S3Object, image_key, original_key
 from thumbnails.requests.checks import parse_cell
 from thumbnails.requests.events import run_for
 from thumbnails.requests.models import Task, stored_request
@@ -148,9 +148,10 @@ def opened(property_: str, task: Task, execution: str, event: object, store: Mem
         return None
     tally[property_, "accepted"] += 1
     is_within_the_contract(task, run)
-    shown, *kept = store.writes[before:]
-    assert re.fullmatch(rf"gallery/\d{{13}}/{re.escape(run['run_id'])}", shown)
-    assert kept == [f"runs/{run['run_id']}/request.json"]
+    *entries, kept = store.writes[before:]
+    for index, entry in zip(("gallery", "begun"), entries, strict=True):
+        assert re.fullmatch(rf"{index}/\d{{13}}/{re.escape(run['run_id'])}", entry)
+    assert [kept] == [f"runs/{run['run_id']}/request.json"]
     return run
 
 
@@ -306,7 +307,7 @@ def begun(property_: str, execution: str, event: object, store: MemoryStore) -> 
         assert store.writes[before:] == []
         return
     tally[property_, "accepted"] += 1
-    stays_under(store.writes[before:], f"campaigns/{campaign['campaign_id']}/")
+    stays_under(store.writes[before:], f"campaigns/{campaign['campaign_id']}/", "begun/")
     items = store.json(campaign["items_key"])
     assert [item["row"] for item in items] == list(range(campaign["rows"]))
     images = 0
@@ -395,7 +396,7 @@ def test_a_body_of_any_kind(api: Callable[[], ApiGateway], path: str, data: st.D
     headers = {"host": "api.example"} | ({"Idempotency-Key": key} if key else {})
     multi = {name: [value] for name, value in headers.items()}
     answered("HTTP body", one("POST", path, body, headers=headers, multiValueHeaders=multi))
-    stays_under(one.store.writes, "runs/once-")
+    stays_under(one.store.writes, "runs/once-", "begun/")
     for execution in one.executions.all.values():
         assert execution.task != "generateCampaign"
         assert opened("what HTTP starts", execution.task, execution.name, execution.request, one.store) is not None
@@ -443,7 +444,9 @@ def test_a_path_of_any_kind(api: Callable[[], ApiGateway], route: str, name: str
     for key in ("runs/../0-a/dall-e-3.jpg", "0-a/dall-e-3.jpg"):
         one.store.put(key, b"", "image/jpeg")
     answered("HTTP path", one(method, path.format(quote(name, safe="", errors="replace"))))
-    assert len(one.store.writes) == len(one.store.objects) == 2
+    # That there is nothing from before the index of runs is noted by the first listing.
+    written = [key for key in one.store.writes if key != INDEXED]
+    assert len(written) == len(one.store.objects.keys() - {INDEXED}) == 2
 
 
 @fuzz(100, name=st.sampled_from(["limit", "cursor", "run_id"]), value=NAMES | nasty.texts)
@@ -672,7 +675,7 @@ def test_a_manifest_is_not_lost_for_a_wild_title() -> None:
         parse_cell({"title": title, "model": GPT, "run_id": "run-1"}, run_id=""), store, lambda *_: Answer((PICTURE,))
     )
     assert collect_run("generateBatch", "run-1", "run-1", [cell.as_json()], store)["images"]["succeeded"] == 1
-    stays_under(store.writes, "runs/run-1/", "originals/", "gallery/", "spent/")
+    stays_under(store.writes, "runs/run-1/", "originals/", "gallery/", "begun/", "spent/")
 
 
 def test_storage_that_fails_is_no_refusal() -> None:

@@ -206,3 +206,12 @@ def test_versions_are_those_of_objects_that_are_there(sqs: Any) -> None:
     store.delete("inbox/deleted.json")
     store.put_version("elsewhere", b"4")
     assert sorted(one.version for one in store.versions("inbox/")) == sorted(kept)
+
+
+def test_who_lists_runs_is_told_of_the_newest_files_alone(executions: MemoryExecutions, store: MemoryStore) -> None:
+    for number in range(5):
+        store.put_version(f"inbox/{number}.json", str(number).encode())
+    store.listings.clear()
+    found = find_lost(None, executions, store, SCHEDULED, LATER, 2)
+    assert [one.what for one in found] == ["inbox/3.json", "inbox/4.json"]
+    assert len(store.listings) == 1

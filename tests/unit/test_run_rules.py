@@ -44,7 +44,7 @@ def status(run_id: str, executions: MemoryExecutions, store: MemoryStore) -> Run
 
 def begin(task: Task, name: str, request: Any, executions: MemoryExecutions, store: MemoryStore) -> None:
     executions.start(task, name, request)
-    open_run(task, name, request, store, 50)
+    open_run(task, name, request, store, 50, executions.all[name].started)
 
 
 def test_a_redriven_run_is_shown_by_either_name_as_its_newest_execution_has_it(

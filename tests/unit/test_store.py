@@ -114,6 +114,35 @@ def test_keys_are_listed_after_one_and_no_more_than_asked_for(store: Store) -> N
     assert store.keys_after("a/", "a/3", 10) == []
 
 
+def test_folders_are_named_once_in_the_order_of_their_keys(store: Store) -> None:
+    for key in ("a/b/1", "a/b/2", "a/b-c/1", "a/b0/1", "a/file", "a/c/1", "b/d/1"):
+        store.put(key, b"", "text/plain")
+    assert [*store.folders("a/")] == ["b-c", "b", "b0", "c"]
+    assert [*store.folders("a/", "b")] == ["b0", "c"]
+    assert [*store.folders("a/", "c")] == [*store.folders("c/")] == []
+
+
+def test_more_folders_than_one_answer_holds_are_all_named(real: Store) -> None:
+    for number in range(1001):
+        real.put(f"a/{number:04d}/1", b"", "text/plain")
+    assert [*real.folders("a/", "0001")] == [f"{number:04d}" for number in range(2, 1001)]
+    assert len([*real.folders("a/")]) == 1001
+
+
+def test_an_object_is_looked_at_without_its_body(store: Store) -> None:
+    store.put("a/b", b"picture", "image/jpeg", {"execution": "run 1"})
+    found = store.look_at("a/b")
+    assert found is not None
+    assert (found.metadata, found.modified.tzinfo is not None) == ({"execution": "run 1"}, True)
+    assert store.look_at("a/c") is None
+
+
+def test_what_is_stored_where_nothing_is_has_its_notes(store: Store) -> None:
+    assert store.put_new("a/b", b"first", "text/plain", {"begun": "ü"})
+    assert not store.put_new("a/b", b"second", "text/plain", {"begun": "x"})
+    assert store.get("a/b") == Stored(b"first", {"begun": "ü"})
+
+
 def test_a_file_goes_to_the_bucket_and_comes_back(store: Store) -> None:
     store.upload("a.csv", io.BytesIO(b"title\nA title\n"), "text/csv")
     whole, part = io.BytesIO(), io.BytesIO()

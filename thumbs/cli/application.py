@@ -33,7 +33,7 @@ from thumbnails.keys import CAMPAIGNS, INBOX, KEY_BYTES, S3Object
 from thumbnails.requests.events import run_for_file
 from thumbnails.requests.models import CAMPAIGN, Kind
 from thumbnails.runs.budget import Budget
-from thumbnails.runs.listing import list_runs
+from thumbnails.runs.listing import newest_names
 from thumbnails.runs.naming import check_run_id, new_run_id
 from thumbnails.runs.status import RunStatus, get_status, refresh
 from thumbnails.runs.stop import stop_rows, stop_run
@@ -260,8 +260,8 @@ class Application:
         """
         if found := self._status(run_id):
             return found
-        listed, _ = list_runs(self.executions, self.store, LOOKED_THROUGH)
-        names = [run.run_id for run in listed if run_id and run.run_id.startswith(run_id)]
+        newest = newest_names(self.executions, self.store, LOOKED_THROUGH)
+        names = [name for name in newest if run_id and name.startswith(run_id)]
         if len(names) > 1:
             shown = ", ".join(names[:NAMED])
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""

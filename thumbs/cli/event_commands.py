@@ -12,6 +12,9 @@ from thumbs.cli.app import AsJson, app, err, out
 from thumbs.cli.application import Application
 from thumbs.command_error import CommandError
 
+#: Of the inbox's files, how many of the newest are looked at beside another command.
+FILES_TOLD_OF = 100
+
 
 @app.command()
 def lost(as_json: AsJson = False) -> None:
@@ -26,18 +29,19 @@ def lost(as_json: AsJson = False) -> None:
         out.print("no event is lost: each one, and each file of the inbox, has started its run")
 
 
-def look(application: Application) -> list[Lost]:
-    """Every lost event, for whoever only looks."""
+def look(application: Application, most_files: int | None = None) -> list[Lost]:
+    """Every lost event, for whoever only looks; of the inbox's files the newest ``most_files``."""
     queue = application.lost_events
-    found = find_lost(queue, application.executions, application.store, application.scheduled, datetime.now(UTC))
+    now = datetime.now(UTC)
+    found = find_lost(queue, application.executions, application.store, application.scheduled, now, most_files)
     if queue:
         queue.release(message for one in found for message in one.messages)
     return found
 
 
 def tell_of_lost_events(application: Application) -> None:
-    """One line, where events have started no run."""
-    if found := look(application):
+    """One line, where events have started no run; a list of runs is not to wait for a look at every dropped file."""
+    if found := look(application, FILES_TOLD_OF):
         many = "1 event has" if len(found) == 1 else f"{len(found)} events have"
         err.print(f"[yellow]![/] {many} started no run: `thumbs lost` lists them, `thumbs drop --replay` starts them")
 

@@ -207,7 +207,7 @@ def runs(
 ) -> None:
     """List the runs, newest first."""
     application = Application.from_environment()
-    found, _ = list_runs(application.executions, application.store, most, every_execution=every)
+    found = _newest(application, most, every)
     if as_json:
         print(json.dumps([_listed_as_json(run) for run in found]))
     elif found:
@@ -217,6 +217,18 @@ def runs(
     else:
         out.print("there are no runs yet; `thumbs start generateBatch --input-file examples/batch.json` makes one")
     tell_of_lost_events(application)
+
+
+def _newest(application: Application, most: int, every: bool) -> list[ListedRun]:
+    """The newest runs, over as many pages as it takes: one may end before it is full."""
+    found: list[ListedRun] = []
+    mark = None
+    while True:
+        wanted = most - len(found)
+        page, mark = list_runs(application.executions, application.store, wanted, mark, every_execution=every)
+        found += page
+        if not mark or len(found) == most:
+            return found
 
 
 @app.command()

@@ -5,6 +5,7 @@ buckets.py           S3's buckets on disk, read back at the start
 gate.py              who may talk to LocalStack, and what a browser may have of it
 fixes.py             what is fixed in LocalStack
 speedups.py          what makes it faster
+listings.py          what a listing of S3's costs
 executor.py          the plugin: LocalStack's execution environments, run as processes
 places.py            how many environments may work at once, and who waits for a place how long
 sandbox.py           one execution environment's process, and the Lambda Runtime API that it talks to

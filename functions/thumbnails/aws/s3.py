@@ -55,6 +55,14 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class About:
+    """What is known of an object without its body: its metadata as ``Stored`` has it, and when it was written."""
+
+    metadata: dict[str, str]
+    modified: datetime
+
+
+@dataclass(frozen=True)
 class Version:
     """One version of an object that is there."""
 
@@ -146,7 +154,7 @@ class Store:
             Key=key,
             Body=body,
             ContentType=content_type,
-            Metadata={name: quote(value) for name, value in (metadata or {}).items()},
+            Metadata=_quoted(metadata),
         )
 
     def put_json(self, key: str, value: object, metadata: dict[str, str] | None = None) -> None:
@@ -160,9 +168,9 @@ class Store:
         return self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)["VersionId"]
 
     @_as_storage_error
-    def put_new(self, key: str, body: bytes, content_type: str) -> bool:
+    def put_new(self, key: str, body: bytes, content_type: str, metadata: dict[str, str] | None = None) -> bool:
         """Store an object where there is none yet; False where there is one, which stays as it is."""
-        return self._put_if(key, body, content_type, {"IfNoneMatch": "*"})
+        return self._put_if(key, body, content_type, {"IfNoneMatch": "*", "Metadata": _quoted(metadata)})
 
     @_as_storage_error
     def put_over(self, key: str, body: bytes, content_type: str, etag: str) -> bool:
@@ -206,6 +214,25 @@ class Store:
         answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=most)
         return [item["Key"] for item in answer.get("Contents", ())]
 
+    def folders(self, prefix: str, after: str = "") -> Iterator[str]:
+        """The names between a prefix and the next ``/`` in keys, in S3's order, listed as they are asked for.
+
+        Args:
+            prefix: what the keys begin with; it ends with ``/``.
+            after: the name before the first; empty for the first of all.
+        """
+        # The character after the slash: behind everything in that folder, and before any other.
+        choice: Any = {"StartAfter": f"{prefix}{after}0"} if after else {}
+        while choice is not None:
+            names, choice = self._list_folders(prefix, choice)
+            yield from names
+
+    @_as_storage_error
+    def _list_folders(self, prefix: str, choice: Any) -> tuple[list[str], Any]:
+        answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, Delimiter="/", **choice)
+        names = [item["Prefix"].removeprefix(prefix)[:-1] for item in answer.get("CommonPrefixes", ())]
+        return names, {"ContinuationToken": answer["NextContinuationToken"]} if answer["IsTruncated"] else None
+
     @_as_storage_error
     def versions(self, prefix: str) -> list[Version]:
         """Every version of the objects under a prefix, but for those of objects that were deleted since."""
@@ -226,13 +253,19 @@ class Store:
     @_as_storage_error
     def metadata(self, key: str) -> dict[str, str] | None:
         """An object's metadata, or None where there is no object."""
+        found = self.look_at(key)
+        return found.metadata if found else None
+
+    @_as_storage_error
+    def look_at(self, key: str) -> About | None:
+        """What is known of an object, or None where there is none."""
         try:
             answer = self._client.head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
             if _is_missing(error):
                 return None
             raise
-        return _unquoted(answer["Metadata"])
+        return About(_unquoted(answer["Metadata"]), answer["LastModified"])
 
     @_as_storage_error
     def get(
@@ -392,6 +425,10 @@ class _Body(io.BytesIO):
 
 def _is_missing(error: ClientError) -> bool:
     return error.response.get("Error", {}).get("Code") in _MISSING
+
+
+def _quoted(metadata: dict[str, str] | None) -> dict[str, str]:
+    return {name: quote(value) for name, value in (metadata or {}).items()}
 
 
 def _unquoted(metadata: dict[str, str]) -> dict[str, str]:

@@ -170,21 +170,21 @@ class Executions:
             )
         return None
 
-    def newest_first(self, task: Kind, *, running: bool = False) -> Iterator[Execution]:
-        """A task's executions, listed as they are asked for."""
+    def newest_first(self, task: Kind, *, running: bool = False, at_once: int = 1000) -> Iterator[Execution]:
+        """A task's executions, listed as they are asked for, ``at_once`` with each call: a thousand at most."""
         token: str | None = None
         while True:
-            page, token = self._list(task, running, token)
+            page, token = self._list(task, running, at_once, token)
             yield from page
             if not token:
                 return
 
     @_as_own_error
-    def _list(self, task: Kind, running: bool, token: str | None) -> tuple[list[Execution], str | None]:
+    def _list(self, task: Kind, running: bool, at_once: int, token: str | None) -> tuple[list[Execution], str | None]:
         choice: Any = {"statusFilter": "RUNNING"} if running else {}
         if token:
             choice["nextToken"] = token
-        answer = self._client.list_executions(stateMachineArn=self._machines[task], maxResults=1000, **choice)
+        answer = self._client.list_executions(stateMachineArn=self._machines[task], maxResults=at_once, **choice)
         found = [
             Execution(item["name"], task, item["status"], item["startDate"], item.get("stopDate"))
             for item in answer["executions"]

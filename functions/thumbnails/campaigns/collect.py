@@ -14,7 +14,7 @@ import ijson
 from thumbnails.aws.s3 import Store
 from thumbnails.catalog import notices
 from thumbnails.errors import AllImagesFailed, StorageUnavailable
-from thumbnails.keys import campaign_budget_key, campaign_prefix, manifest_key, results_prefix
+from thumbnails.keys import campaign_budget_key, campaign_key, campaign_prefix, manifest_key, results_prefix
 from thumbnails.requests.models import key_of, stored_request
 from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.failures import MEANINGS, total_failure_words
@@ -111,7 +111,7 @@ def collect_campaign(
         StorageUnavailable: the bucket could not be read or written, or the rows' results are not there.
     """
     prefix = campaign_prefix(campaign_id)
-    checked = store.read_request(prefix + "campaign.json")
+    checked = store.read_request(campaign_key(campaign_id))
     tally = Tally(bytearray(checked["rows"]), bytearray(checked["rows"]))
     with TemporaryFile() as lines:
         for record in _records(campaign_id, execution, rows, failure is not None, tally, store):

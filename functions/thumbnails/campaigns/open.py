@@ -5,6 +5,7 @@ import re
 from array import array
 from collections.abc import Collection, Generator, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from itertools import accumulate, islice
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -17,11 +18,12 @@ from thumbnails.brands.kits import brands_in
 from thumbnails.catalog import MODELS, Provider
 from thumbnails.catalog.prices import BATCH_SHARE, Measured
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch, quoted
-from thumbnails.keys import CAMPAIGNS, campaign_budget_key, campaign_prefix, results_prefix
+from thumbnails.keys import CAMPAIGNS, campaign_budget_key, campaign_key, campaign_prefix, results_prefix
 from thumbnails.requests.checks import parse_campaign, parse_request
 from thumbnails.requests.estimate import cell_usd
 from thumbnails.requests.events import request_in
 from thumbnails.requests.models import Campaign, Request, stored_request
+from thumbnails.runs.begun import note_begun
 from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.costs import measured_tokens
 from thumbnails.runs.naming import RUN_ID
@@ -43,6 +45,7 @@ def open_campaign(
     cap: int,
     budget: Budget = NO_BUDGET,
     real: Collection[Provider] = (),
+    started: datetime | None = None,
 ) -> dict[str, Any]:
     """Check a campaign and its file, store the checked copy, and say what is to be made.
 
@@ -54,6 +57,7 @@ def open_campaign(
         budget: the day's; what the rows may pay is reserved. Where it has less left, the first rows are made that it
             holds, and the campaign pauses behind them.
         real: the providers that are called themselves.
+        started: the execution's start; None for now.
 
     Raises:
         InvalidBatch: the request or a row breaks the contract, or the rows ask for more than ``max_images``; nothing
@@ -63,7 +67,7 @@ def open_campaign(
     """
     asked = request_in(event)
     if isinstance(asked, dict) and asked.get("resume") is not None:
-        return _resume(execution, asked, store, budget)
+        return _resume(execution, asked, store, budget, started)
     _check_name(execution, ID_CHARACTERS, "a campaign's id, which is its execution's name,")
     brands = brands_in(store)
     campaign = parse_campaign(asked, real, brands)
@@ -79,7 +83,7 @@ def open_campaign(
         copy.seek(0)
         store.upload(key, copy, "application/json")
     checked = {**campaign.model_dump(exclude_none=True), "rows": len(costs), "images": images}
-    store.put_json(campaign_prefix(execution) + "campaign.json", checked)
+    _keep(execution, execution, checked, started, store)
     return _opened(execution, execution, key, costs, checked, store, budget)
 
 
@@ -182,17 +186,26 @@ def _items(copy: IO[bytes]) -> Iterator[Any]:
     copy.write(b"[]\n" if before == b"[\n" else b"\n]\n")
 
 
-def _resume(execution: str, asked: dict[str, Any], store: Store, budget: Budget) -> dict[str, Any]:
+def _keep(campaign_id: str, execution: str, checked: dict[str, Any], started: datetime | None, store: Store) -> None:
+    """Store a campaign's checked request, with the name of the execution that is its newest now."""
+    noted = note_begun(campaign_id, started, store)
+    store.put_json(campaign_key(campaign_id), checked, {"execution": execution, **noted})
+
+
+def _resume(
+    execution: str, asked: dict[str, Any], store: Store, budget: Budget, started: datetime | None
+) -> dict[str, Any]:
     campaign_id = asked["resume"]
     if len(asked) > 1:
         raise InvalidBatch("a campaign is resumed as it was asked for: resume stands alone")
     if not isinstance(campaign_id, str) or not re.fullmatch(RUN_ID, campaign_id):
         raise InvalidBatch("resume must be the id of a campaign")
     _check_name(execution, EXECUTION_CHARACTERS, "the name of an execution that resumes a campaign")
-    if store.metadata(campaign_prefix(campaign_id) + "campaign.json") is None:
+    if store.metadata(campaign_key(campaign_id)) is None:
         raise InvalidBatch(f"there is no campaign {campaign_id!r}")
-    checked = store.read_request(campaign_prefix(campaign_id) + "campaign.json")
+    checked = store.read_request(campaign_key(campaign_id))
     key, costs = _missing_rows(campaign_id, execution, checked, store)
+    _keep(campaign_id, execution, checked, started, store)
     return _opened(campaign_id, execution, key, costs, checked, store, budget)
 
 

@@ -1,8 +1,8 @@
 """The finished images: of all runs, the newest run's first, or of one."""
 
 import re
-import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from thumbnails.aws.s3 import Listed, Store
 from thumbnails.catalog import DEFAULT_FORMAT, FORMATS, MODELS, OUTPUTS
@@ -50,9 +50,9 @@ def is_image_key(key: str) -> bool:
     return _IMAGE.fullmatch(key) is not None
 
 
-def show_in_gallery(run_id: str, store: Store) -> None:
-    """Have the gallery look at a run that begins now."""
-    store.put(gallery_key(run_id, time.time()), b"", "application/octet-stream")
+def show_in_gallery(run_id: str, moment: datetime | None, store: Store) -> None:
+    """Have the gallery look at a run that begins at a moment; None for now."""
+    store.put(gallery_key(run_id, moment or datetime.now(UTC)), b"", "application/octet-stream")
 
 
 def finished_images(store: Store, run_id: str) -> list[GalleryImage]:

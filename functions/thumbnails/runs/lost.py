@@ -50,7 +50,12 @@ class Lost:
 
 
 def find_lost(
-    queue: Queue | None, executions: Executions, store: Store, scheduled: S3Object, now: datetime
+    queue: Queue | None,
+    executions: Executions,
+    store: Store,
+    scheduled: S3Object,
+    now: datetime,
+    most_files: int | None = None,
 ) -> list[Lost]:
     """Every event that started no run, oldest first.
 
@@ -62,6 +67,7 @@ def find_lost(
         store: the bucket.
         scheduled: the request file that the schedule runs.
         now: the time.
+        most_files: of the inbox, the newest, that are looked at; None for all.
     """
     found: dict[str, Lost] = {}
     for message in queue.receive() if queue else ():
@@ -72,7 +78,7 @@ def find_lost(
         found[lost.run_id or message.receipt] = Lost(
             lost.run_id, lost.what, same.since if same else lost.since, lost.reason, lost.event, messages
         )
-    for lost in _files_without_a_run(executions, store, now):
+    for lost in _files_without_a_run(executions, store, now, most_files):
         found.setdefault(lost.run_id, lost)
     return sorted(found.values(), key=lambda lost: lost.since)
 
@@ -123,10 +129,11 @@ def _what(event: dict[str, Any]) -> str:
     return f"{quoted(str(event['detail-type']))[1:-1]} from {quoted(str(event['source']))[1:-1]}"
 
 
-def _files_without_a_run(executions: Executions, store: Store, now: datetime) -> Iterator[Lost]:
+def _files_without_a_run(executions: Executions, store: Store, now: datetime, most: int | None) -> Iterator[Lost]:
     """Every version of a file that is in the inbox and that no run is for."""
     since = now - LOOK_BACK
     versions = [one for one in store.versions(INBOX) if since < one.modified < now - ON_ITS_WAY]
+    versions = sorted(versions, key=lambda one: one.modified, reverse=True)[:most]
     if not versions:
         return
     started = _names_since(min(one.modified for one in versions), executions)

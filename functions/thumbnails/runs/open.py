@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,10 +12,11 @@ from thumbnails.brands.kits import brands_in
 from thumbnails.catalog import Provider
 from thumbnails.errors import DailyBudgetExceeded, InvalidBatch, quoted
 from thumbnails.images.redraw import resolve_redraw
-from thumbnails.keys import INBOX, REJECTED, S3Object, campaign_budget_key, campaign_prefix, request_key
+from thumbnails.keys import INBOX, REJECTED, S3Object, campaign_budget_key, campaign_key, request_key
 from thumbnails.requests.checks import parse_request, with_every_problem
 from thumbnails.requests.events import file_in, request_in
 from thumbnails.requests.models import Request, Task, stored_request
+from thumbnails.runs.begun import note_begun
 from thumbnails.runs.budget import BUDGET_DAY, NO_BUDGET, Budget
 from thumbnails.runs.costs import unpaid_usd
 from thumbnails.runs.gallery import show_in_gallery
@@ -35,6 +37,7 @@ def open_run(
     cap: int,
     budget: Budget = NO_BUDGET,
     real: Collection[Provider] = (),
+    started: datetime | None = None,
 ) -> tuple[str, Request]:
     """Check a request and store it: the run's id, and what is to be made.
 
@@ -49,6 +52,7 @@ def open_run(
         cap: the most images that one run may make.
         budget: the day's; what the run may pay is reserved.
         real: the providers that are called themselves.
+        started: the execution's start; None for now.
 
     Raises:
         InvalidBatch: the request breaks the contract; the message names every problem, and nothing was paid. A file of
@@ -58,7 +62,7 @@ def open_run(
     check_run_id(execution)
     source = file_in(event)
     try:
-        return _open_run(task, execution, source or request_in(event), store, cap, budget, real)
+        return _open_run(task, execution, source or request_in(event), store, cap, budget, real, started)
     except InvalidBatch as error:
         # An execution has one cause, and a file one reason: they say it all at once.
         refusal = with_every_problem(error)
@@ -68,7 +72,14 @@ def open_run(
 
 
 def _open_run(
-    task: Task, execution: str, asked: object, store: Store, cap: int, budget: Budget, real: Collection[Provider]
+    task: Task,
+    execution: str,
+    asked: object,
+    store: Store,
+    cap: int,
+    budget: Budget,
+    real: Collection[Provider],
+    started: datetime | None,
 ) -> tuple[str, Request]:
     value = _in_file(task, asked, store) if isinstance(asked, S3Object) else asked
     run_id, begins = execution, True
@@ -82,9 +93,11 @@ def _open_run(
         # Step Functions has forgotten it, or it would have refused the name.
         raise InvalidBatch(f"there is already a run called {run_id!r}, with another request; choose another name")
     if begins:
-        show_in_gallery(run_id, store)
+        show_in_gallery(run_id, started, store)
     # The newest execution's name tells whoever looks at the run whose history is the run's.
     noted = {"execution": execution}
+    if not _is_row(run_id, execution, store):
+        noted |= note_begun(run_id, started, store)
     try:
         if date := _reserve(run_id, execution, request, store, budget):
             noted[BUDGET_DAY] = date
@@ -96,13 +109,18 @@ def _open_run(
     return run_id, request
 
 
+def _is_row(run_id: str, execution: str, store: Store) -> bool:
+    row = campaign_of_row(run_id, execution)
+    return row is not None and store.metadata(campaign_key(row[0])) is not None
+
+
 def stragglers_of(run_id: str, execution: str, store: Store) -> str:
     """What becomes of pictures that no half-price batch made; empty for a run that is no row of such a campaign.
 
     A row that is resumed alone is none: whoever asks for that wants it now.
     """
     row = campaign_of_row(run_id, execution)
-    stored = store.get(f"{campaign_prefix(row[0])}campaign.json") if row else None
+    stored = store.get(campaign_key(row[0])) if row else None
     checked = json.loads(stored.body) if stored else {}
     return str(checked["stragglers"]) if checked.get("economy") else ""
 

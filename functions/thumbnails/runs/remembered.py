@@ -6,37 +6,29 @@ images and its result stay in the bucket, and a redrive makes what is missing; i
 
 import json
 import re
-from datetime import datetime
 from typing import Any
 
 from thumbnails.aws.s3 import Listed, Store
 from thumbnails.aws.step_functions import Execution, RowCounts, Status
 from thumbnails.errors import AllImagesFailed, CampaignCutShort
-from thumbnails.keys import CAMPAIGNS, IMAGE_ENDINGS, campaign_prefix, run_prefix
+from thumbnails.keys import IMAGE_ENDINGS, campaign_prefix, run_prefix
 from thumbnails.requests.models import CAMPAIGN, Task
+from thumbnails.runs.begun import ENTRY, began
 from thumbnails.runs.collect import raise_if_all_failed
-from thumbnails.runs.naming import is_run_id
 
 #: The error of a run that was cut off.
 FORGOTTEN = "ExecutionForgotten"
 CAUSE = "the run was cut off, and Step Functions no longer knows its execution"
-#: What was asked for: a run's checked request, or what its idempotency key was sent with; a campaign's.
-_ASKED = re.compile(rf"(?:runs/([^/]+)/(?:request|claim)|{CAMPAIGNS}([^/]+)/campaign)\.json")
-
-
-def remembered_runs(store: Store) -> tuple[list[tuple[str, datetime]], set[str]]:
-    """Every run that the bucket knows with the moment of its newest request, newest first; which ones are campaigns."""
-    runs: dict[str, datetime] = {}
-    campaigns = set()
-    for item in (*store.listed("runs/"), *store.listed(CAMPAIGNS)):
-        if (found := _ASKED.fullmatch(item.key)) and is_run_id(run_id := found[1] or found[2]):
-            runs[run_id] = max(item.modified, runs.get(run_id, item.modified))
-            campaigns |= {found[2]} - {None}
-    return sorted(runs.items(), key=lambda run: (-run[1].timestamp(), run[0])), campaigns
 
 
 def remembered(run_id: str, store: Store) -> Execution | None:
     """The newest execution of a run, put together from the bucket; None where that does not know the run."""
+    found = recall(run_id, store)
+    return found[0] if found else None
+
+
+def recall(run_id: str, store: Store) -> tuple[Execution, str] | None:
+    """As ``remembered``, with the key of the run's entry in the index of runs; empty where its request names none."""
     return _of_run(run_id, store) or _of_campaign(run_id, store)
 
 
@@ -50,7 +42,7 @@ def remembered_rows(campaign_id: str, store: Store) -> RowCounts:
     return RowCounts(done=sum(bool(row.fullmatch(item.key)) for item in store.listed(f"runs/{campaign_id}-")))
 
 
-def _of_run(run_id: str, store: Store) -> Execution | None:
+def _of_run(run_id: str, store: Store) -> tuple[Execution, str] | None:
     there = {item.key.removeprefix(run_prefix(run_id)): item for item in store.listed(run_prefix(run_id))}
     request, claim, manifest = (there.get(f"{name}.json") for name in ("request", "claim", "manifest"))
     asked = request or claim
@@ -65,11 +57,11 @@ def _of_run(run_id: str, store: Store) -> Execution | None:
     written = [
         item.modified for name, item in there.items() if item in (asked, manifest) or name.endswith(IMAGE_ENDINGS)
     ]
-    return Execution(
+    execution = Execution(
         name=stored.metadata.get("execution", run_id),
         task=task,
         status=status,
-        started=asked.modified,
+        started=began(stored.metadata, asked.modified),
         stopped=manifest.modified if ended and manifest else max(written),
         # What was claimed was never opened, so that the whole request has to be sent on.
         request={"resume": run_id} if request else {**wanted, "resume": run_id},
@@ -78,24 +70,27 @@ def _of_run(run_id: str, store: Store) -> Execution | None:
         cause=cause,
         forgotten=True,
     )
+    return execution, stored.metadata.get(ENTRY, "")
 
 
-def _of_campaign(campaign_id: str, store: Store) -> Execution | None:
+def _of_campaign(campaign_id: str, store: Store) -> tuple[Execution, str] | None:
     prefix = campaign_prefix(campaign_id)
     there = {item.key.removeprefix(prefix): item for item in store.listed(prefix)}
     asked, manifest = there.get("campaign.json"), there.get("manifest.json")
-    if asked is None:
+    if asked is None or (metadata := store.metadata(asked.key)) is None:
         return None
-    resumed = [(item.modified, name[5:-5]) for name, item in there.items() if re.fullmatch(r"rows/.+\.json", name)]
-    started, name = max([(asked.modified, campaign_id), *resumed])
-    ended = manifest is not None and manifest.modified >= started
+    # Of a campaign from before they named their executions, what is left of the last one is its rows.
+    rows = [(item.modified, name[5:-5]) for name, item in there.items() if re.fullmatch(r"rows/.+\.json", name)]
+    resumed = [] if "execution" in metadata else rows
+    asked_at, name = max([(asked.modified, metadata.get("execution", campaign_id)), *resumed])
+    ended = manifest is not None and manifest.modified >= asked_at
     result = _read(store, manifest) if ended else None
     status, error, cause = _end(result)
-    return Execution(
+    execution = Execution(
         name=name,
         task=CAMPAIGN,
         status=status,
-        started=started,
+        started=began(metadata, asked_at),
         stopped=max(item.modified for item in there.values()),
         request={"resume": campaign_id},
         output=result if status == "SUCCEEDED" else None,
@@ -103,6 +98,7 @@ def _of_campaign(campaign_id: str, store: Store) -> Execution | None:
         cause=cause,
         forgotten=True,
     )
+    return execution, metadata.get(ENTRY, "")
 
 
 def _read(store: Store, item: Listed | None) -> dict[str, Any] | None:

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from thumbnails.aws.s3 import Store
 from thumbnails.aws.step_functions import Execution, Executions, RowCounts
 from thumbnails.errors import AllImagesFailed, CampaignCutShort, DailyBudgetExceeded, InvalidBatch
-from thumbnails.keys import IMAGE_ENDINGS, campaign_prefix, manifest_key, request_key, run_prefix
+from thumbnails.keys import IMAGE_ENDINGS, campaign_key, campaign_prefix, manifest_key, request_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.events import request_in
-from thumbnails.requests.models import CAMPAIGN, Place, Request, Task, key_of, stored_request, variants_of
+from thumbnails.requests.models import CAMPAIGN, Kind, Place, Request, Task, key_of, stored_request, variants_of
 from thumbnails.runs.collect import made_image
 from thumbnails.runs.failures import failure_of
 from thumbnails.runs.naming import is_run_id, may_resume, resumed_by
@@ -183,8 +183,7 @@ def get_manifest(status: RunStatus, store: Store) -> dict[str, Any] | None:
 
 def was_accepted(status: RunStatus, store: Store) -> bool:
     """Whether a run's request passed its checks."""
-    of_campaign = campaign_prefix(status.run_id) + "campaign.json"
-    return store.metadata(of_campaign if status.is_campaign else request_key(status.run_id)) is not None
+    return store.metadata((campaign_key if status.is_campaign else request_key)(status.run_id)) is not None
 
 
 def newest_execution(run_id: str, executions: Executions, store: Store) -> Execution | None:
@@ -198,27 +197,28 @@ def newest_execution(run_id: str, executions: Executions, store: Store) -> Execu
     named = executions.find(run_id)
     if named is None:
         noted = _noted(run_id, store)
-        named = executions.find(noted) if noted else None
+        named = executions.find(noted) if noted not in (None, run_id) else None
     if named is None:
         resumed, whole = resumed_by(run_id)
         named = remembered(run_id, store) or (remembered(resumed, store) if whole else None)
     if named is None:
         return None
     run_id = named.run_id
-    if named.task == CAMPAIGN:
-        return _newest_of_campaign(named, executions)
-    noted = _noted(run_id, store) or run_id
+    noted = _noted(run_id, store, named.task)
+    if noted is None and named.task == CAMPAIGN and store.metadata(campaign_key(run_id)) is not None:
+        return _newest_of_old_campaign(named, executions)
+    noted = noted or run_id
     newest = named if named.name == noted else executions.find(noted, named.task) or named
     # One that was started a moment ago has not noted itself yet.
     return newest if newest.is_running else _running(named, executions) or newest
 
 
-def _noted(run_id: str, store: Store) -> str | None:
-    return (store.metadata(request_key(run_id)) or {}).get("execution")
+def _noted(run_id: str, store: Store, task: Kind = "generateBatch") -> str | None:
+    return (store.metadata((campaign_key if task == CAMPAIGN else request_key)(run_id)) or {}).get("execution")
 
 
-def _newest_of_campaign(named: Execution, executions: Executions) -> Execution:
-    """A campaign keeps no record of its executions, but there are few of them."""
+def _newest_of_old_campaign(named: Execution, executions: Executions) -> Execution:
+    """The newest execution of a campaign that was stored before campaigns named theirs."""
     for listed in executions.newest_first(CAMPAIGN):
         if listed.name == named.run_id or may_resume(listed.name, named.run_id):
             found = executions.find(listed.name, CAMPAIGN)
@@ -254,7 +254,7 @@ def _request(task: Task, run_id: str, execution: Execution, store: Store, cap: i
 
 
 def _rows(campaign_id: str, execution: Execution, executions: Executions, store: Store) -> CampaignRows | None:
-    stored = store.get(campaign_prefix(campaign_id) + "campaign.json")
+    stored = store.get(campaign_key(campaign_id))
     if stored is None:
         return None
     counts = remembered_rows(campaign_id, store) if execution.forgotten else executions.row_counts(execution)

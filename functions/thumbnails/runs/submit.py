@@ -14,11 +14,12 @@ from thumbnails.brands.kits import brands_in
 from thumbnails.catalog import Provider, notices
 from thumbnails.errors import InvalidBatch, Problem, ThumbnailError
 from thumbnails.images.redraw import resolve_redraw
-from thumbnails.keys import S3Object, digest, event_key, run_prefix
+from thumbnails.keys import S3Object, claim_key, digest, event_key, run_prefix
 from thumbnails.requests.checks import parse_request
 from thumbnails.requests.estimate import Estimate, estimate
 from thumbnails.requests.events import reference_to, request_in, run_for
 from thumbnails.requests.models import SHAPES, TITLE_CHARACTERS, Kind, Request, Task, stored_request
+from thumbnails.runs.begun import note_begun
 from thumbnails.runs.budget import NO_BUDGET, Budget
 from thumbnails.runs.costs import measured_tokens, unpaid_usd
 from thumbnails.runs.naming import check_run_id, new_run_id, run_id_for_key
@@ -226,8 +227,8 @@ def _estimate(request: Request, store: Store | None) -> Estimate:
 
 def _claim(run_id: str, store: Store) -> dict[str, Any] | None:
     # The second name is that of claims from before they were called so.
-    for name in ("claim.json", "asked.json"):
-        if stored := store.get(run_prefix(run_id) + name):
+    for key in (claim_key(run_id), run_prefix(run_id) + "asked.json"):
+        if stored := store.get(key):
             claim: dict[str, Any] = json.loads(stored.body)
             return claim
     return None
@@ -235,7 +236,8 @@ def _claim(run_id: str, store: Store) -> dict[str, Any] | None:
 
 def _keep(run_id: str, claim: dict[str, Any], store: Store) -> dict[str, Any]:
     """Claim a key for a request; the claim that stands, where another delivery was faster."""
-    if store.put_new(run_prefix(run_id) + "claim.json", json.dumps(claim).encode(), "application/json"):
+    noted = note_begun(run_id, None, store)
+    if store.put_new(claim_key(run_id), json.dumps(claim).encode(), "application/json", noted):
         return claim
     return _claim(run_id, store) or claim
 
