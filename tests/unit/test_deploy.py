@@ -19,8 +19,8 @@ def built(home: Path) -> Stack:
         (stack.built / function / "app.py").write_text(f"# {function}\n")
     (stack.built / "template.yaml").write_text(
         "Globals:\n  Function:\n    CodeUri: functions/\nResources:\n"
-        "  Draw:\n    Properties:\n      CodeUri: DrawFunction\n"
-        "  Check:\n    Properties:\n      CodeUri: CheckFunction\n"
+        "  DrawFunction:\n    Type: AWS::Serverless::Function\n    Properties:\n      CodeUri: DrawFunction\n"
+        "  CheckFunction:\n    Type: AWS::Serverless::Function\n    Properties:\n      CodeUri: CheckFunction\n"
     )
     (home / "tmp").mkdir()
     return stack
@@ -74,11 +74,14 @@ def test_functions_run_from_a_folder_that_a_later_build_leaves_alone(
     def sam(arguments: list[str], _environment: dict[str, str], _log: Path) -> None:
         if arguments[0] == "build":
             return
-        text = Path(arguments[arguments.index("--template-file") + 1]).read_text()
-        keys = [json.loads(line.partition(": ")[2]) for line in text.splitlines() if "hot-reload" in line]
-        assert [Path(key["Key"]).name for key in keys] == ["DrawFunction", "CheckFunction"]
-        assert text.count("CodeUri: functions/") == 1
-        deployed.append(Path(keys[0]["Key"]) / "app.py")
+        template = json.loads(Path(arguments[arguments.index("--template-file") + 1]).read_text())
+        places = {name: one["Properties"]["CodeUri"] for name, one in template["Resources"].items()}
+        assert {place["Bucket"] for place in places.values()} == {"hot-reload"}
+        assert (
+            [Path(place["Key"]).name for place in places.values()] == list(places) == ["DrawFunction", "CheckFunction"]
+        )
+        assert template["Globals"]["Function"]["CodeUri"] == "functions/"
+        deployed.append(Path(places["DrawFunction"]["Key"]) / "app.py")
 
     monkeypatch.setattr(deploy, "_sam", sam)
     monkeypatch.setattr(deploy, "_make_artifact_bucket", lambda _endpoint: None)
@@ -102,10 +105,10 @@ def test_functions_are_built_for_the_python_and_the_processor_of_the_stack_and_t
             seen.update(environment)
             parameters = load(str(PROJECT / "template.yaml"))["Parameters"]
             written = "".join(
-                f"  {name}:\n    Type: String\n    Default: {parameters[name]['Default']}\n    AllowedValues:\n"
+                f"  {name}:\n    Type: String\n    Default: {parameters[name]['Default']}\n    AllowedValues: []\n"
                 for name in ("Runtime", "Architecture", "PublicEndpointUrl")
             )
-            (stack.built / "template.yaml").write_text(f"Parameters:\n{written}")
+            (stack.built / "template.yaml").write_text(f"Parameters:\n{written}Resources: {{}}\n")
 
     monkeypatch.setattr(deploy, "_sam", sam)
     monkeypatch.setattr(deploy, "PYTHON_VERSION", "3.12")
