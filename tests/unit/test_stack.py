@@ -90,8 +90,8 @@ def test_what_a_crash_left_is_ended_and_nothing_else(stack: Stack, mark: str, ou
     home = stack.home if ours else stack.home.with_name("another")
     value = str(home / "localstack" / "tmp") if mark == "TMPDIR" else str(home)
     with subprocess.Popen(["/bin/sleep", "300"], env={mark: value}) as process:
-        # Before it is another program, it has this one's environment.
-        wait_until(lambda: psutil.Process(process.pid).name() == "sleep")
+        # Before it is another program, it has this one's environment; for a moment then, none.
+        wait_until(lambda: psutil.Process(process.pid).environ() == {mark: value})
         stack.stop(lambda _line: None)
         # A child keeps its id until it is waited for; who else has done that took its status along, and leaves 0.
         if ours:
