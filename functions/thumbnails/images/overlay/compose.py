@@ -378,7 +378,9 @@ def _scrim(canvas: Image.Image, layout: Layout, tones: Tones) -> None:
     text = _around([*(line.ink for line in layout.every_line), *([layout.rule] if layout.rule else [])])
     rise = round(_SCRIM_RISE * where.height)
     first, full = text[1] - rise, text[1] - round(0.02 * where.height)
-    strength = max(_SCRIM_LEAST, _needed(canvas, layout, tones))
+    strength = _SCRIM_LEAST
+    if strength < colours.enough_opacity(tones.ground, tones.text):
+        strength = max(strength, _needed(canvas, layout, tones))
     # Rises and ends without a bend (smootherstep, Perlin 2002), so that no edge is seen.
     top, dense = max(0, first), max(0, full)
     steps = [(y - first) / (full - first) for y in range(top, dense)]
