@@ -1,5 +1,6 @@
 """Faults of the offline image API: what is taken, which calls are struck, and what is counted."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -132,6 +133,18 @@ def test_the_ledger_counts_by_model_and_prompt_and_keeps_the_peak() -> None:
     ledger.clear()
     assert ledger.to_json()["requests"] == 0
     assert ledger.to_json()["peak_concurrency"] == 1
+
+
+def test_the_ledger_knows_how_long_calls_kept_coming(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, clock = Ledger(), iter([100.0, 100.4, 102.5, 200.0])
+    monkeypatch.setattr("thumbs.image_api.faults.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert ledger.to_json()["seconds"] == 0
+    for number in range(3):
+        ledger.arrive("gpt-image-1", f"title {number}")
+    assert ledger.to_json()["seconds"] == 2.5
+    ledger.clear()
+    ledger.arrive("gpt-image-1", "another")
+    assert ledger.to_json()["seconds"] == 0
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,11 @@ class PromptCounts(Counts):
 
 
 class Calls(Counts):
-    """All counts since the last reset."""
+    """All counts since the last reset, and the seconds from the first call to the last."""
 
     in_flight: int
     peak_concurrency: int
+    seconds: float
     by_model: dict[str, Counts]
     by_prompt: list[PromptCounts]
 

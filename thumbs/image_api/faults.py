@@ -224,6 +224,7 @@ class Ledger:
         self._paid: Counter[tuple[str, str]] = Counter()
         self._in_flight = 0
         self._peak = 0
+        self._first = self._last = 0.0
 
     def clear(self) -> None:
         """Forget the counts; calls in flight stay in flight."""
@@ -233,6 +234,9 @@ class Ledger:
 
     def arrive(self, model: str, prompt: str) -> None:
         """A call came in."""
+        self._last = time.monotonic()
+        if not self._requests:
+            self._first = self._last
         self._requests[model, prompt] += 1
         self._in_flight += 1
         self._peak = max(self._peak, self._in_flight)
@@ -256,6 +260,7 @@ class Ledger:
             "paid": self._paid.total(),
             "in_flight": self._in_flight,
             "peak_concurrency": self._peak,
+            "seconds": round(self._last - self._first, 3) if self._requests else 0.0,
             "by_model": by_model,
             "by_prompt": [
                 {"model": model, "prompt": prompt, "requests": count, "paid": self._paid[model, prompt]}

@@ -18,8 +18,9 @@ The control API, JSON in and out:
 ``POST /_control/faults``    set one fault; answers it with its ``id``
 ``GET /_control/faults``     every fault, with how many calls it ``matched`` and ``struck``
 ``DELETE /_control/faults``  take all back; ``/_control/faults/{id}`` takes one
-``GET /_control/calls``      ``requests`` (all that came in), ``paid`` (those a provider would bill), ``in_flight`` and
-                             ``peak_concurrency``; the first two also ``by_model`` and ``by_prompt``
+``GET /_control/calls``      ``requests`` (all that came in), ``paid`` (those a provider would bill), ``in_flight``,
+                             ``peak_concurrency`` and ``seconds`` (from the first call to the last); the first two also
+                             ``by_model`` and ``by_prompt``
 ``DELETE /_control/calls``   count from nothing
 ``POST /_control/reset``     faults, counts and settings as at the start
 ===========================  =========================================================================================
