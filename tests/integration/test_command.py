@@ -22,15 +22,16 @@ REQUEST = {"prompts": ["Typed by a person", "Read by a person"], "models": [GPT,
 
 
 @pytest.mark.smoke
-def test_a_run_ends_with_a_table_and_links_that_open(app: Application) -> None:
+def test_a_run_ends_with_a_table_and_links_that_open(app: Application, api: HttpApi) -> None:
     example = PROJECT / "examples" / "batch.json"
     request = json.loads(example.read_text())
     done = as_a_process(app, "start", "generateBatch", "--input-file", str(example))
     assert (done.returncode, done.stderr) == (0, "")
     for shown in (*request["prompts"], *request["models"], "6 of 6 images", "(6 paid calls, $", "1.1 ↗", "3.2 ↗"):
         assert shown in done.stdout
-    urls = [word for word in done.stdout.split() if word.startswith(app.stack.endpoint)]
+    *urls, page = [word for word in done.stdout.split() if word.startswith(app.stack.endpoint)]
     assert len(urls) == 6
+    assert page.startswith(f"{api.url}/#/run/")
     for url in urls:
         with urllib.request.urlopen(url) as answer:  # noqa: S310 - it starts with the stack's own address
             assert answer.headers["Content-Type"] == "image/jpeg"
