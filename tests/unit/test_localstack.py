@@ -345,3 +345,61 @@ def test_a_function_that_is_ready_at_the_second_look_is_not_waited_for_half_a_se
     assert provider.poll_condition(lambda: next(states), timeout=10)
     assert len(slept) == 1
     assert slept[0] < 0.1
+
+
+def test_an_event_pattern_is_compiled_once_and_a_broken_one_is_refused_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from localstack.aws.api.events import InvalidEventPatternException
+    from localstack.utils import event_matcher
+
+    from thumbs.localstack import speedups
+
+    compiled: list[Any] = []
+    compiler = event_matcher.EventPatternCompiler()
+    compile_event_pattern = compiler.compile_event_pattern
+
+    def counting(event_pattern: Any) -> Any:
+        compiled.append(event_pattern)
+        return compile_event_pattern(event_pattern)
+
+    monkeypatch.setattr(compiler, "compile_event_pattern", counting)
+    monkeypatch.setattr(event_matcher, "_event_pattern_compiler", compiler)
+    speedups.compile_each_event_pattern_once()
+    pattern = json.dumps({"detail": {"object": {"key": [{"prefix": "inbox/"}, {"suffix": ".csv"}]}}})
+    keys = ["inbox/a.json", "runs/a.json", "runs/a.csv"]
+    for _ in range(2):
+        events = [json.dumps({"detail": {"object": {"key": key}}}) for key in keys]
+        assert [event_matcher.matches_event(pattern, event) for event in events] == [True, False, True]
+    assert compiled == [pattern]
+    for _ in range(2):
+        with pytest.raises(InvalidEventPatternException):
+            event_matcher.matches_event('{"detail": "no list"}', "{}")
+
+
+def test_what_services_ask_each_other_names_its_caller_and_all_else_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+    from botocore.crt.auth import CrtSigV4Auth
+    from localstack.aws.connect import get_service_endpoint
+    from localstack.utils.aws.request_context import (
+        extract_access_key_id_from_auth_header,
+        extract_region_from_auth_header,
+    )
+
+    from thumbs.localstack import speedups
+
+    monkeypatch.setattr(CrtSigV4Auth, "add_auth", CrtSigV4Auth.add_auth)
+    speedups.name_the_caller_alone()
+
+    def signed(url: str) -> Any:
+        request = AWSRequest("POST", url, data=b"{}")
+        CrtSigV4Auth(Credentials("LSIAQAAAAAAVNCBMPNSG", "secret"), "logs", "eu-west-1").add_auth(request)
+        return request.headers
+
+    inside = signed(f"{get_service_endpoint()}/")
+    assert extract_region_from_auth_header(inside) == "eu-west-1"
+    assert extract_access_key_id_from_auth_header(inside) == "LSIAQAAAAAAVNCBMPNSG"
+    assert inside["Authorization"].endswith("Signature=0")
+    outside = signed("https://logs.eu-west-1.amazonaws.com/")
+    assert len(outside["Authorization"].rpartition("Signature=")[2]) == 64
