@@ -1,7 +1,8 @@
-"""Where one image's processor time goes in its function: ``make bench-cell``, on the stack that is up.
+"""Where one image's processor time goes in its function: ``make bench-cell``.
 
-The handler runs in this process with what the deployed function's environment says, against that stack's S3 and its
-image API. Each part is counted in the time of the thread that does it, so that the table adds up to the whole.
+The handler runs in this process with what the deployed function's environment says, against the S3 of a stack of the
+benchmark's own and its image API. Each part is counted in the time of the thread that does it, so that the table adds
+up to the whole.
 ``--runs N`` images are made after a few that nobody counts; each figure is the median over them.
 """
 
@@ -11,6 +12,7 @@ import io
 import os
 import statistics
 import sys
+import tempfile
 import time
 import uuid
 from collections import defaultdict
@@ -18,9 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.bench.bench_batch import image_api, stack
 from tests.bench.bench_cold_start import environment
 from tests.bench.bench_overlay import MEMORY, TITLE, show
-from thumbs.stack.processes import Stack
+from thumbs.stack.processes import PROJECT
 
 MODEL, STYLE, TEMPLATE = "gpt-image-1", "photorealistic", "bottom-bar"
 UNCOUNTED = 4
@@ -91,11 +94,18 @@ def main() -> None:
     options = parser.parse_args()
     if not MEMORY.items() <= os.environ.items():
         os.execve(sys.executable, sys.orig_argv, {**os.environ, **MEMORY})  # noqa: S606
-    os.environ.update(environment(Stack.of_this_project()))
-    del os.environ["POWERTOOLS_TRACE_DISABLED"]  # on the stack it is traced
-    os.environ.update(LAMBDA_TASK_ROOT="/var/task", _X_AMZN_TRACE_ID=TRACE)
-    sys.path.insert(0, str(Path(__file__).parents[2] / "functions"))
-    with contextlib.redirect_stdout(io.StringIO()):  # the function's own log
+    sys.path.insert(0, str(PROJECT / "functions"))
+    homes = PROJECT / ".thumbs"
+    homes.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-", dir=homes) as folder,
+        image_api(Path(folder)) as api,
+        stack(Path(folder), api) as on,
+        contextlib.redirect_stdout(io.StringIO()),  # the function's own log
+    ):
+        os.environ.update(environment(on))
+        del os.environ["POWERTOOLS_TRACE_DISABLED"]  # on the stack it is traced
+        os.environ.update(LAMBDA_TASK_ROOT="/var/task", _X_AMZN_TRACE_ID=TRACE)
         found = measured(options.runs)
     rows = [["part", "ms of processor time"]]
     rows += [[part, f"{statistics.median(one[part] for one in found):.1f}"] for part in found[0]]

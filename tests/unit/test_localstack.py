@@ -375,31 +375,3 @@ def test_an_event_pattern_is_compiled_once_and_a_broken_one_is_refused_each_time
     for _ in range(2):
         with pytest.raises(InvalidEventPatternException):
             event_matcher.matches_event('{"detail": "no list"}', "{}")
-
-
-def test_what_services_ask_each_other_names_its_caller_and_all_else_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-    from botocore.crt.auth import CrtSigV4Auth
-    from localstack.aws.connect import get_service_endpoint
-    from localstack.utils.aws.request_context import (
-        extract_access_key_id_from_auth_header,
-        extract_region_from_auth_header,
-    )
-
-    from thumbs.localstack import speedups
-
-    monkeypatch.setattr(CrtSigV4Auth, "add_auth", CrtSigV4Auth.add_auth)
-    speedups.name_the_caller_alone()
-
-    def signed(url: str) -> Any:
-        request = AWSRequest("POST", url, data=b"{}")
-        CrtSigV4Auth(Credentials("LSIAQAAAAAAVNCBMPNSG", "secret"), "logs", "eu-west-1").add_auth(request)
-        return request.headers
-
-    inside = signed(f"{get_service_endpoint()}/")
-    assert extract_region_from_auth_header(inside) == "eu-west-1"
-    assert extract_access_key_id_from_auth_header(inside) == "LSIAQAAAAAAVNCBMPNSG"
-    assert inside["Authorization"].endswith("Signature=0")
-    outside = signed("https://logs.eu-west-1.amazonaws.com/")
-    assert len(outside["Authorization"].rpartition("Signature=")[2]) == 64

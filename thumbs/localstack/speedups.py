@@ -17,10 +17,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from botocore.crt.auth import CrtSigV4Auth
 from botocore.loaders import JSONFileLoader
 from localstack.aws import spec
-from localstack.aws.connect import connect_to, get_service_endpoint
+from localstack.aws.connect import connect_to
 from localstack.runtime import events
 from localstack.services import plugins
 from localstack.services.lambda_ import provider as lambdas
@@ -142,28 +141,10 @@ def keep_the_clients() -> None:
     state_task_service_sfn.boto_client_for = client_for
 
 
-def name_the_caller_alone() -> None:
-    """LocalStack signs what its services ask each other; of the signature it reads who calls, and where.
-
-    Effect: 0.1 s.
-    """
-    add_auth = CrtSigV4Auth.add_auth
-    within = get_service_endpoint() or "in-memory:"
-
-    def add_auth_or_name(self: Any, request: Any) -> None:
-        if not request.url.startswith(within):
-            add_auth(self, request)
-            return
-        scope = f"{self.credentials.access_key}/19700101/{self._region_name}/{self._service_name}/aws4_request"
-        request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
-
-    CrtSigV4Auth.add_auth = add_auth_or_name  # type: ignore[method-assign]
-
-
 def compile_each_event_pattern_once() -> None:
     """EventBridge reads and checks a rule's pattern again for each event.
 
-    Effect: 0.1 s.
+    Effect: 0.05 s.
     """
     compiler = event_matcher._event_pattern_compiler
     compile_once = lru_cache(maxsize=64)(compiler.compile_event_pattern)
@@ -306,7 +287,6 @@ PATCHES = (
     parse_each_json_path_once,
     parse_each_definition_once,
     keep_the_clients,
-    name_the_caller_alone,
     compile_each_event_pattern_once,
     find_each_operation_once,
     spare_the_collector,
