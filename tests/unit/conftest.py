@@ -4,6 +4,9 @@ import os
 
 import pytest
 
+from tests.unit.memory_executions import MemoryExecutions
+from tests.unit.memory_store import MemoryStore
+
 
 @pytest.fixture(autouse=True)
 def sealed(socket_disabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,3 +19,15 @@ def sealed(socket_disabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """An empty bucket."""
+    return MemoryStore()
+
+
+@pytest.fixture
+def executions() -> MemoryExecutions:
+    """Step Functions that knows nothing."""
+    return MemoryExecutions()

@@ -40,16 +40,6 @@ BATCH = {"prompts": ["First title", "Second title"], "models": [GPT, DALLE]}
 URL = "https://blog.example/post"
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def executions() -> MemoryExecutions:
-    return MemoryExecutions()
-
-
 def problems(value: object, task: Any = "generateBatch") -> list[tuple[str, str]]:
     with pytest.raises(InvalidBatch) as refused:
         parse_request(task, value, CAP)

@@ -27,16 +27,6 @@ GPT = "gpt-image-1"
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def executions() -> MemoryExecutions:
-    return MemoryExecutions()
-
-
-@pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch, executions: MemoryExecutions, store: MemoryStore) -> Iterator[ApiGateway]:
     gateway = ApiGateway(store, executions)
     with served(monkeypatch, [gateway]):

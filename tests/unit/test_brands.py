@@ -452,11 +452,6 @@ def test_a_png_is_kept_as_its_pixels_alone_and_stays_so() -> None:
 # The bucket.
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
 BRAND = kit(fonts=[font(), font("brand-small", small_font())])
 
 

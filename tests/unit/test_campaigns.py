@@ -22,11 +22,6 @@ GPT, DALLE = "gpt-image-1", "dall-e-3"
 CAP = 50
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
 def put(store: MemoryStore, rows: object, key: str = "") -> str:
     """A file in the bucket: text is CSV, anything else JSON."""
     text = rows if isinstance(rows, str) else json.dumps(rows)

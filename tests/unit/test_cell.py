@@ -52,11 +52,6 @@ def cell(**changes: object) -> Cell:
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
 def provider() -> Provider:
     return Provider()
 

@@ -58,11 +58,6 @@ def notes(store: MemoryStore) -> list[str]:
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The offline image API in the network's place: it counts by the providers' rules."""
 

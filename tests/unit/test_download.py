@@ -69,11 +69,6 @@ def store() -> Bucket:
 
 
 @pytest.fixture
-def executions() -> MemoryExecutions:
-    return MemoryExecutions()
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 

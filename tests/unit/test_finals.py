@@ -54,16 +54,6 @@ class Provider:
         return Answer(pictures, Usage(text_in=100, image_out=500 * len(pictures)) if order.model.id == GPT else None)
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def executions() -> MemoryExecutions:
-    return MemoryExecutions()
-
-
 def cell(**changes: Any) -> Any:
     event = {"title": "First title", "model": GPT, "run_id": "run-1", "execution": "run-1", **changes}
     return parse_cell(event, run_id="unused")

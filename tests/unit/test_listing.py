@@ -31,16 +31,6 @@ ROW = {"title": "A title", "models": [GPT]}
 MANIFEST = {"results": [["url"]], "failures": [], "images": {"total": 1, "succeeded": 1, "failed": 0}}
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def executions() -> MemoryExecutions:
-    return MemoryExecutions()
-
-
 def make(store: MemoryStore, run_id: str, started: datetime | None = None, *, whole: bool = True) -> None:
     """A run of one image, made or not, that is forgotten."""
     open_run("generateBatch", run_id, BATCH, store, 50, started)

@@ -28,16 +28,6 @@ LATER = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def executions() -> MemoryExecutions:
-    return MemoryExecutions()
-
-
-@pytest.fixture
 def sqs() -> Iterator[Any]:
     with mock_aws():
         yield boto3.client("sqs")

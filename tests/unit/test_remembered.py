@@ -27,17 +27,6 @@ ROW = {"title": "A title", "models": [GPT, DALLE]}
 FAILURE = {"Error": "PictureRefused", "Cause": "no"}
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def executions() -> MemoryExecutions:
-    """Step Functions after it has forgotten everything."""
-    return MemoryExecutions()
-
-
 def make(store: MemoryStore, run_id: str, request: Any, made: int, *, whole: bool = True, by: str = "") -> None:
     """A run that made its first ``made`` images, and came to its end where it is ``whole``."""
     task: Task = "generateBatch" if "prompts" in request else "generateThumbnails"

@@ -26,16 +26,6 @@ BATCH = {"prompts": ["First title", "Second title"], "models": [GPT]}
 ROW = {"title": "A title", "models": [GPT]}
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def executions() -> MemoryExecutions:
-    return MemoryExecutions()
-
-
 def status(run_id: str, executions: MemoryExecutions, store: MemoryStore) -> RunStatus:
     found = get_status(run_id, executions, store, 50)
     assert found is not None

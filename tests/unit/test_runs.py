@@ -29,11 +29,6 @@ READ = {
 }
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
 def made(row: int, column: int) -> dict[str, Any]:
     return {
         "row": row,
