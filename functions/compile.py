@@ -26,7 +26,8 @@ def main(folder: Path, kept: Path) -> None:
         inside = source.relative_to(folder)
         named = f"{sys.implementation.cache_tag} {inside}\0".encode()
         compiled = kept / sha256(named + source.read_bytes()).hexdigest()
-        if not compiled.exists():
+        # A power cut can leave a file that was renamed and never written.
+        if not compiled.exists() or not compiled.stat().st_size:
             draft = compiled.with_suffix(f".{os.getpid()}")
             # What does not compile is of another Python, and says so where it is imported.
             with suppress(py_compile.PyCompileError):

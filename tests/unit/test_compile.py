@@ -43,6 +43,16 @@ def test_functions_have_the_same_module_once_and_a_changed_one_anew(tmp_path: Pa
     assert len(list((tmp_path / "kept").iterdir())) == 3
 
 
+def test_what_a_power_cut_left_empty_is_compiled_anew(tmp_path: Path) -> None:
+    compiled(function(tmp_path / "one", module="A = 1\n"), tmp_path / "kept")
+    (kept,) = (tmp_path / "kept").iterdir()
+    kept.unlink()
+    kept.touch()
+    other = function(tmp_path / "other", module="A = 1\n")
+    compiled(other, tmp_path / "kept")
+    assert marshal.loads(of(other, "module").read_bytes()[16:]).co_filename == "/var/task/package/module.py"  # noqa: S302
+
+
 def test_what_is_of_another_python_is_left_as_it_is(tmp_path: Path) -> None:
     folder = function(tmp_path / "one", older="print 'of Python 2'\n", module="A = 1\n")
     compiled(folder, tmp_path / "kept")
